@@ -1,0 +1,45 @@
+"""CPEN, the compact prior extraction network: image(s) to one vector.
+
+In: (B, C, H, W), already pixel-unshuffled (stage 1: lq and ground truth concatenated; stage 2: lq alone).
+Out: prior or condition (B, P), not normalised. DiffIR (Xia et al., ICCV 2023), figure 2.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diffir.archs.layers import LEAKY_SLOPE
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(LeakyReLU(conv(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.leaky_relu(self.conv1(x), LEAKY_SLOPE))
+
+
+class CPEN(nn.Module):
+    """Convolutions, the mean over all pixels, and a two-layer MLP."""
+
+    def __init__(self, in_channels: int, prior_width: int, num_blocks: int) -> None:
+        super().__init__()
+        width = prior_width // 4
+        self.head = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
+        self.widen = nn.ModuleList(
+            nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4))
+        )
+        self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(F.leaky_relu(self.head(x), LEAKY_SLOPE))
+        for conv in self.widen:
+            x = F.leaky_relu(conv(x), LEAKY_SLOPE)
+        x = x.mean(dim=(2, 3))
+        for linear in self.mlp:
+            x = F.leaky_relu(linear(x), LEAKY_SLOPE)
+        return x

@@ -1,0 +1,67 @@
+"""Small layers every network here is made of: channel norm, prior modulation, resampling.
+
+In and out: feature maps (B, C, H, W). Restormer (Zamir et al., CVPR 2022) for the norm and the resampling,
+DiffIR (Xia et al., ICCV 2023) for the modulation by the prior.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORM_EPS = 1e-5
+LEAKY_SLOPE = 0.1  # all LeakyReLUs of CPEN and of the denoiser
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each pixel.
+
+    ``bias=False`` divides by the standard deviation but leaves the mean in place, as Restormer's "BiasFree" does.
+    """
+
+    def __init__(self, channels: int, *, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = x.permute(0, 2, 3, 1)  # a view: free for channels-last maps, which this layer also returns
+        if self.bias is not None:
+            normed = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, NORM_EPS)
+        else:
+            variance = pixels.var(-1, keepdim=True, correction=0)
+            normed = pixels * torch.rsqrt(variance + NORM_EPS) * self.weight
+        return normed.permute(0, 3, 1, 2)
+
+
+class Modulation(nn.Module):
+    """Scale and shift every channel by two linear functions of the prior: x * gain(z) + shift(z)."""
+
+    def __init__(self, channels: int, prior_width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(prior_width, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
+        gain, shift = self.linear(prior)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, x, gain)
+
+
+class Downsample(nn.Module):
+    """Halve the sides and double the channels: conv 3x3, then PixelUnshuffle."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_unshuffle(self.conv(x), 2)
+
+
+class Upsample(nn.Module):
+    """Double the sides and halve the channels: conv 3x3, then PixelShuffle."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels * 2, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(x), 2)

@@ -1,0 +1,62 @@
+"""``diffir COMMAND ...``: finds the command, turns errors into one line and an exit code.
+
+Only the chosen command's file is imported, and heavy packages only inside its ``run``, so ``--help`` is immediate.
+Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
+"""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from diffir import __version__
+from diffir.errors import DiffIRError, UsageError
+
+COMMANDS = {
+    "restore": "restore photos with a trained network",
+    "train": "train a network, stage 1 then stage 2",
+    "eval": "score a method on a benchmark",
+    "score": "compare a folder of restored images with its ground truth",
+    "models": "list the networks at hand",
+    "convert": "turn a released checkpoint into a safetensors file",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = _parser(arguments)
+    try:
+        args = parser.parse_args([_with_underscores(argument) for argument in arguments])
+        if args.command is None:
+            parser.print_help()
+            return 0
+        return importlib.import_module(f"diffir.cli.{args.command}").run(args)
+    except DiffIRError as error:
+        print(f"diffir: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("diffir: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="diffir", description="Image restoration with DiffIR.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"diffir {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False)
+        if name == chosen:
+            importlib.import_module(f"diffir.cli.{name}").add_arguments(subparser)
+    return parser
+
+
+def _with_underscores(argument: str) -> str:
+    """``--tile-overlap=8`` and ``--tile_overlap=8`` are the same flag; values are left alone."""
+    if not argument.startswith("--") or argument == "--":
+        return argument
+    flag, equals, value = argument.partition("=")
+    return "--" + flag[2:].replace("-", "_") + equals + value

@@ -1,0 +1,71 @@
+"""Diffusion on a prior vector: the schedule, the forward jump and the reverse chain.
+
+Knows vectors (B, P) and a function that predicts x_start; knows no network. Schedule and posterior after DDPM (Ho et
+al., 2020, eq. 4-7) with betas linear in sqrt(beta); the chain keeps the posterior mean and adds no noise, as the
+released DiffIR networks do, so the start noise is its only randomness.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+PredictStart = Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Constants of each step t = 0 ... T-1. Computed in float64 and rounded to float32, as in the released networks."""
+
+    betas: tuple[float, ...]
+    alphas_cumprod: tuple[float, ...]
+    posterior_mean_coef1: tuple[float, ...]
+    """Weight of x_start in the mean of x_{t-1}."""
+    posterior_mean_coef2: tuple[float, ...]
+    """Weight of x_t in the mean of x_{t-1}."""
+    sqrt_alphas_cumprod: tuple[float, ...]
+    sqrt_one_minus_alphas_cumprod: tuple[float, ...]
+
+    @classmethod
+    def linear_in_sqrt(cls, num_timesteps: int, linear_start: float, linear_end: float) -> "Schedule":
+        """Betas whose square roots rise evenly from sqrt(linear_start) to sqrt(linear_end)."""
+        betas = np.linspace(linear_start**0.5, linear_end**0.5, num_timesteps) ** 2
+        alphas_cumprod = np.cumprod(1 - betas)
+        previous = np.append(1.0, alphas_cumprod[:-1])
+
+        def rounded(values: np.ndarray) -> tuple[float, ...]:
+            return tuple(values.astype(np.float32).astype(float).tolist())
+
+        return cls(
+            betas=rounded(betas),
+            alphas_cumprod=rounded(alphas_cumprod),
+            posterior_mean_coef1=rounded(betas * np.sqrt(previous) / (1 - alphas_cumprod)),
+            posterior_mean_coef2=rounded((1 - previous) * np.sqrt(1 - betas) / (1 - alphas_cumprod)),
+            sqrt_alphas_cumprod=rounded(np.sqrt(alphas_cumprod)),
+            sqrt_one_minus_alphas_cumprod=rounded(np.sqrt(1 - alphas_cumprod)),
+        )
+
+    @property
+    def num_timesteps(self) -> int:
+        return len(self.betas)
+
+    def q_sample(self, x_start: Tensor, t: int, noise: Tensor) -> Tensor:
+        """Jump from x_start to x_t: DDPM eq. 4. All (B, P)."""
+        return self.sqrt_alphas_cumprod[t] * x_start + self.sqrt_one_minus_alphas_cumprod[t] * noise
+
+    def reverse_chain(self, predict_start: PredictStart, x_t: Tensor) -> list[Tensor]:
+        """Walk from x_T-1 down to x_start, gradients included.
+
+        Args:
+            predict_start: (x_t, t) -> x_start, both (B, P).
+            x_t: (B, P), the start: noise, or ``q_sample`` of a known prior.
+        Returns:
+            The vector after each step, t = T-1 first; the last one is the result.
+        """
+        chain = []
+        for t in reversed(range(self.num_timesteps)):
+            x_start = predict_start(x_t, t)
+            x_t = self.posterior_mean_coef1[t] * x_start + self.posterior_mean_coef2[t] * x_t
+            chain.append(x_t)
+        return chain

@@ -1,0 +1,95 @@
+"""THE TABLE: one row per kind of restoration.
+
+A row holds the settings of its network, the degradation that its training draws and the protocol of its scores. The
+official rows carry the figures of the released option files of DiffIR (ICCV 2023); the small rows are ours, made to
+run on a laptop CPU and to ship inside the package.
+"""
+
+from dataclasses import dataclass, replace
+
+from diffir.archs.settings import ArchSettings
+from diffir.errors import UsageError
+from diffir.metrics.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the table."""
+
+    name: str
+    summary: str
+    """One line for ``diffir models``."""
+    arch: ArchSettings
+    protocol: Protocol
+    official: bool = True
+    """Whether released DiffIR checkpoints of this row exist."""
+
+
+_SR = ArchSettings(
+    upsample=4,
+    global_skip="nearest",
+    dim=64,
+    num_blocks=(13, 1, 1, 1),
+    num_refinement_blocks=13,
+    ffn_expansion=2.2,
+    norm="bias_free",
+    cpen_blocks=9,
+)
+_DEBLUR = ArchSettings()
+_INPAINT = ArchSettings(
+    in_channels=4,
+    global_skip="none",
+    dim=52,
+    num_blocks=(1, 1, 1, 9),
+    num_refinement_blocks=0,
+    ffn_expansion=1.8,
+)
+# Ours. Working at half resolution (unshuffle 2) makes a pixel four times cheaper at the same width, which is what a
+# CPU needs; FFDNet (Zhang et al., TIP 2018) showed that denoising loses almost nothing by it.
+_SMALL = ArchSettings(
+    unshuffle=2,
+    upsample=2,
+    global_skip="identity",
+    dim=32,
+    num_blocks=(2, 2, 2, 2),
+    num_refinement_blocks=2,
+    ffn_expansion=2.0,
+    cpen_blocks=2,
+    prior_width=128,
+)
+_TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
+
+_RGB = Protocol()
+_Y = Protocol(test_y_channel=True)
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("sr_x4", "bicubic super-resolution x4", _SR, replace(_Y, crop_border=4)),
+        Task("sr_x2", "bicubic super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
+        Task("realsr_x4", "real-world super-resolution x4", _SR, replace(_Y, crop_border=4)),
+        Task("realsr_x2", "real-world super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
+        Task("realsr_x1", "real-world restoration at the same size", replace(_SR, unshuffle=4), replace(_Y, crop_border=4)),
+        Task("deblur", "motion deblurring", _DEBLUR, _RGB),
+        Task("inpaint", "inpainting, CelebA-HQ and Places", _INPAINT, _RGB),
+        Task(
+            "inpaint_big",
+            "inpainting, Places-Challenge",
+            replace(_INPAINT, num_blocks=(1, 1, 1, 20), cpen_blocks=8),
+            _RGB,
+        ),
+        Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False),
+        Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """The row of that name.
+
+    Raises:
+        UsageError: no such row; the message lists all.
+    """
+    if name not in TASKS:
+        raise UsageError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+    return TASKS[name]

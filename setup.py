@@ -1,0 +1,44 @@
+"""How diffir is installed; settings of tools live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1] for line in (HERE / "diffir/__init__.py").read_text("utf-8").splitlines() if "__version__ =" in line
+)
+
+setup(
+    name="diffir",
+    version=VERSION,
+    description="Image restoration with DiffIR: restore photos, train both stages, measure",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["diffir", "diffir.*"]),
+    package_data={"diffir.weights": ["pretrained/*.safetensors"]},
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "numpy>=1.26",
+        "opencv-python>=4.12",
+        "einops>=0.8",
+        "pyyaml>=6",
+        "scikit-image>=0.25",
+        "tqdm>=4.66",
+        "pillow>=10",
+        "tifffile>=2024.1",
+        "scipy>=1.13,<2",
+        "safetensors>=0.5",
+    ],
+    extras_require={
+        # 1.4.2 cannot be built on Python 3.13 and later
+        "basicsr": ["basicsr==1.4.2; python_version < '3.13'"],
+        "test": ["pytest>=8"],
+        "dev": ["pytest>=8", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+    },
+    entry_points={"console_scripts": ["diffir = diffir.cli.main:main"]},
+)
