@@ -5,9 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = next(
-    line.split('"')[1] for line in (HERE / "diffir/__init__.py").read_text("utf-8").splitlines() if "__version__ =" in line
-)
+INIT = (HERE / "diffir/__init__.py").read_text("utf-8")
+VERSION = next(line.split('"')[1] for line in INIT.splitlines() if line.startswith("__version__"))
 
 setup(
     name="diffir",

@@ -69,7 +69,12 @@ TASKS: dict[str, Task] = {
         Task("sr_x2", "bicubic super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
         Task("realsr_x4", "real-world super-resolution x4", _SR, replace(_Y, crop_border=4)),
         Task("realsr_x2", "real-world super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
-        Task("realsr_x1", "real-world restoration at the same size", replace(_SR, unshuffle=4), replace(_Y, crop_border=4)),
+        Task(
+            "realsr_x1",
+            "real-world restoration at the same size",
+            replace(_SR, unshuffle=4),
+            replace(_Y, crop_border=4),
+        ),
         Task("deblur", "motion deblurring", _DEBLUR, _RGB),
         Task("inpaint", "inpainting, CelebA-HQ and Places", _INPAINT, _RGB),
         Task(

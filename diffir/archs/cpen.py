@@ -30,9 +30,7 @@ class CPEN(nn.Module):
         width = prior_width // 4
         self.head = nn.Conv2d(in_channels, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
-        self.widen = nn.ModuleList(
-            nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4))
-        )
+        self.widen = nn.ModuleList(nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4)))
         self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class DiffIR(nn.Module):
 
         Args:
             noise: (B, P) standard normal; drawn from ``generator`` when not given.
-            teacher_prior: (B, P), training only: the chain then starts from a noisy version of it, not from noise alone.
+            teacher_prior: (B, P), training only: the chain then starts from a noisy version of it.
         """
         condition = self.condition(lq)
         if noise is None:

@@ -54,7 +54,9 @@ class ArchSettings:
             raise ConfigError(f"prior_width must be a multiple of 4, got {self.prior_width}")
         for level, heads in enumerate(self.heads):
             if heads < 1 or self.dim * 2**level % heads:
-                raise ConfigError(f"level {level + 1} has {self.dim * 2**level} channels: not divisible by {heads} heads")
+                raise ConfigError(
+                    f"level {level + 1} has {self.dim * 2**level} channels: not divisible by {heads} heads"
+                )
         if self.upsample & (self.upsample - 1) or self.upsample % self.unshuffle:
             raise ConfigError(
                 f"upsample must be a power of two and a multiple of unshuffle, got {self.upsample} and {self.unshuffle}"
@@ -104,4 +106,7 @@ class ArchSettings:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ConfigError(f"unknown network settings: {', '.join(sorted(unknown))}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)
