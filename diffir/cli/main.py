@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from diffir import __version__
+from diffir.allocator import keep_freed_memory
 from diffir.errors import DiffIRError, UsageError
 
 COMMANDS = {
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help()
             return 0
+        keep_freed_memory()
         return importlib.import_module(f"diffir.cli.{args.command}").run(args)
     except DiffIRError as error:
         print(f"diffir: {error}", file=sys.stderr)

@@ -1,12 +1,21 @@
 """The conventions behind a score; without them a PSNR in this field may be off by 2 dB.
 
 Decided here: colour space, border, rounding of Y. Printed with every number (``str(protocol)``).
+In goes an image as it is stored, out comes what the metrics compare: float64 on the 8-bit scale.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from diffir.errors import ImageError, UsageError
+
 Convention = Literal["basicsr", "matlab"]
+CONVENTIONS: tuple[Convention, ...] = ("basicsr", "matlab")
+
+BT601_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601 studio luma of R, G, B on the 8-bit scale
+BT601_OFFSET = 16.0
 
 
 @dataclass(frozen=True)
@@ -16,10 +25,50 @@ class Protocol:
     crop_border: int = 0
     """Pixels of the output cut from each side before comparing."""
     test_y_channel: bool = False
-    """Compare BT.601 luma (16-235) instead of RGB."""
+    """Compare BT.601 luma (16-235) instead of RGB; an image of one channel is compared as it is."""
     convention: Convention = "basicsr"
     """``basicsr`` keeps Y in floating point; ``matlab`` rounds it to 8 bit as rgb2ycbcr does."""
 
+    def __post_init__(self) -> None:
+        if self.crop_border < 0:
+            raise UsageError(f"crop_border must be 0 or more pixels, got {self.crop_border}")
+        if self.convention not in CONVENTIONS:
+            raise UsageError(f"unknown convention {self.convention!r}; known: {', '.join(CONVENTIONS)}")
+
     def __str__(self) -> str:
-        colour = f"Y ({self.convention})" if self.test_y_channel else "RGB"
+        rounding = {"basicsr": "not rounded (basicsr)", "matlab": "rounded to 8 bit (matlab)"}[self.convention]
+        colour = f"Y of BT.601 (16-235), {rounding}" if self.test_y_channel else "RGB"
         return f"{colour}, crop_border {self.crop_border}"
+
+    def apply(self, image: np.ndarray, *, data_range: float) -> np.ndarray:
+        """What the metrics compare.
+
+        Args:
+            image: H x W or H x W x C, RGB or grey, any dtype; never clipped or rounded here.
+            data_range: the value of white: 255 for uint8, 65535 for uint16, 1 for float in [0, 1].
+
+        Returns:
+            h x w x c float64 on the 8-bit scale (white is 255), without the border.
+
+        Raises:
+            ImageError: neither one nor three channels, or nothing left inside the border.
+        """
+        image = image[:, :, None] if image.ndim == 2 else image
+        if image.ndim != 3 or image.shape[2] not in (1, 3):
+            raise ImageError(f"scores need H x W x 1 or H x W x 3 images, got shape {image.shape}")
+        height, width = image.shape[:2]
+        border = self.crop_border
+        if min(height, width) <= 2 * border:
+            raise ImageError(f"nothing is left of a {width} x {height} image without its border of {border} pixels")
+
+        pixels = image[border : height - border, border : width - border] * (255.0 / data_range)
+        return luma(pixels, rounded=self.convention == "matlab") if self._takes_luma(pixels) else pixels
+
+    def _takes_luma(self, pixels: np.ndarray) -> bool:
+        return self.test_y_channel and pixels.shape[2] == 3
+
+
+def luma(pixels: np.ndarray, *, rounded: bool) -> np.ndarray:
+    """BT.601 luma in 16-235: H x W x 3 RGB on the 8-bit scale -> H x W x 1 float64, rounded half up if asked."""
+    y = pixels.astype(np.float64) @ BT601_WEIGHTS + BT601_OFFSET
+    return (np.floor(y + 0.5) if rounded else y)[:, :, None]

@@ -1,0 +1,135 @@
+"""The baselines themselves: untouched input, bicubic enlargement, non-local means, sliding DCT.
+
+In: an image H x W x C, RGB or grey, uint8, uint16 or float with white at 1 (noise may leave [0, 1]); out: the same
+kind, sides times ``scale``. Floats are neither clipped nor rounded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffir.degradations.resize import imresize
+
+NLM_PATCH_SIZE = 5  # pixels; this and the next two as scikit-image's documentation advises for known sigma
+NLM_PATCH_DISTANCE = 6  # pixels
+NLM_STRENGTH = 0.8  # h over sigma, for fast_mode
+DCT_BLOCK = 8  # pixels
+DCT_THRESHOLD = 3.0  # over sigma; as in the paper
+OPPONENT_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])  # orthonormal rows
+MEDIAN_OF_NORMAL = 0.6745  # median of |x| for a standard normal x
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Does nothing."""
+
+    name: str = "input"
+    scale: int = 1
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """The image itself."""
+        return image
+
+
+@dataclass(frozen=True)
+class Bicubic:
+    """MATLAB's bicubic imresize, computed in float."""
+
+    name: str
+    scale: int
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """The enlarged image."""
+        return _back_to_kind(imresize(_to_float(image), self.scale), image.dtype)
+
+
+@dataclass(frozen=True)
+class NonLocalMeans:
+    """scikit-image's fast non-local means (Buades et al., CVPR 2005; Darbon et al., 2008)."""
+
+    sigma: float | None = None
+    """Standard deviation of the noise in 1/255; None: estimated from each image."""
+    name: str = "nlm"
+    scale: int = 1
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """The denoised image."""
+        from skimage.restoration import denoise_nl_means
+
+        noisy = _to_float(image)
+        sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
+        denoised = denoise_nl_means(
+            noisy,
+            patch_size=NLM_PATCH_SIZE,
+            patch_distance=NLM_PATCH_DISTANCE,
+            h=NLM_STRENGTH * sigma,
+            sigma=sigma,
+            fast_mode=True,
+            preserve_range=True,
+            channel_axis=-1,
+        )
+        return _back_to_kind(denoised.reshape(image.shape), image.dtype)  # scikit-image drops a single channel
+
+
+@dataclass(frozen=True)
+class SlidingDct:
+    """The DCT of every 8 x 8 block in opponent colours, thresholded (Yu, Sapiro, "DCT image denoising", IPOL 2011)."""
+
+    sigma: float | None = None
+    """Standard deviation of the noise in 1/255; None: estimated from each image."""
+    name: str = "dct"
+    scale: int = 1
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """The denoised image: the mean over the 64 block grids that overlap each pixel."""
+        noisy = _to_float(image).astype(np.float32)
+        sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
+        colours = (OPPONENT_COLOURS if image.shape[2] == 3 else np.eye(image.shape[2])).astype(np.float32)
+        height, width = image.shape[:2]
+        margin = DCT_BLOCK - 1
+        padded = np.pad(noisy @ colours.T, ((margin, 2 * margin), (margin, 2 * margin), (0, 0)), mode="symmetric")
+        total = np.zeros(noisy.shape, np.float32)
+        for y, x in np.ndindex(DCT_BLOCK, DCT_BLOCK):
+            grid = _threshold_blocks(padded[y:, x:], DCT_THRESHOLD * sigma)
+            total += grid[margin - y :, margin - x :][:height, :width]
+        return _back_to_kind(total / DCT_BLOCK**2 @ colours, image.dtype)
+
+
+def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:
+    """Whole blocks of H x W x C, each without its small coefficients; the mean of a block always stays."""
+    from scipy.fft import dctn, idctn
+
+    rows, columns = (side // DCT_BLOCK for side in image.shape[:2])
+    whole = image[: rows * DCT_BLOCK, : columns * DCT_BLOCK]
+    blocks = whole.reshape(rows, DCT_BLOCK, columns, DCT_BLOCK, image.shape[2])
+    coefficients = dctn(blocks, axes=(1, 3), norm="ortho")
+    kept = np.abs(coefficients) > threshold
+    kept[:, 0, :, 0] = True
+    return idctn(coefficients * kept, axes=(1, 3), norm="ortho").reshape(whole.shape)
+
+
+def estimate_sigma(image: np.ndarray) -> float:
+    """Standard deviation of Gaussian noise: median of the finest diagonal Haar coefficients (Donoho, Johnstone 1994).
+
+    Args:
+        image: H x W x C float, any range; the result is in the same unit.
+    """
+    height, width = (side - side % 2 for side in image.shape[:2])
+    image = image[:height, :width]
+    diagonal = (image[::2, ::2] - image[1::2, ::2] - image[::2, 1::2] + image[1::2, 1::2]) / 2
+    return float(np.median(np.abs(diagonal))) / MEDIAN_OF_NORMAL
+
+
+def _to_float(image: np.ndarray) -> np.ndarray:
+    """White at 1; floats as they are."""
+    if np.issubdtype(image.dtype, np.floating):
+        return image
+    return image / np.float32(np.iinfo(image.dtype).max)
+
+
+def _back_to_kind(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats as they are, integers clipped and rounded once."""
+    if np.issubdtype(dtype, np.floating):
+        return image.astype(dtype, copy=False)
+    white = np.iinfo(dtype).max
+    return np.clip(np.rint(image * white), 0, white).astype(dtype)

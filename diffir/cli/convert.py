@@ -1,0 +1,71 @@
+"""``diffir convert IN OUT.safetensors``: a released checkpoint, or any weights diffir reads, as a published file."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffir.errors import UsageError
+
+if TYPE_CHECKING:
+    from diffir.weights.card import WeightsCard
+
+PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors, or a name of diffir models")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the .safetensors file to write")
+    parser.add_argument("--name", help="name in the card (default: that of OUT)")
+    parser.add_argument("--task", help="row of the task table, where several share one network (sr_x4, realsr_x4)")
+    parser.add_argument("--licence", help="licence of the weights, for the card")
+    storage = parser.add_mutually_exclusive_group()
+    storage.add_argument("--precision", choices=PRECISIONS, default="fp16", help="storage (default: %(default)s)")
+    storage.add_argument(
+        "--fp32", action="store_const", const="fp32", dest="precision", help="same as --precision fp32"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from diffir.weights.load import load_network
+    from diffir.weights.official import matching_tasks
+    from diffir.weights.published import save_published
+
+    target: Path = args.target
+    if target.suffix != ".safetensors":
+        raise UsageError(f"{target} must end in .safetensors")
+    network, card = load_network(args.source, stage=None)
+    tasks = matching_tasks(card.settings, card.stage)
+    card = replace(
+        card,
+        name=args.name or target.stem,
+        task=_chosen_task(args.task, tasks) if args.task else card.task,
+        licence=card.licence if args.licence is None else args.licence,
+    )
+    save_published(target, network.state_dict(), card, dtype=getattr(torch, PRECISIONS[args.precision]))
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    print(f"{target}: {_task_words(card, tasks)}, {parameters:,} parameters, {_size(target)} {args.precision}")
+    return 0
+
+
+def _chosen_task(task: str, tasks: tuple[str, ...]) -> str:
+    from diffir.tasks import get_task
+
+    get_task(task)  # an unknown row is named as such
+    if task not in tasks:
+        raise UsageError(
+            f"this network is not that of {task}; it fits {', '.join(tasks) or 'no row of the task table'}"
+        )
+    return task
+
+
+def _task_words(card: "WeightsCard", tasks: tuple[str, ...]) -> str:
+    others = [task for task in tasks if task != card.task]
+    also = f" (or {', '.join(others)}: choose with --task)" if others else ""
+    return f"task {card.task or 'unknown'}{also}, stage {card.stage}"
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

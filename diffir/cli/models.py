@@ -1,0 +1,89 @@
+"""``diffir models``: every set of weights that has a name; ``diffir models NAME``: all that is known of one.
+
+Reads headers only and needs no torch, so it answers at once.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+MEGA = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="show the details of this one")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    from diffir.weights.catalogue import catalogue, find_entry
+
+    entries = [find_entry(args.name)] if args.name else list(catalogue().values())
+    if args.json:
+        rows = [_plain(entry) for entry in entries]
+        print(json.dumps(rows[0] if args.name else rows, indent=2, ensure_ascii=False))
+    elif args.name:
+        print("\n".join(f"{key:<12}{text}" for key, text in _details(entries[0])))
+    else:
+        _print_table([_row(entry) for entry in entries])
+    return 0
+
+
+def _row(entry: Any) -> tuple[str, ...]:
+    return (
+        entry.name,
+        entry.task or "-",
+        f"x{entry.scale}",
+        f"{entry.parameters / MEGA:.1f} M",
+        f"{entry.size / MEGA:.1f} MB" if entry.size else "-",
+        "shipped" if entry.shipped else entry.url,
+        entry.licence or "not stated",
+        str(entry.scores[0]) if entry.scores else "-",
+    )
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    table = [("NAME", "TASK", "SCALE", "PARAMETERS", "SIZE", "WHERE", "LICENCE", "SCORE"), *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _details(entry: Any) -> list[tuple[str, str]]:
+    """Pairs of label and text; a label is empty where the one above goes on."""
+    lines = [
+        ("name", entry.name),
+        ("summary", entry.summary),
+        ("task", entry.task or "none of the table"),
+        ("scale", f"x{entry.scale}"),
+        ("parameters", f"{entry.parameters:,}"),
+        ("file", f"{entry.path} ({entry.size:,} bytes)" if entry.shipped else "not shipped"),
+        ("licence", entry.licence or "not stated"),
+    ]
+    if not entry.shipped:
+        lines.append(("get it", f"download from {entry.url}, then: diffir convert FILE {entry.name}.safetensors"))
+    if entry.card:
+        card, settings = entry.card, entry.card.settings
+        training = card.training
+        if isinstance(training, dict):
+            training = ", ".join(f"{key} {value}" for key, value in training.items())
+        lines += [
+            ("stage", str(card.stage)),
+            ("training", training),
+            ("data", card.data),
+            ("notes", card.notes),
+            ("made by", f"diffir {card.diffir_version}"),
+            ("sides", f"multiples of {settings.multiple_of} (others are padded)"),
+            ("settings", ", ".join(f"{key} {value}" for key, value in settings.to_dict().items())),
+        ]
+    lines += [("" if index else "scores", str(score)) for index, score in enumerate(entry.scores)]
+    return [(label, text) for label, text in lines if text]
+
+
+def _plain(entry: Any) -> dict[str, Any]:
+    """The entry in plain types, for JSON."""
+    values = asdict(entry)
+    values["path"] = str(entry.path) if entry.shipped else None
+    values["card"] = None if entry.card is None else values["card"] | {"settings": entry.card.settings.to_dict()}
+    return values | {"shipped": entry.shipped}

@@ -1,0 +1,191 @@
+"""What an option file may say: one frozen dataclass a section, one field a key, one sentence under each.
+
+Keys are BasicSR's where they mean the same. ``diffir.config_file`` turns YAML into these objects, once, at the border;
+nobody passes dictionaries of options around. Steps are optimiser steps; pixels are pixels of the ground truth.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from diffir.archs.settings import ArchSettings, Stage
+from diffir.errors import ConfigError
+from diffir.tasks import get_task
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network: a row of the task table, and the settings in which it differs."""
+
+    task: str
+    """A row of ``diffir.tasks``."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of ``ArchSettings`` that replace the row's."""
+
+    def arch(self) -> ArchSettings:
+        """The settings of the network to build."""
+        return ArchSettings.from_dict({**get_task(self.task).arch.to_dict(), **self.settings})
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Clean photos and how they are cut and damaged."""
+
+    dataroot_gt: str
+    """Folder of clean photos."""
+    meta_info_file: str | None = None
+    """Text file that names the photos to use, one a line, relative to the folder; all when not given."""
+    gt_size: int = 128
+    """Side of the square patch; validation takes it from the middle."""
+    batch_size_per_gpu: int = 8
+    num_worker_per_gpu: int = 0
+    """Reading processes; 0 reads in the training process."""
+    use_hflip: bool = True
+    use_rot: bool = True
+    """Turn by 90 degrees and mirror at the diagonal."""
+    cache_images: bool = False
+    """Keep decoded photos in memory: 0.8 MB for one of 512 x 512."""
+    degradation: tuple[dict[str, Any], ...] = ()
+    """Steps from clean to low quality, in order; validation takes training's when it has none."""
+
+
+@dataclass(frozen=True)
+class DatasetsConfig:
+    """Training photos, and validation photos if any."""
+
+    train: DatasetConfig
+    val: DatasetConfig | None = None
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimiser of all learning parameters."""
+
+    type: Literal["Adam", "AdamW"] = "AdamW"
+    lr: float = 2e-4
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """Learning rate over the steps of a phase."""
+
+    type: Literal["Cosine", "MultiStepLR", "Constant"] = "Cosine"
+    eta_min: float = 1e-6
+    """Cosine: the learning rate at the end."""
+    milestones: tuple[int, ...] = ()
+    """MultiStepLR: steps, counted from the start of the phase, at which the rate is multiplied by gamma."""
+    gamma: float = 0.5
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How one stage learns."""
+
+    total_iter: int = 100_000
+    optim_g: OptimConfig = OptimConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    warmup_iter: int = 0
+    """Steps over which the rate rises from 0 at the start of each phase."""
+    ema_decay: float = 0.999
+    """Share of the old weights in the moving average that is validated and published; 0 keeps no average."""
+    grad_clip: float = 0.0
+    """Largest L2 norm of the gradient; 0 does not clip."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs the networks under autocast; weights and losses stay fp32."""
+    channels_last: bool = False
+    pixel_weight: float = 1.0
+    """Weight of the L1 between restored and clean image."""
+    prior_weight: float = 1.0
+    """Stage 2: weight of the L1 between estimated and oracle prior."""
+    encoder_iter: int = 0
+    """Stage 2: first steps that train prior and condition alone, DIRformer at rest."""
+    encoder_lr: float | None = None
+    """Learning rate of those steps; optim_g.lr when not given."""
+    iters: tuple[int, ...] = ()
+    """Progressive patches: how many steps each of ``gt_sizes`` lasts; the sum is total_iter."""
+    gt_sizes: tuple[int, ...] = ()
+    mini_batch_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.iters) == len(self.gt_sizes) == len(self.mini_batch_sizes):
+            raise ConfigError("train.iters, train.gt_sizes and train.mini_batch_sizes need the same length")
+        if self.iters and sum(self.iters) != self.total_iter:
+            raise ConfigError(f"train.iters add up to {sum(self.iters)}, total_iter is {self.total_iter}")
+        if self.encoder_iter > self.total_iter:
+            raise ConfigError(f"encoder_iter {self.encoder_iter} exceeds total_iter {self.total_iter}")
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """Where runs are kept and what they start from."""
+
+    experiments_root: str = "experiments"
+    pretrain_network_g: str | None = None
+    """Stage-1 weights for a run that starts at stage 2; for stage 1, weights to start from."""
+
+
+@dataclass(frozen=True)
+class ValConfig:
+    """Validation during training."""
+
+    val_freq: int = 5000
+    """Steps between validations; 0 validates at the end of each stage alone."""
+    metrics: tuple[str, ...] = ("psnr", "ssim")
+    save_images: int = 2
+    """How many restored validation photos are written each time."""
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """What is written while training."""
+
+    print_freq: int = 100
+    """Steps between records of the log."""
+    save_checkpoint_freq: int = 5000
+    """Steps between training states."""
+    keep_checkpoints: int = 2
+    """Training states that are kept; older ones are deleted."""
+    use_tb_logger: bool = True
+    """TensorBoard files beside the log, where tensorboard is installed."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole option file."""
+
+    name: str
+    """The run's folder under ``path.experiments_root``."""
+    network_g: NetworkConfig
+    datasets: DatasetsConfig
+    stages: tuple[Stage, ...] = (1, 2)
+    """Stages to run, in order; stage 2 takes over from stage 1 by itself."""
+    manual_seed: int = 0
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    train: TrainConfig = TrainConfig()
+    """How stage 1 learns, and stage 2 where ``stage2`` says nothing else."""
+    stage2: TrainConfig = TrainConfig()
+    """How stage 2 learns: the file names only what differs from ``train``."""
+    val: ValConfig = ValConfig()
+    logger: LoggerConfig = LoggerConfig()
+    path: PathConfig = PathConfig()
+    licence: str = ""
+    """Licence of the weights, written into their header."""
+    training_data: str = ""
+    """What the weights were trained on, in words, written into their header."""
+
+    def __post_init__(self) -> None:
+        if not self.stages or list(self.stages) != sorted(set(self.stages)):
+            raise ConfigError(f"stages must be [1], [2] or [1, 2], got {list(self.stages)}")
+        if not self.datasets.train.degradation:
+            raise ConfigError("datasets.train.degradation is empty: name at least one step, such as gaussian_noise")
+        multiple = self.network_g.arch().multiple_of * self.network_g.arch().scale
+        for stage in self.stages:
+            for size in self.learning(stage).gt_sizes or (self.datasets.train.gt_size,):
+                if size % multiple:
+                    raise ConfigError(f"gt_size {size} is not a multiple of {multiple}, which this network needs")
+
+    def learning(self, stage: Stage) -> TrainConfig:
+        """The training section of a stage."""
+        return self.train if stage == 1 else self.stage2

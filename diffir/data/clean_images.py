@@ -1,0 +1,138 @@
+"""Clean photos for training: which photo, which patch and which turn a sample is, as a pure function of its number.
+
+Sample i of a run depends on the seed and on i alone: not on workers, not on what was read before. So a resumed run sees
+exactly what an uninterrupted one would have, without any saved position.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from diffir.errors import ConfigError, ImageError
+from diffir.image_io import list_images, read_image
+
+
+def find_photos(folder: Path, meta_info_file: Path | None = None) -> list[Path]:
+    """Photos of a folder, or those of them that a list names (one a line, relative to the folder).
+
+    Raises:
+        ConfigError: no folder, no list, or no photo in them.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"dataroot_gt {folder} is not a folder")
+    if meta_info_file is None:
+        photos = list_images(folder)
+    else:
+        if not meta_info_file.is_file():
+            raise ConfigError(f"meta_info_file {meta_info_file} does not exist")
+        lines = (line.strip() for line in meta_info_file.read_text("utf-8").splitlines())
+        photos = [folder / line for line in lines if line and not line.startswith("#")]
+        missing = [photo for photo in photos if not photo.is_file()]
+        if missing:
+            raise ConfigError(f"{meta_info_file} names {missing[0]}, which does not exist ({len(missing)} missing)")
+    if not photos:
+        raise ConfigError(f"no photo in {folder}")
+    return photos
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """A photo as H x W x 3 uint8 RGB."""
+    pixels = read_image(path).pixels
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ImageError(f"{path}: training photos must be 8-bit RGB")
+    return pixels
+
+
+@dataclass(frozen=True)
+class PatchRequest:
+    """What a sampler asks a dataset for."""
+
+    index: int
+    """Number of the sample since the start of the stage."""
+    size: int
+    """Side of the patch in pixels."""
+
+
+class CleanPatches(Dataset[Tensor]):
+    """Random patches (3, S, S) float32 in [0, 1], RGB, of clean photos, mirrored and turned.
+
+    Every photo is used once before any is used again.
+    """
+
+    def __init__(
+        self, photos: Sequence[Path], *, seed: Sequence[int], hflip: bool, rotate: bool, cache_images: bool
+    ) -> None:
+        self.photos = list(photos)
+        self.seed = list(seed)
+        self.hflip = hflip
+        self.rotate = rotate
+        self._cache: dict[Path, np.ndarray] | None = {} if cache_images else None
+
+    def __getitem__(self, request: PatchRequest) -> Tensor:
+        epoch, place = divmod(request.index, len(self.photos))
+        order = np.random.default_rng([*self.seed, 0, epoch]).permutation(len(self.photos))
+        image = self._read(self.photos[order[place]])
+        rng = np.random.default_rng([*self.seed, 1, request.index])
+        patch = _turn(_random_crop(image, request.size, rng), rng, hflip=self.hflip, rotate=self.rotate)
+        return torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))).float() / 255
+
+    def _read(self, path: Path) -> np.ndarray:
+        if self._cache is None:
+            return read_rgb(path)
+        if path not in self._cache:
+            self._cache[path] = read_rgb(path)
+        return self._cache[path]
+
+
+def _random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape[:2]
+    if min(height, width) < size:
+        short_y, short_x = max(size - height, 0), max(size - width, 0)
+        image = np.pad(image, ((0, short_y), (0, short_x), (0, 0)), mode="symmetric")
+        height, width = image.shape[:2]
+    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    return image[top : top + size, left : left + size]
+
+
+def _turn(patch: np.ndarray, rng: np.random.Generator, *, hflip: bool, rotate: bool) -> np.ndarray:
+    if hflip and rng.random() < 0.5:
+        patch = patch[:, ::-1]
+    if rotate and rng.random() < 0.5:
+        patch = patch[::-1]
+    if rotate and rng.random() < 0.5:
+        patch = patch.swapaxes(0, 1)
+    return patch
+
+
+@dataclass(frozen=True)
+class PatchSize:
+    """One leg of progressive training."""
+
+    steps: int
+    gt_size: int
+    batch_size: int
+
+
+class BatchPlan:
+    """Batch sampler: the requests of every step from ``first_step`` to the end of the plan."""
+
+    def __init__(self, legs: Sequence[PatchSize], first_step: int = 0) -> None:
+        self.legs = list(legs)
+        self.first_step = first_step
+
+    def __len__(self) -> int:
+        return sum(leg.steps for leg in self.legs) - self.first_step
+
+    def __iter__(self) -> Iterator[list[PatchRequest]]:
+        step = index = 0
+        for leg in self.legs:
+            for _ in range(leg.steps):
+                if step >= self.first_step:
+                    yield [PatchRequest(index + k, leg.gt_size) for k in range(leg.batch_size)]
+                step += 1
+                index += leg.batch_size

@@ -1,0 +1,24 @@
+"""The noise that published denoising tables are measured with, which is not the noise of training.
+
+Every image starts the same legacy generator anew (seed 0), draws one float64 normal number per value in H, W, C order
+(RGB) and keeps the sum as it is: not clipped, not rounded. Clipping or 8-bit noise is another, easier or harder, task.
+Convention of the test scripts since FFDNet (Zhang et al., TIP 2018).
+"""
+
+import numpy as np
+
+
+def add_benchmark_noise(image: np.ndarray, sigma: float, *, seed: int = 0) -> np.ndarray:
+    """The noisy input of a benchmark.
+
+    Args:
+        image: H x W x C, RGB, uint8 or float in [0, 1].
+        sigma: standard deviation in 1/255.
+        seed: start of ``np.random.RandomState``; 0 in published tables.
+
+    Returns:
+        H x W x C float32, around [0, 1], neither clipped nor rounded.
+    """
+    clean = image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
+    noise = np.random.RandomState(seed).normal(0, sigma / 255, clean.shape)
+    return (clean + noise).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Restoring photos with a trained network: arrays, tiles, folders."""

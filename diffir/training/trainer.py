@@ -1,0 +1,155 @@
+"""The loop: one stage, from its first step or from where it was stopped, to weights that can be used.
+
+In: a stage (what learns, which losses), loaders, settings. Out: the trained network (moving average, if one is kept).
+The loop knows order, not content: batch -> degrade on the device -> losses -> step -> log, validate, save. Everything
+random is a function of seed and step, so a killed run resumes bit for bit on the same machine.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from diffir.archs import DiffIR
+from diffir.config import LoggerConfig, TrainConfig, ValConfig
+from diffir.degradations.recipes import Degradation
+from diffir.errors import TrainingError
+from diffir.training.checkpoint import Checkpoints
+from diffir.training.log import RunLog
+from diffir.training.optim import build_optimizer, learning_rate
+from diffir.training.seeds import generator_for
+from diffir.training.stages import Losses, Phase, Stage
+
+Validate = Callable[[DiffIR, int], dict[str, float]]
+"""Network and step -> scores; the trainer logs them."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the loop does more than learn, in steps."""
+
+    log: int
+    save: int
+    validate: int
+
+    @classmethod
+    def of(cls, logger: LoggerConfig, val: ValConfig) -> "Pace":
+        return cls(logger.print_freq, logger.save_checkpoint_freq, val.val_freq)
+
+
+class Trainer:
+    """State and loop of one stage."""
+
+    def __init__(
+        self, stage: Stage, config: TrainConfig, degrade: Degradation, *, device: torch.device, seed: int
+    ) -> None:
+        self.stage = stage
+        self.config = config
+        self.degrade = degrade
+        self.device = device
+        self.seed = seed
+        self.step = 0
+        memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.network = stage.network.to(device=device, memory_format=memory_format)
+        if hasattr(stage, "teacher"):
+            stage.teacher.to(device=device, memory_format=memory_format)
+        self.ema = deepcopy(self.network).requires_grad_(False).eval() if config.ema_decay else None
+        self._begin(stage.phases[0])
+
+    def run(self, batches: Iterable[Tensor], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace) -> None:
+        """Train from ``self.step`` to the end; ``batches`` starts at that step, each (B, 3, S, S) in [0, 1]."""
+        started, images = time.perf_counter(), 0
+        for gt in batches:
+            gt = gt.to(self.device, non_blocking=True)
+            losses, norm = self._learn(gt)
+            self.step += 1
+            images += len(gt)
+            log.advance()
+
+            if self.step % pace.log == 0 or self.step == self.config.total_iter:
+                self._check_finite(losses, norm)
+                seconds = time.perf_counter() - started
+                terms = {name: term.item() for name, term in losses.terms.items()}
+                values = {"lr": self._lr, "grad_norm": norm.item(), "images_per_s": images / seconds}
+                log.record(self.step, "train", {**terms, **values})
+                started, images = time.perf_counter(), 0
+            is_last = self.step == self.config.total_iter
+            if is_last or (pace.validate and self.step % pace.validate == 0):
+                log.record(self.step, "validation", validate(self.published, self.step))
+                started, images = time.perf_counter(), 0
+            if is_last or self.step % pace.save == 0:
+                checkpoints.save(self.stage.number, self.step, self.state_dict())
+
+    @property
+    def published(self) -> DiffIR:
+        """The network that is validated and published: the moving average, if one is kept."""
+        return self.ema if self.ema is not None else self.network
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything the next steps depend on; the names ``params`` and ``params_ema`` are BasicSR's."""
+        return {
+            "params": self.network.state_dict(),
+            "params_ema": self.ema.state_dict() if self.ema is not None else {},
+            "phase": self.phase.name,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Go on from ``state_dict()`` of a run with the same settings."""
+        try:
+            self.network.load_state_dict(state["params"])  # type: ignore[arg-type]
+            if self.ema is not None:
+                self.ema.load_state_dict(state["params_ema"])  # type: ignore[arg-type]
+            self._begin(next(phase for phase in self.stage.phases if phase.name == state["phase"]))
+            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        except (RuntimeError, StopIteration, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else "its phase is not in these options"
+            raise TrainingError(f"the training state does not fit these options: {reason}") from error
+        self.step = int(state["step"])  # type: ignore[call-overload]
+
+    def _begin(self, phase: Phase) -> None:
+        self.phase = phase
+        self.optimizer = build_optimizer(phase.parameters, self.config.optim_g)
+
+    def _learn(self, gt: Tensor) -> tuple[Losses, Tensor]:
+        """One optimiser step on a clean batch; returns the losses and the norm of the gradient before clipping."""
+        if self.step >= self.phase.stop:
+            self._begin(next(phase for phase in self.stage.phases if phase.start <= self.step < phase.stop))
+        self._lr = learning_rate(
+            self.config, self.phase.lr, self.step - self.phase.start, self.phase.stop - self.phase.start
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr
+
+        generator = generator_for(self.device, self.seed, self.stage.number, self.step)
+        lq = self.degrade(gt, generator)
+        if self.config.channels_last:
+            lq, gt = (images.to(memory_format=torch.channels_last) for images in (lq, gt))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            losses = self.stage.losses(lq, gt, self.phase, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        norm = nn.utils.clip_grad_norm_(self.phase.parameters, self.config.grad_clip or float("inf"))
+        self.optimizer.step()
+        self._update_ema()
+        return losses, norm
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        if self.ema is None:
+            return
+        # A young average forgets faster, or a short run would publish little more than its random start.
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.ema.parameters()), list(self.network.parameters()), self.step)
+
+    def _check_finite(self, losses: Losses, norm: Tensor) -> None:
+        if not (torch.isfinite(losses.total) and torch.isfinite(norm)):
+            raise TrainingError(
+                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower train.optim_g.lr "
+                "or set train.grad_clip, then go on from the last state with --auto_resume"
+            )

@@ -1,0 +1,66 @@
+"""Mapping to typed object: the one place where keys and values a person wrote become a frozen dataclass.
+
+In: a dataclass and a mapping read from YAML or JSON. Out: an instance, nested dataclasses and tuples included. An unknown
+key is an error that names the nearest known one; a value of another kind is an error that says what was expected.
+"""
+
+import difflib
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from diffir.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Any, where: str) -> T:
+    """Typed object of a dataclass from a mapping; ``where`` opens every error message."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected keys and values, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+    for key, item in known.items():
+        if item.default is MISSING and item.default_factory is MISSING and key not in values:
+            raise ConfigError(f"{where}: the key {key!r} is missing")
+    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """``value`` as the annotation asks, or an error that says what was expected."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return build(hint, value, where)  # type: ignore[arg-type]
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(map(str, arguments))}")
+        return value
+    if origin is tuple:
+        return _convert_sequence(arguments, value, where)
+    if origin is dict or hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value
+
+
+def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: expected a list, got {value!r}")
+    if arguments[-1] is Ellipsis:
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if len(value) != len(arguments):
+        raise ConfigError(f"{where}: expected {len(arguments)} numbers, got {value!r}")
+    return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))

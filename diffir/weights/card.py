@@ -1,0 +1,91 @@
+"""The card that travels in the header of published weights: what they are, how they were trained, what they score.
+
+In and out: a frozen dataclass, and the string-to-string metadata of a safetensors file (one JSON under the key
+"diffir"). Needs no torch, so that ``diffir models`` answers at once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from diffir import __version__
+from diffir.archs.settings import ArchSettings, Stage
+from diffir.errors import ConfigError, WeightsError
+
+METADATA_KEY = "diffir"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a benchmark, with what it needs to be compared."""
+
+    dataset: str
+    metric: str
+    value: float
+    protocol: str = ""
+    """Colour space and border, as ``str(metrics.protocol.Protocol)`` says it."""
+    condition: str = ""
+    """What was done to the clean images, such as "sigma 25"."""
+    published: bool = False
+    """Quoted from the paper, not measured by diffir."""
+
+    def __str__(self) -> str:
+        digits = 2 if self.metric.lower() == "psnr" else 4
+        unit = " dB" if self.metric.lower() == "psnr" else ""
+        where = " ".join(filter(None, (self.dataset, self.condition)))
+        how = ", ".join(filter(None, (self.protocol, "published" if self.published else "")))
+        return f"{where}: {self.metric.upper()} {self.value:.{digits}f}{unit}" + (f" ({how})" if how else "")
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """Facts of one set of weights."""
+
+    name: str
+    """What ``-n`` calls it."""
+    settings: ArchSettings
+    stage: Stage = 2
+    task: str | None = None
+    """Row of ``diffir.tasks.TASKS``; None for a network that no row describes."""
+    summary: str = ""
+    """One line for ``diffir models``."""
+    training: str | dict[str, Any] = ""
+    """The training protocol: a sentence, or names and plain values."""
+    data: str = ""
+    """Images it was trained on."""
+    scores: tuple[Score, ...] = ()
+    licence: str = ""
+    notes: str = ""
+    """Where it comes from, what it is bad at."""
+    diffir_version: str = __version__
+
+    def to_metadata(self) -> dict[str, str]:
+        """Metadata of a safetensors file."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"settings": self.settings.to_dict(), "scores": [asdict(score) for score in self.scores]}
+        return {"format": "pt", METADATA_KEY: json.dumps(values, ensure_ascii=False)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "WeightsCard":
+        """Inverse of ``to_metadata``; ``source`` is the file's name, for messages.
+
+        Raises:
+            WeightsError: no card, or one that this version cannot read.
+        """
+        if METADATA_KEY not in metadata:
+            raise WeightsError(
+                f"{source} has no diffir card in its header: not published by diffir; try diffir convert"
+            )
+        try:
+            values = json.loads(metadata[METADATA_KEY])
+            values["settings"] = ArchSettings.from_dict(values["settings"])
+            values["scores"] = tuple(Score(**score) for score in values.get("scores", ()))
+            card = cls(**values)
+        except (ValueError, TypeError, LookupError, ConfigError) as error:
+            raise WeightsError(
+                f"{source} has a card that diffir {__version__} cannot read ({error}): a newer diffir may have made it"
+            ) from error
+        if card.stage not in (1, 2):
+            raise WeightsError(f"{source} says stage {card.stage!r}; stages are 1 and 2")
+        return card

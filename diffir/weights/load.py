@@ -1,0 +1,74 @@
+"""From a name or a file to a network that is ready to run.
+
+In: a name of the catalogue, a published .safetensors, or a released checkpoint (.pth, .pt, .ckpt, .safetensors with
+upstream's names). Out: the network in eval mode, float32, on the CPU, and its card.
+"""
+
+from pathlib import Path
+
+from diffir.archs import DiffIR
+from diffir.errors import UsageError, WeightsError
+from diffir.weights.card import METADATA_KEY, WeightsCard
+from diffir.weights.catalogue import CatalogueEntry, find_entry
+from diffir.weights.checkpoint_file import read_checkpoint
+from diffir.weights.fit import filled_network
+from diffir.weights.header import is_safetensors, read_header
+from diffir.weights.official import read_official
+from diffir.weights.published import read_published
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+_WRONG_STAGE = {
+    1: "a stage-1 network: it needs the clean image as a second input and cannot restore; give the stage-2 file",
+    2: "a stage-2 network, and stage 1 is needed here; give the file of stage 1",
+}
+
+
+def load_network(source: str | Path, *, stage: int | None = 2) -> tuple[DiffIR, WeightsCard]:
+    """The network of that name or in that file.
+
+    Args:
+        stage: the stage that is needed; None takes any.
+    Raises:
+        UsageError: no such name or file.
+        WeightsError: the file is not weights of a DiffIR network of that stage, or is damaged.
+    """
+    path = _locate(source)
+    network, card = _read(path)
+    if stage is not None and card.stage != stage:
+        raise WeightsError(f"{path} is {_WRONG_STAGE[card.stage]}")
+    return network, card
+
+
+def _locate(source: str | Path) -> Path:
+    path = Path(source)
+    is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
+    if is_name and not path.is_file():
+        return _shipped_path(find_entry(str(source)))
+    if not path.is_file():
+        raise UsageError(f"no such weights file: {path}")
+    return path
+
+
+def _shipped_path(entry: CatalogueEntry) -> Path:
+    if entry.path is None:
+        raise WeightsError(
+            f"{entry.name} does not ship with diffir: download its checkpoint from {entry.url} and give the file "
+            "with --model_path (diffir convert makes it smaller)"
+        )
+    return entry.path
+
+
+def _read(path: Path) -> tuple[DiffIR, WeightsCard]:
+    if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
+        state, card = read_published(path)
+    else:
+        official = read_official(read_checkpoint(path), str(path))
+        state = official.state
+        card = WeightsCard(
+            name=path.stem,
+            settings=official.settings,
+            stage=official.stage,
+            task=next(iter(official.tasks), None),
+            notes=f"read from the released checkpoint {path.name}",
+        )
+    return filled_network(state, card.settings, card.stage, str(path)), card

@@ -1,0 +1,128 @@
+"""``diffir models`` and ``diffir convert`` as a user calls them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from diffir.archs import ArchSettings, DiffIR
+from diffir.cli.main import main
+from diffir.tasks import TASKS
+from diffir.weights import catalogue as catalogue_module
+from diffir.weights.card import Score, WeightsCard
+from diffir.weights.fit import empty_network
+from diffir.weights.header import read_header
+from diffir.weights.load import load_network
+from diffir.weights.published import save_published
+
+TINY = ArchSettings(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
+
+
+@pytest.fixture
+def published(tmp_path):
+    card = WeightsCard(
+        "mine", TINY, task="deblur", summary="a toy", training={"steps": 3}, data="two photos", licence="CC0-1.0",
+        scores=(Score("Set14", "psnr", 31.234, "RGB, crop_border 0", "sigma 25"),),
+    )  # fmt: skip
+    save_published(tmp_path / "mine.safetensors", DiffIR(TINY, 2).state_dict(), card)
+    return tmp_path / "mine.safetensors"
+
+
+def test_models_lists_every_official_row(capsys):
+    assert main(["models"]) == 0
+
+    text = capsys.readouterr().out
+    for name, task in TASKS.items():
+        assert (f"official_{name}" in text) == task.official
+    assert "https://github.com/Zj-BinXia/DiffIR" in text
+    assert "GoPro: PSNR 33.20 dB (RGB, crop_border 0, published)" in text
+
+
+def test_a_shipped_file_appears_with_all_its_facts(published, monkeypatch, capsys):
+    monkeypatch.setattr(catalogue_module.catalogue, "__defaults__", (published.parent,))
+
+    assert main(["models", "mine"]) == 0
+
+    text = capsys.readouterr().out
+    for fact in ("a toy", "deblur", "steps 3", "two photos", "CC0-1.0", "Set14 sigma 25: PSNR 31.23 dB", "dim 8"):
+        assert fact in text
+
+
+def test_models_as_json_can_be_read_by_programs(published, monkeypatch, capsys):
+    monkeypatch.setattr(catalogue_module.catalogue, "__defaults__", (published.parent,))
+
+    assert main(["models", "--json"]) == 0
+
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["mine"]["shipped"] and rows["mine"]["card"]["settings"]["dim"] == 8
+    assert rows["official_sr_x4"]["scale"] == 4 and not rows["official_sr_x4"]["shipped"]
+
+
+def test_the_catalogue_counts_parameters_as_the_networks_do():
+    for entry in catalogue_module.catalogue().values():
+        if not entry.shipped:
+            network = empty_network(TASKS[entry.task].arch, 2)
+            assert entry.parameters == sum(p.numel() for p in network.parameters())
+
+
+def test_models_needs_no_torch():
+    code = "import sys; from diffir.cli.main import main; main(['models']); sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_an_unknown_model_is_wrong_usage(capsys):
+    assert main(["models", "official_deblurr"]) == 2
+    assert "did you mean official_deblur" in capsys.readouterr().err
+
+
+def test_convert_says_what_it_wrote_in_one_line(published, tmp_path, capsys):
+    target = tmp_path / "small.safetensors"
+
+    assert main(["convert", str(published), str(target), "--precision", "bf16", "--licence", "MIT"]) == 0
+
+    line = capsys.readouterr().out
+    parameters = sum(p.numel() for p in DiffIR(TINY, 2).parameters())
+    assert line.startswith(f"{target}: task deblur, stage 2, {parameters:,} parameters, ") and line.endswith(" bf16\n")
+    assert set(read_header(target).dtypes.values()) == {"BF16"}
+    assert (load_network(target)[1].name, load_network(target)[1].licence) == ("small", "MIT")
+
+
+@pytest.mark.parametrize(("flags", "dtype"), [([], "F16"), (["--fp32"], "F32"), (["--precision", "fp32"], "F32")])
+def test_storage_is_half_precision_unless_asked(published, tmp_path, flags, dtype):
+    assert main(["convert", str(published), str(tmp_path / "new.safetensors"), *flags]) == 0
+
+    assert set(read_header(tmp_path / "new.safetensors").dtypes.values()) == {dtype}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (["IN", "out.pth"], "must end in .safetensors", 2),
+        (["IN", "out.safetensors", "--task", "sr_x4"], "is not that of sr_x4", 2),
+        (["IN", "out.safetensors", "--task", "deblurr"], "unknown task", 2),
+        (["nowhere.pth", "out.safetensors"], "no such weights file", 2),
+        (["BAD", "out.safetensors"], "is not a checkpoint", 1),
+    ],
+)
+def test_what_cannot_be_converted_is_said_in_one_line(published, tmp_path, capsys, arguments, said, code):
+    (tmp_path / "bad.pth").write_bytes(b"no weights")
+    names = {"IN": str(published), "BAD": str(tmp_path / "bad.pth"), "out.safetensors": str(tmp_path / "o.safetensors")}
+
+    assert main(["convert", *(names.get(argument, argument) for argument in arguments)]) == code
+
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_full_size_checkpoint_converts_and_names_the_rows_it_fits(tmp_path, capsys):
+    torch.manual_seed(0)
+    card = WeightsCard("big", TASKS["sr_x4"].arch, task="sr_x4")
+    save_published(tmp_path / "a.safetensors", DiffIR(card.settings, 2).state_dict(), card)
+
+    assert main(["convert", str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")]) == 0
+
+    assert "task sr_x4 (or realsr_x4: choose with --task), stage 2, 24,971,206" in capsys.readouterr().out

@@ -1,0 +1,116 @@
+"""What is published can be read again, cannot be half written, and says what is wrong with it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diffir.errors import WeightsError
+from diffir.weights.card import Score, WeightsCard
+from diffir.weights.header import read_header
+from diffir.weights.published import read_published, save_published
+
+
+@pytest.fixture
+def card(tiny_network) -> WeightsCard:
+    return WeightsCard(
+        name="mine",
+        settings=tiny_network.settings,
+        summary="one line, naïve",
+        training={"stage 1": "10 steps", "seed": 0},
+        data="three photos",
+        scores=(Score("CBSD68", "psnr", 30.5, "RGB, crop_border 0", "sigma 25"),),
+        licence="Apache-2.0",
+    )
+
+
+def test_the_card_comes_back_as_it_was(tmp_path, tiny_network, card):
+    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
+
+    assert read_published(tmp_path / "mine.safetensors")[1] == card
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 1e-3), (torch.bfloat16, 1e-2), (torch.float32, 0)])
+def test_tensors_come_back_in_float32(tmp_path, tiny_network, card, dtype, tolerance):
+    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card, dtype=dtype)
+
+    state, _ = read_published(tmp_path / "mine.safetensors")
+
+    assert state.keys() == tiny_network.state_dict().keys()
+    for name, tensor in tiny_network.state_dict().items():
+        torch.testing.assert_close(state[name], tensor, rtol=0, atol=tolerance)
+
+
+def test_half_precision_makes_half_the_file(tmp_path, tiny_network, card):
+    for name, dtype in (("half", torch.float16), ("full", torch.float32)):
+        save_published(tmp_path / name, tiny_network.state_dict(), card, dtype=dtype)
+    half, full = read_header(tmp_path / "half"), read_header(tmp_path / "full")
+
+    assert half.parameters == full.parameters == sum(p.numel() for p in tiny_network.parameters())
+    assert half.size < 0.6 * full.size
+
+
+def test_no_temporary_file_stays_behind(tmp_path, tiny_network, card):
+    save_published(tmp_path / "new folder/mine.safetensors", tiny_network.state_dict(), card)
+
+    assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["mine.safetensors"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, tiny_network, card):
+    path = tmp_path / "mine.safetensors"
+    save_published(path, tiny_network.state_dict(), card)
+    before = path.read_bytes()
+    broken = tiny_network.state_dict() | {"dirformer.output.weight": torch.full((3, 16, 3, 3), torch.nan)}
+
+    with pytest.raises(WeightsError, match=r"dirformer\.output\.weight holds NaN"):
+        save_published(path, broken, card)
+
+    assert path.read_bytes() == before
+
+
+def test_a_weight_too_large_for_half_precision_is_named(tmp_path, tiny_network, card):
+    state = tiny_network.state_dict() | {"cpen.head.bias": torch.full((8,), 1e5)}
+
+    with pytest.raises(WeightsError, match=r"cpen\.head\.bias reaches 1e\+05.*bfloat16"):
+        save_published(tmp_path / "mine.safetensors", state, card)
+    save_published(tmp_path / "mine.safetensors", state, card, dtype=torch.bfloat16)
+
+
+def test_a_state_of_the_other_stage_is_not_published(tmp_path, tiny_network, card):
+    with pytest.raises(WeightsError, match="does not fit a stage-1 DiffIR network"):
+        save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), replace(card, stage=1))
+
+
+@pytest.mark.parametrize("kept", [0, 5, 500, 20_000, -1])
+def test_a_file_cut_anywhere_is_called_cut_or_no_safetensors(tmp_path, tiny_network, card, kept):
+    path = tmp_path / "mine.safetensors"
+    save_published(path, tiny_network.state_dict(), card)
+    path.write_bytes(path.read_bytes()[:kept])
+
+    with pytest.raises(WeightsError, match="is cut short" if kept > 5 or kept < 0 else "is not a safetensors file"):
+        read_published(path)
+
+
+def test_safetensors_of_something_else_are_refused(tmp_path):
+    save_file({"conv1.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+
+    with pytest.raises(WeightsError, match="no diffir card"):
+        read_published(tmp_path / "other.safetensors")
+
+
+def test_a_card_of_a_newer_version_is_named_as_such(tmp_path, tiny_network, card):
+    metadata = {"diffir": card.to_metadata()["diffir"].replace('"dim"', '"dim_of_the_future"')}
+    save_file(tiny_network.state_dict(), tmp_path / "new.safetensors", metadata)
+
+    with pytest.raises(WeightsError, match=r"dim_of_the_future.*newer diffir"):
+        read_published(tmp_path / "new.safetensors")
+
+
+def test_tensors_that_do_not_fit_their_card_are_refused(tmp_path, tiny_network, card):
+    state = tiny_network.state_dict()
+    state["cpen.mlp.0.bias"] = torch.zeros(7)
+    save_file(state, tmp_path / "odd.safetensors", card.to_metadata())
+
+    with pytest.raises(WeightsError, match=r"cpen\.mlp\.0\.bias is 7, not 32"):
+        read_published(tmp_path / "odd.safetensors")
