@@ -1,8 +1,8 @@
 """Keep freed memory in the process: the one setting of the C library that decides how fast large tensors are.
 
-By default glibc gives every freed block above 128 kB back to the system, so each layer of a network pays for fresh pages
-again: on virtual machines that costs more than the arithmetic. Called once, when a command starts; nothing but Linux
-with glibc is touched. The parameters are those of mallopt(3).
+By default glibc gives every freed block above 128 kB back to the system, so each layer of a network pays for fresh
+pages again: on virtual machines that costs more than the arithmetic. Called once, when a command starts; nothing but
+Linux with glibc is touched. The parameters are those of mallopt(3).
 """
 
 import ctypes
@@ -20,4 +20,5 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     wanted = ((_M_MMAP_THRESHOLD, _BLOCK), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _STEP))
-    return all([mallopt(parameter, value) == 1 for parameter, value in wanted])
+    taken = [mallopt(parameter, value) == 1 for parameter, value in wanted]
+    return all(taken)

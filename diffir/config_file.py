@@ -16,6 +16,7 @@ from diffir.config import RunConfig
 from diffir.errors import ConfigError
 from diffir.typed_mapping import build
 
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which 1e-4 is a number, as everyone expects (YAML 1.1 wants 1.0e-4)."""
 

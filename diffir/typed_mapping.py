@@ -1,7 +1,8 @@
 """Mapping to typed object: the one place where keys and values a person wrote become a frozen dataclass.
 
-In: a dataclass and a mapping read from YAML or JSON. Out: an instance, nested dataclasses and tuples included. An unknown
-key is an error that names the nearest known one; a value of another kind is an error that says what was expected.
+In: a dataclass and a mapping read from YAML or JSON. Out: an instance, nested dataclasses and tuples included. An
+unknown key is an error that names the nearest known one; a value of another kind is an error that says what was
+expected.
 """
 
 import difflib

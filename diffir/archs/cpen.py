@@ -32,6 +32,7 @@ class CPEN(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
         self.widen = nn.ModuleList(nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4)))
         self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
+        nn.init.ones_(self.mlp[-1].bias)  # see Modulation
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(F.leaky_relu(self.head(x), LEAKY_SLOPE))

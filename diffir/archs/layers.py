@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-5
+MODULATION_STD = 0.01  # a choice of taste: the prior matters from the first step, but does not disturb
 LEAKY_SLOPE = 0.1  # all LeakyReLUs of CPEN and of the denoiser
 
 
@@ -34,11 +35,18 @@ class ChannelNorm(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Scale and shift every channel by two linear functions of the prior: x * gain(z) + shift(z)."""
+    """Scale and shift every channel by two linear functions of the prior: x * gain(z) + shift(z).
+
+    There is no "1 +": a prior near zero would shut the block. So gain starts as the mean of the prior, which CPEN and
+    the denoiser start near one; training from scratch then begins with open blocks.
+    """
 
     def __init__(self, channels: int, prior_width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(prior_width, 2 * channels, bias=False)
+        nn.init.normal_(self.linear.weight, std=MODULATION_STD)
+        with torch.no_grad():
+            self.linear.weight[:channels] += 1 / prior_width
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         gain, shift = self.linear(prior)[:, :, None, None].chunk(2, dim=1)

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an arrow in a table must not end a run on an ASCII terminal
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = _parser(arguments)
     try:

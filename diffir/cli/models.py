@@ -65,12 +65,8 @@ def _details(entry: Any) -> list[tuple[str, str]]:
         lines.append(("get it", f"download from {entry.url}, then: diffir convert FILE {entry.name}.safetensors"))
     if entry.card:
         card, settings = entry.card, entry.card.settings
-        training = card.training
-        if isinstance(training, dict):
-            training = ", ".join(f"{key} {value}" for key, value in training.items())
         lines += [
             ("stage", str(card.stage)),
-            ("training", training),
             ("data", card.data),
             ("notes", card.notes),
             ("made by", f"diffir {card.diffir_version}"),
@@ -78,7 +74,16 @@ def _details(entry: Any) -> list[tuple[str, str]]:
             ("settings", ", ".join(f"{key} {value}" for key, value in settings.to_dict().items())),
         ]
     lines += [("" if index else "scores", str(score)) for index, score in enumerate(entry.scores)]
+    if entry.card:
+        lines += [("" if index else "training", line) for index, line in enumerate(_flat(entry.card.training))]
     return [(label, text) for label, text in lines if text]
+
+
+def _flat(values: Any, path: str = "") -> list[str]:
+    """Nested settings as lines such as "train.total_iter 1000"; a sentence as itself."""
+    if isinstance(values, dict):
+        return [line for key, value in values.items() for line in _flat(value, f"{path}.{key}" if path else str(key))]
+    return [f"{path} {values}".strip()]
 
 
 def _plain(entry: Any) -> dict[str, Any]:

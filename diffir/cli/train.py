@@ -1,4 +1,4 @@
-"""``diffir train -opt FILE [key=value ...]``: both stages of a network, in one command that can be stopped and resumed."""
+"""``diffir train -opt FILE [key=value ...]``: both stages of a network in one command that can be resumed."""
 
 import argparse
 from pathlib import Path

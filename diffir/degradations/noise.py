@@ -23,7 +23,9 @@ class GaussianNoise:
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma[0] <= self.sigma[1]:
-            raise ConfigError(f"gaussian_noise: sigma must be [low, high] with 0 <= low <= high, got {list(self.sigma)}")
+            raise ConfigError(
+                f"gaussian_noise: sigma must be [low, high] with 0 <= low <= high, got {list(self.sigma)}"
+            )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         low, high = (sigma / 255 for sigma in self.sigma)

@@ -4,17 +4,20 @@ Decided here: colour space, border, rounding of Y. Printed with every number (``
 In goes an image as it is stored, out comes what the metrics compare: float64 on the 8-bit scale.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from diffir.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np  # imported where it works: the task table holds protocols and must be read at once
 
 Convention = Literal["basicsr", "matlab"]
 CONVENTIONS: tuple[Convention, ...] = ("basicsr", "matlab")
 
-BT601_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601 studio luma of R, G, B on the 8-bit scale
+BT601_WEIGHTS = (65.481, 128.553, 24.966)  # over 255: ITU-R BT.601 studio luma of R, G, B on the 8-bit scale
 BT601_OFFSET = 16.0
 
 
@@ -70,5 +73,7 @@ class Protocol:
 
 def luma(pixels: np.ndarray, *, rounded: bool) -> np.ndarray:
     """BT.601 luma in 16-235: H x W x 3 RGB on the 8-bit scale -> H x W x 1 float64, rounded half up if asked."""
-    y = pixels.astype(np.float64) @ BT601_WEIGHTS + BT601_OFFSET
+    import numpy as np
+
+    y = pixels.astype(np.float64) @ (np.array(BT601_WEIGHTS) / 255) + BT601_OFFSET
     return (np.floor(y + 0.5) if rounded else y)[:, :, None]

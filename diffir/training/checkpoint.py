@@ -1,7 +1,8 @@
 """Training states on disk: everything a run needs to go on, written so that no half file can pass for a whole one.
 
 In: a mapping of tensors and plain values. Out: ``training_states/stageS_STEP.state``, read with ``weights_only=True``.
-A state is written under a temporary name, synced and renamed; one that cannot be read is passed over for the one before.
+A state is written under a temporary name, synced and renamed; one that cannot be read is passed over for the last
+that can.
 """
 
 import logging

@@ -12,9 +12,39 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
+
+
+class Meter:
+    """Means of scalars and the pace since it was last read; sums stay on the device until then."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the clock starts now."""
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._images = 0
+        self._started = time.perf_counter()
+
+    def add(self, terms: dict[str, Tensor], *, images: int) -> None:
+        """One step's scalars."""
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value.detach()
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._images += images
+
+    def read(self) -> dict[str, float]:
+        """Means and ``images_per_s``; the meter starts anew."""
+        means = {name: (total / self._counts[name]).item() for name, total in self._sums.items()}
+        means["images_per_s"] = self._images / (time.perf_counter() - self._started)
+        self.reset()
+        return means
 
 
 class RunLog:

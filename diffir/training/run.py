@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 
 import torch
+import yaml
 from torch.utils.data import DataLoader
 
-from diffir import __version__
 from diffir.archs import DiffIR
 from diffir.archs.settings import Stage as StageNumber
 from diffir.config import DatasetConfig, RunConfig, TrainConfig
@@ -24,7 +24,7 @@ from diffir.training.log import RunLog
 from diffir.training.stages import Stage, StageOne, StageTwo
 from diffir.training.trainer import Pace, Trainer
 from diffir.training.validation import Validator
-from diffir.weights.card import WeightsCard
+from diffir.weights.card import Score, WeightsCard
 from diffir.weights.load import load_network
 from diffir.weights.published import save_published
 
@@ -127,7 +127,9 @@ class Run:
 
     def _batches(self, number: StageNumber, photos: list[Path], first_step: int) -> DataLoader:
         train, learning = self.config.datasets.train, self.config.learning(number)
-        legs = [PatchSize(*leg) for leg in zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)]
+        legs = [
+            PatchSize(*leg) for leg in zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
+        ]
         legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
         patches = CleanPatches(
             photos,
@@ -154,14 +156,17 @@ class Run:
 
     def _publish(self, trainer: Trainer, number: StageNumber, scores: dict[str, float]) -> None:
         path = self.weights(number)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        learning = self.config.learning(number)
+        learning, task = self.config.learning(number), get_task(self.config.network_g.task)
         card = WeightsCard(
             name=self.config.name,
-            task=self.config.network_g.task,
-            stage=number,
             settings=self.config.network_g.arch(),
-            training=f"diffir {__version__}, {dump_config(self.config)}",
+            stage=number,
+            task=task.name,
+            summary=task.summary,
+            training=yaml.safe_load(dump_config(self.config)),
+            data=self.config.training_data,
+            scores=tuple(Score("validation", name, value, str(task.protocol)) for name, value in scores.items()),
+            licence=self.config.licence,
         )
         # Stage-1 weights are a step on the way and stay exact; stage-2 weights are what people download.
         dtype = torch.float32 if number == 1 else torch.float16

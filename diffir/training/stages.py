@@ -49,6 +49,10 @@ class Stage(Protocol):
         """Losses of a batch; lq (B, C, H, W) and gt (B, 3, H, W) in [0, 1]."""
         ...
 
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
+        """Move every network of the stage."""
+        ...
+
     def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
         """Restore with given weights of this stage's network, as validation wants it."""
         ...
@@ -68,6 +72,10 @@ class StageOne:
         """L1 between restored and clean image."""
         l_pix = pixel_l1(self.restore(self.network, lq, gt, generator), gt)
         return Losses(self.config.pixel_weight * l_pix, {"l_pix": l_pix})
+
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
+        """Move the network."""
+        _move(self.network, device, memory_format)
 
     def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
         """Restore under the oracle prior; draws nothing from the generator."""
@@ -105,6 +113,16 @@ class StageTwo:
             total = total + self.config.pixel_weight * terms["l_pix"]
         return Losses(total, terms)
 
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
+        """Move student and teacher."""
+        _move(self.network, device, memory_format)
+        _move(self.teacher, device, memory_format)
+
     def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
         """Restore from lq alone, as a user will."""
         return network.restore(lq, network.estimate_prior(lq, generator=generator))
+
+
+def _move(network: DiffIR, device: torch.device, memory_format: torch.memory_format) -> None:
+    network.to(device)
+    network.to(memory_format=memory_format)  # type: ignore[call-overload]

@@ -5,7 +5,6 @@ The loop knows order, not content: batch -> degrade on the device -> losses -> s
 random is a function of seed and step, so a killed run resumes bit for bit on the same machine.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from diffir.config import LoggerConfig, TrainConfig, ValConfig
 from diffir.degradations.recipes import Degradation
 from diffir.errors import TrainingError
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.log import RunLog
+from diffir.training.log import Meter, RunLog
 from diffir.training.optim import build_optimizer, learning_rate
 from diffir.training.seeds import generator_for
 from diffir.training.stages import Losses, Phase, Stage
@@ -54,33 +53,30 @@ class Trainer:
         self.seed = seed
         self.step = 0
         memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.network = stage.network.to(device=device, memory_format=memory_format)
-        if hasattr(stage, "teacher"):
-            stage.teacher.to(device=device, memory_format=memory_format)
+        stage.to(device, memory_format)
+        self.network = stage.network
         self.ema = deepcopy(self.network).requires_grad_(False).eval() if config.ema_decay else None
         self._begin(stage.phases[0])
 
-    def run(self, batches: Iterable[Tensor], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace) -> None:
+    def run(
+        self, batches: Iterable[Tensor], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace
+    ) -> None:
         """Train from ``self.step`` to the end; ``batches`` starts at that step, each (B, 3, S, S) in [0, 1]."""
-        started, images = time.perf_counter(), 0
+        meter = Meter()
         for gt in batches:
             gt = gt.to(self.device, non_blocking=True)
             losses, norm = self._learn(gt)
             self.step += 1
-            images += len(gt)
+            meter.add({**losses.terms, "grad_norm": norm}, images=len(gt))
             log.advance()
 
-            if self.step % pace.log == 0 or self.step == self.config.total_iter:
-                self._check_finite(losses, norm)
-                seconds = time.perf_counter() - started
-                terms = {name: term.item() for name, term in losses.terms.items()}
-                values = {"lr": self._lr, "grad_norm": norm.item(), "images_per_s": images / seconds}
-                log.record(self.step, "train", {**terms, **values})
-                started, images = time.perf_counter(), 0
             is_last = self.step == self.config.total_iter
+            if is_last or self.step % pace.log == 0:
+                self._check_finite(losses, norm)
+                log.record(self.step, "train", {**meter.read(), "lr": self._lr})
             if is_last or (pace.validate and self.step % pace.validate == 0):
                 log.record(self.step, "validation", validate(self.published, self.step))
-                started, images = time.perf_counter(), 0
+                meter.reset()
             if is_last or self.step % pace.save == 0:
                 checkpoints.save(self.stage.number, self.step, self.state_dict())
 
@@ -101,7 +97,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Go on from ``state_dict()`` of a run with the same settings."""
         try:
-            self.network.load_state_dict(state["params"])  # type: ignore[arg-type]
+            self.network.load_state_dict(state["params"])
             if self.ema is not None:
                 self.ema.load_state_dict(state["params_ema"])  # type: ignore[arg-type]
             self._begin(next(phase for phase in self.stage.phases if phase.name == state["phase"]))
@@ -150,6 +146,6 @@ class Trainer:
     def _check_finite(self, losses: Losses, norm: Tensor) -> None:
         if not (torch.isfinite(losses.total) and torch.isfinite(norm)):
             raise TrainingError(
-                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower train.optim_g.lr "
-                "or set train.grad_clip, then go on from the last state with --auto_resume"
+                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower train.optim_g.lr or "
+                "set train.grad_clip, then go on from the last state with --auto_resume"
             )

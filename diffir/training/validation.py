@@ -1,4 +1,4 @@
-"""Validation while training: held-out photos, damaged the same way every time, scored by the eye that scores everything.
+"""Validation while training: held-out photos, damaged alike every time, scored by the eye that scores everything.
 
 In: a dataset section and a degradation. Out: means of the metrics, and a few restored photos on disk.
 """

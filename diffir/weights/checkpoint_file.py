@@ -106,7 +106,7 @@ def unwrap(content: object, source: str) -> dict[str, Tensor]:
 def _load(path: Path, *, is_zip: bool) -> object:
     try:
         foreign = get_unsafe_globals_in_checkpoint(path) if is_zip else []
-        with safe_globals([(_stand_in(name), name) for name in foreign]):
+        with safe_globals([_stand_in(name) for name in foreign]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except _DAMAGE as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -116,4 +116,7 @@ def _load(path: Path, *, is_zip: bool) -> object:
 
 
 def _stand_in(name: str) -> type:
-    return _InertDict if name.lower().endswith("dict") else _Inert
+    """An inert class that goes by the foreign class's full name; that name is all torch compares."""
+    module, _, last = name.rpartition(".")
+    base = _InertDict if last.lower().endswith("dict") else _Inert
+    return type(last, (base,), {"__module__": module, "__qualname__": last})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from diffir.errors import WeightsError
@@ -36,7 +36,7 @@ def save_published(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(stored, temporary, card.to_metadata())
+        temporary.write_bytes(save(stored, card.to_metadata()))  # save_file would make it unreadable to others
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -23,9 +23,15 @@ TINY = ArchSettings(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpe
 @pytest.fixture
 def published(tmp_path):
     card = WeightsCard(
-        "mine", TINY, task="deblur", summary="a toy", training={"steps": 3}, data="two photos", licence="CC0-1.0",
+        "mine",
+        TINY,
+        task="deblur",
+        summary="a toy",
+        training={"train": {"steps": 3}},
+        data="two photos",
+        licence="CC0-1.0",
         scores=(Score("Set14", "psnr", 31.234, "RGB, crop_border 0", "sigma 25"),),
-    )  # fmt: skip
+    )
     save_published(tmp_path / "mine.safetensors", DiffIR(TINY, 2).state_dict(), card)
     return tmp_path / "mine.safetensors"
 
@@ -46,7 +52,7 @@ def test_a_shipped_file_appears_with_all_its_facts(published, monkeypatch, capsy
     assert main(["models", "mine"]) == 0
 
     text = capsys.readouterr().out
-    for fact in ("a toy", "deblur", "steps 3", "two photos", "CC0-1.0", "Set14 sigma 25: PSNR 31.23 dB", "dim 8"):
+    for fact in ("a toy", "deblur", "train.steps 3", "two photos", "CC0-1.0", "Set14 sigma 25: PSNR 31.23 dB", "dim 8"):
         assert fact in text
 
 

@@ -57,6 +57,14 @@ def test_no_temporary_file_stays_behind(tmp_path, tiny_network, card):
     assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["mine.safetensors"]
 
 
+def test_a_published_file_is_readable_to_whoever_may_read_new_files(tmp_path, tiny_network, card):
+    (tmp_path / "any").touch()
+
+    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
+
+    assert (tmp_path / "mine.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, tiny_network, card):
     path = tmp_path / "mine.safetensors"
     save_published(path, tiny_network.state_dict(), card)

@@ -1,0 +1,1 @@
+"""Training data: clean photos, patches, dataset cards."""

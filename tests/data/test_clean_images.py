@@ -1,0 +1,88 @@
+"""Training samples are a function of the seed and of their number alone."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from diffir.data.clean_images import BatchPlan, CleanPatches, PatchRequest, PatchSize, find_photos
+from diffir.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for value in range(5):  # a photo is known by its grey
+        cv2.imwrite(str(tmp_path / f"{value}.png"), np.full((40, 50, 3), 50 * value, np.uint8))
+    return tmp_path
+
+
+def patches(folder, **changes) -> CleanPatches:
+    arguments = {"seed": (0, 1), "hflip": True, "rotate": True, "cache_images": False, **changes}
+    return CleanPatches(find_photos(folder), **arguments)
+
+
+def test_a_patch_is_float_rgb_in_unit_range(folder):
+    patch = patches(folder)[PatchRequest(0, 16)]
+
+    assert patch.shape == (3, 16, 16)
+    assert patch.dtype == torch.float32
+    assert 0 <= patch.min() <= patch.max() <= 1
+
+
+def test_every_photo_is_used_once_before_any_is_used_again(folder):
+    dataset = patches(folder)
+
+    seen = [round(dataset[PatchRequest(index, 8)].mean().item() * 255) for index in range(10)]
+
+    assert Counter(seen[:5]) == Counter(seen[5:]) == Counter([0, 50, 100, 150, 200])
+
+
+def test_a_sample_does_not_depend_on_what_was_read_before(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+
+    first = [patches(tmp_path)[PatchRequest(index, 16)] for index in range(6)]
+    again = patches(tmp_path, cache_images=True)
+
+    assert torch.equal(again[PatchRequest(5, 16)], first[5])
+    assert torch.equal(again[PatchRequest(2, 16)], first[2])
+    assert not torch.equal(first[2], first[5])
+
+
+def test_another_seed_gives_other_samples(tmp_path):
+    cv2.imwrite(str(tmp_path / "n.png"), np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8))
+
+    assert not torch.equal(patches(tmp_path)[PatchRequest(0, 16)], patches(tmp_path, seed=(0, 2))[PatchRequest(0, 16)])
+
+
+def test_a_photo_smaller_than_the_patch_is_mirrored_to_size(folder):
+    assert patches(folder)[PatchRequest(0, 64)].shape == (3, 64, 64)
+
+
+def test_a_plan_started_late_goes_on_where_the_whole_plan_would():
+    legs = [PatchSize(3, 64, 4), PatchSize(2, 96, 2)]
+
+    whole = list(BatchPlan(legs))
+
+    assert list(BatchPlan(legs, first_step=2)) == whole[2:]
+    assert len(BatchPlan(legs, first_step=2)) == 3
+    assert [len(batch) for batch in whole] == [4, 4, 4, 2, 2]
+    assert [request.index for batch in whole for request in batch] == list(range(16))
+    assert [batch[0].size for batch in whole] == [64, 64, 64, 96, 96]
+
+
+def test_a_list_names_the_photos_to_use(folder):
+    (folder / "list.txt").write_text("# two of five\n1.png\n\n3.png\n", "utf-8")
+
+    assert [photo.name for photo in find_photos(folder, folder / "list.txt")] == ["1.png", "3.png"]
+
+
+def test_missing_photos_are_named(folder, tmp_path):
+    (folder / "list.txt").write_text("9.png\n", "utf-8")
+
+    with pytest.raises(ConfigError, match=r"9\.png, which does not exist"):
+        find_photos(folder, folder / "list.txt")
+    with pytest.raises(ConfigError, match="is not a folder"):
+        find_photos(tmp_path / "absent")

@@ -1,0 +1,56 @@
+"""Training noise: as strong as it says, for each image anew, and repeatable."""
+
+import pytest
+import torch
+
+from diffir.degradations.noise import GaussianNoise
+from diffir.degradations.recipes import build_recipe
+from diffir.errors import ConfigError
+
+GREY = torch.full((4, 3, 128, 128), 0.5)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_sigma_is_in_units_of_one_in_255():
+    noise = GaussianNoise((25, 25))(GREY, seeded()) - GREY
+
+    assert noise.std().item() * 255 == pytest.approx(25, rel=0.01)
+    assert noise.mean().item() == pytest.approx(0, abs=1e-3)
+
+
+def test_every_image_draws_its_own_sigma_from_the_range():
+    strengths = (GaussianNoise((5, 50))(GREY, seeded()) - GREY).std(dim=(1, 2, 3)) * 255
+
+    assert len({round(value.item()) for value in strengths}) == 4
+    assert 4.8 < strengths.min() < strengths.max() < 51
+
+
+def test_noise_is_not_clipped():
+    white = torch.ones(1, 3, 32, 32)
+
+    assert GaussianNoise((25, 25))(white, seeded()).max() > 1
+
+
+def test_equal_generators_give_equal_noise():
+    recipe = build_recipe([{"type": "gaussian_noise", "sigma": [0, 55]}])
+
+    assert torch.equal(recipe(GREY, seeded(3)), recipe(GREY, seeded(3)))
+    assert not torch.equal(recipe(GREY, seeded(3)), recipe(GREY, seeded(4)))
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"type": "gausian"}, "unknown degradation 'gausian'"),
+        ({"type": "gaussian_noise"}, "'sigma' is missing"),
+        ({"type": "gaussian_noise", "sigma": [0, 5], "sigm": 1}, "did you mean 'sigma'"),
+        ({"type": "gaussian_noise", "sigma": [9, 5]}, "0 <= low <= high"),
+        ({"type": "gaussian_noise", "sigma": 5}, "expected a list"),
+    ],
+)
+def test_a_wrong_step_is_one_clear_line(step, message):
+    with pytest.raises(ConfigError, match=message):
+        build_recipe([step])

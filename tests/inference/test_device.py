@@ -1,0 +1,52 @@
+"""Devices, precisions, the allocator."""
+
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.errors import UsageError
+from diffir.inference.device import free_bytes, resolve_device, resolve_precision, tune_allocator
+from diffir.inference.restorer import Restorer
+from diffir.tasks import get_task
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", "cuda:99", "mps:1", ""])
+def test_a_device_that_is_not_here_is_named(name: str) -> None:
+    with pytest.raises(UsageError, match="device"):
+        resolve_device(name)
+
+
+def test_auto_means_fp32_on_the_cpu_and_fp16_is_refused_there() -> None:
+    cpu = torch.device("cpu")
+
+    assert resolve_precision("auto", cpu) == "fp32"
+    with pytest.raises(UsageError, match="fp16"):
+        resolve_precision("fp16", cpu)
+    with pytest.raises(UsageError, match="fp32, bf16, fp16"):
+        resolve_precision("fp64", cpu)
+
+
+def test_with_bf16_the_photo_itself_keeps_fp32() -> None:
+    network = DiffIR(get_task("denoise_tiny").arch)
+    torch.nn.init.zeros_(network.dirformer.output.output.weight)  # what is left is the global residual and a bias
+    torch.nn.init.zeros_(network.dirformer.output.output.bias)
+    lq = torch.rand(1, 3, 16, 16)
+
+    assert torch.equal(Restorer(network, device="cpu", precision="bf16").restore_tensor(lq), lq)
+
+
+def test_bf16_is_used_and_stays_near_fp32() -> None:
+    network, lq = DiffIR(get_task("denoise_tiny").arch), torch.rand(1, 3, 16, 16)
+
+    exact, rough = (Restorer(network, device="cpu", precision=p).restore_tensor(lq) for p in ("fp32", "bf16"))
+
+    assert 0 < (exact - rough).abs().max() < 0.02
+
+
+def test_free_memory_is_a_plausible_number() -> None:
+    assert 2**20 < free_bytes(torch.device("cpu")) < 2**50
+
+
+def test_the_allocator_can_be_tuned_twice_and_memory_still_works() -> None:
+    assert tune_allocator() == tune_allocator()
+    assert torch.ones(1_000_000).sum() == 1_000_000

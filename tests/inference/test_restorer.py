@@ -1,0 +1,176 @@
+"""Laws of ``Restorer``: any size and kind in, the same kind out, one prior per photo."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from diffir.archs import DiffIR
+from diffir.errors import DiffIRError, ImageError, UsageError
+from diffir.inference.restorer import Restorer
+from diffir.tasks import get_task
+
+MakeRestorer = Callable[..., Restorer]
+INPAINT = {"in_channels": 4, "unshuffle": 1, "upsample": 1, "global_skip": "none"}
+
+
+def photo(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(32, 48, 3), (17, 5, 3), (1, 1, 3), (20, 30, 1), (20, 30)])
+def test_what_comes_out_is_of_the_kind_that_went_in(
+    make_restorer: MakeRestorer, dtype: type, shape: tuple[int, ...]
+) -> None:
+    white = 1 if np.issubdtype(dtype, np.floating) else np.iinfo(dtype).max
+
+    restored = make_restorer().restore((photo(*shape) * white).astype(dtype))
+
+    assert restored.shape == shape
+    assert restored.dtype == dtype
+
+
+def test_depths_agree_about_the_same_photo(make_restorer: MakeRestorer) -> None:
+    image = np.rint(photo(32, 32, 3) * 255).astype(np.uint8)
+    restorer = make_restorer()
+
+    eight, sixteen = restorer.restore(image), restorer.restore(image.astype(np.uint16) * 257)
+    real = restorer.restore(image / np.float32(255))
+
+    assert np.array_equal(eight, np.rint(real * 255))
+    assert np.array_equal(sixteen, np.rint(real * np.float32(65535)))
+
+
+def test_noise_outside_the_range_reaches_the_network_and_the_result_is_clipped(make_restorer: MakeRestorer) -> None:
+    noisy = photo(32, 32, 3) * 3 - 1
+    restorer = make_restorer()
+
+    restored = restorer.restore(noisy)
+
+    assert not np.array_equal(restored, restorer.restore(noisy.clip(0, 1)))
+    assert restored.min() == 0
+    assert restored.max() == 1
+
+
+def test_a_network_that_enlarges_enlarges_odd_sizes(make_restorer: MakeRestorer) -> None:
+    restorer = make_restorer({"unshuffle": 1, "upsample": 4, "global_skip": "nearest"})
+
+    assert restorer.scale == 4
+    assert restorer.restore(photo(9, 14, 3)).shape == (36, 56, 3)
+
+
+def test_a_photo_depends_neither_on_its_batch_nor_on_earlier_photos(make_restorer: MakeRestorer) -> None:
+    restorer = make_restorer()
+    batch = torch.rand(2, 3, 16, 16)
+
+    together = restorer.restore_tensor(batch)
+    alone = torch.cat([restorer.restore_tensor(lq[None]) for lq in batch])
+
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
+
+
+def test_the_seed_decides_the_prior(make_restorer: MakeRestorer) -> None:
+    lq = torch.rand(1, 3, 32, 32)
+
+    first, again, other = (make_restorer(seed=seed).estimate_prior(lq) for seed in (1, 1, 2))
+
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_all_tiles_get_the_prior_of_the_whole_photo(make_restorer: MakeRestorer) -> None:
+    lq = torch.rand(1, 3, 32, 64)
+    restorer = make_restorer(tile=32, tile_overlap=0)
+
+    tiled = restorer.restore_tensor(lq)
+
+    prior = restorer.estimate_prior(lq)
+    parts = [restorer.restore_tensor(part.contiguous(), prior=prior) for part in lq.chunk(2, dim=3)]
+    torch.testing.assert_close(tiled, torch.cat(parts, dim=3), atol=1e-6, rtol=0)
+    assert make_restorer().restore_tensor(lq).sub(tiled).abs().max() > 1e-6
+
+
+def test_the_tile_in_use_is_told(make_restorer: MakeRestorer) -> None:
+    restorer = make_restorer(tile=40)
+
+    restorer.restore(photo(64, 64, 3))
+    cut = restorer.last_tile
+    restorer.restore(photo(32, 32, 3))
+
+    assert (cut, restorer.last_tile) == (48, None)
+
+
+class SmallMemory(DiffIR):
+    """A network that runs out of memory above 64 x 64."""
+
+    def restore(self, lq: Tensor, prior: Tensor) -> Tensor:
+        if lq.shape[-1] > 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().restore(lq, prior)
+
+
+def test_out_of_memory_halves_the_tile_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    restorer = Restorer(SmallMemory(get_task("denoise_tiny").arch), device="cpu")
+
+    restored = restorer.restore(photo(80, 192, 3))
+
+    assert restored.shape == (80, 192, 3)
+    assert restorer.last_tile == 64
+    assert "out of memory on cpu: going on with tiles of 96 pixels" in caplog.text
+
+
+def test_never_tile_is_kept_even_when_memory_runs_out() -> None:
+    restorer = Restorer(SmallMemory(get_task("denoise_tiny").arch), device="cpu", tile=-1)
+
+    with pytest.raises(DiffIRError, match="allow tiles with tile 0"):
+        restorer.restore(photo(80, 80, 3))
+
+
+def test_inpainting_fills_the_holes_and_keeps_the_rest(make_restorer: MakeRestorer) -> None:
+    image, mask = np.rint(photo(21, 30, 3) * 255).astype(np.uint8), np.zeros((21, 30), bool)
+    mask[5:12, 8:20] = True
+    restorer = make_restorer(INPAINT)
+
+    restored = restorer.restore(image, mask)
+
+    assert np.array_equal(restored[~mask], image[~mask])
+    image[mask] = 0  # what lies under the holes must not matter
+    assert np.array_equal(restored, restorer.restore(image, mask.astype(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("arch", "mask", "error", "message"),
+    [
+        (INPAINT, None, UsageError, "needs a mask"),
+        (INPAINT, np.ones((4, 4)), ImageError, "the mask is 4 x 4 but the image is 16 x 8"),
+        (None, np.ones((8, 16)), UsageError, "takes no mask"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_an_error(
+    make_restorer: MakeRestorer, arch: dict | None, mask: np.ndarray | None, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_restorer(arch).restore(photo(8, 16, 3), mask)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (photo(8, 8, 4), "no alpha"),
+        (photo(0, 8, 3), "not 0 x 8 x 3"),
+        (np.zeros((8, 8, 3), np.int32), "not int32"),
+        (np.full((8, 8, 3), np.nan), "NaN"),
+    ],
+)
+def test_what_is_no_image_is_refused(make_restorer: MakeRestorer, image: np.ndarray, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        make_restorer().restore(image)
+
+
+def test_a_network_of_stage_1_is_refused() -> None:
+    with pytest.raises(UsageError, match="stage-2"):
+        Restorer(DiffIR(get_task("denoise_tiny").arch, stage=1))

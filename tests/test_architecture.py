@@ -1,0 +1,106 @@
+"""The plan of the house, held: who may import whom, how long a file may be, where print and basicsr may stand."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "diffir"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# A part may import parts of lower floors, and its own folder. Siblings of one floor do not see each other.
+FLOORS = {
+    "errors": 0,
+    "allocator": 1,
+    "image_io": 1,
+    "typed_mapping": 1,
+    "_basicsr": 1,
+    "diffusion": 2,
+    "degradations": 2,
+    "losses": 2,
+    "metrics": 2,
+    "archs": 3,
+    "tasks": 4,
+    "config": 5,
+    "config_file": 5,
+    "weights": 5,
+    "data": 6,
+    "inference": 6,
+    "baselines": 6,
+    "evaluation": 7,
+    "training": 8,
+    "export": 8,
+    "report": 9,
+    "cli": 10,
+}
+ONE_ROOM = [{"config", "config_file"}]  # files that are one part
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def module_of(path: Path) -> str:
+    return ".".join(("diffir", *path.relative_to(PACKAGE).with_suffix("").parts))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_the_floors_only(path):
+    part = part_of(module_of(path))
+    if part in ("__init__", "__main__"):
+        return
+
+    for target in (part_of(name) for name in imports_of(path) if name.startswith("diffir.")):
+        same_room = target == part or any({part, target} <= room for room in ONE_ROOM)
+        assert same_room or FLOORS[target] < FLOORS[part], f"{part} imports {target}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_has_at_most_400_lines_and_says_what_it_is(path):
+    text = path.read_text("utf-8")
+
+    assert text.count("\n") <= 400
+    assert not text.strip() or ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if "cli" not in p.parts], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_command_line_prints(path):
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+
+    assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+def test_basicsr_is_imported_in_one_file_at_most():
+    importing = [path.name for path in FILES if any(name.split(".")[0] == "basicsr" for name in imports_of(path))]
+
+    assert set(importing) <= {"_basicsr.py"}
+
+
+def test_networks_import_torch_and_einops_alone():
+    allowed = {"torch", "einops", "diffir", "math", "dataclasses", "typing", "collections"}
+    for path in (PACKAGE / "archs").glob("*.py"):
+        assert {name.split(".")[0] for name in imports_of(path)} <= allowed, path.name
+
+
+def test_weights_are_read_without_running_code():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert keywords.get("weights_only") == "True", f"{path.name}:{node.lineno}"
+
+
+def test_public_names_are_the_published_ones():
+    import diffir
+
+    assert all(getattr(diffir, name) is not None for name in diffir.__all__)

@@ -1,0 +1,39 @@
+"""Training states survive what happens to files."""
+
+import torch
+
+from diffir.training.checkpoint import Checkpoints
+
+
+def test_the_newest_state_is_loaded(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for stage, step in ((1, 900), (2, 100), (1, 1000)):
+        checkpoints.save(stage, step, {"params": {"w": torch.tensor(step)}})
+
+    state = checkpoints.load_latest()
+
+    assert (state["stage"], state["step"], state["params"]["w"]) == (2, 100, 100)
+
+
+def test_old_states_are_deleted(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2, 3):
+        checkpoints.save(1, step, {})
+
+    assert [path.name for path in checkpoints.paths()] == ["stage1_00000002.state", "stage1_00000003.state"]
+
+
+def test_a_torn_state_is_passed_over_for_the_one_before(tmp_path, caplog):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints.save(1, 1, {"params": {"w": torch.ones(1000)}})
+    torn = checkpoints.save(1, 2, {"params": {"w": torch.ones(1000)}})
+    torn.write_bytes(torn.read_bytes()[:1500])
+
+    assert checkpoints.load_latest()["step"] == 1
+    assert "stage1_00000002.state" in caplog.text
+
+
+def test_a_half_written_file_is_never_taken_for_a_state(tmp_path):
+    (tmp_path / "stage1_00000005.writing").write_bytes(b"half")
+
+    assert Checkpoints(tmp_path, keep=2).load_latest() is None

@@ -1,0 +1,141 @@
+"""A whole run: two stages, a hand-over, weights at the end; stopped and resumed as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffir.config import RunConfig
+from diffir.config_file import load_config
+from diffir.errors import ConfigError, TrainingError
+from diffir.training.checkpoint import Checkpoints
+from diffir.training.run import Run
+from diffir.weights.load import load_network
+from diffir.weights.published import read_published
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TINY = REPOSITORY / "options/debug/tiny.yml"
+SHORT = (
+    "train.total_iter=4",
+    "stage2.total_iter=6",
+    "stage2.encoder_iter=2",
+    "train.warmup_iter=2",
+    "datasets.train.gt_size=32",
+    "datasets.val.gt_size=32",
+    "logger.save_checkpoint_freq=1",
+    "logger.print_freq=2",
+    "val.save_images=1",
+)
+
+
+@pytest.fixture(autouse=True)
+def in_repository(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+
+
+def options(folder: Path, *overrides: str) -> RunConfig:
+    return load_config(TINY, (*SHORT, f"path.experiments_root={folder}", *overrides))
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = read_published(one)[0], read_published(other)[0]
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_ends_in_weights_that_load_and_say_what_they_are(tmp_path):
+    weights = Run(options(tmp_path, "licence=CC0", "training_data=four photos")).start(auto_resume=False)
+
+    network, card = load_network(weights, stage=2)
+
+    assert (card.stage, card.task, card.licence, card.data) == (2, "denoise_tiny", "CC0", "four photos")
+    assert network.settings.dim == 8
+
+
+def test_a_run_leaves_its_options_its_log_and_pictures(tmp_path):
+    Run(options(tmp_path)).start(auto_resume=False)
+
+    records = [json.loads(line) for line in (tmp_path / "tiny/train_log.jsonl").read_text("utf-8").splitlines()]
+
+    assert load_config(tmp_path / "tiny/options.yml") == options(tmp_path)
+    assert {(record["stage"], record["event"]) for record in records} >= {(1, "train"), (2, "validation")}
+    assert list((tmp_path / "tiny/visualization").rglob("*.png"))
+
+
+def test_stage_one_alone_then_stage_two_alone_equals_both_in_one_command(tmp_path):
+    both = Run(options(tmp_path / "both")).start(auto_resume=False)
+    Run(options(tmp_path / "apart", "stages=[1]")).start(auto_resume=False)
+    apart = Run(options(tmp_path / "apart", "stages=[2]")).start(auto_resume=True)
+
+    assert same_weights(both, apart)
+
+
+@pytest.mark.parametrize("stage, stop", [(1, 2), (2, 1), (2, 2), (2, 5)])
+def test_a_stopped_run_resumes_bit_for_bit(tmp_path, monkeypatch, stage, stop):
+    whole = Run(options(tmp_path / "whole")).start(auto_resume=False)
+
+    def stop_after_saving(checkpoints, number, step, state, save=Checkpoints.save):
+        save(checkpoints, number, step, state)
+        if (number, step) == (stage, stop):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "save", stop_after_saving)
+        Run(options(tmp_path / "stopped")).start(auto_resume=False)
+    resumed = Run(options(tmp_path / "stopped")).start(auto_resume=True)
+
+    assert same_weights(whole, resumed)
+
+
+@pytest.mark.slow
+def test_a_run_killed_without_warning_resumes_bit_for_bit(tmp_path):
+    command = [sys.executable, "-m", "diffir", "train", "-opt", str(TINY), *SHORT[3:]]
+    command += ["train.total_iter=30", "stage2.total_iter=40", "stage2.encoder_iter=10"]
+    subprocess.run([*command, f"path.experiments_root={tmp_path}/whole"], check=True, capture_output=True)
+    killed = subprocess.Popen(
+        [*command, f"path.experiments_root={tmp_path}/killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    states = tmp_path / "killed/tiny/training_states"
+    while not list(states.glob("stage2_0000001*.state")):
+        assert killed.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    subprocess.run(
+        [*command, f"path.experiments_root={tmp_path}/killed", "--auto_resume"], check=True, capture_output=True
+    )
+
+    name = "tiny/models/tiny_stage2.safetensors"
+    assert same_weights(tmp_path / "whole" / name, tmp_path / "killed" / name)
+
+
+def test_a_finished_or_running_folder_is_not_overwritten(tmp_path):
+    weights = Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    before = weights.read_bytes()
+
+    with pytest.raises(TrainingError, match="--auto_resume"):
+        Run(options(tmp_path, "stages=[1]", "manual_seed=5")).start(auto_resume=False)
+    assert weights.read_bytes() == before
+
+
+def test_stage_two_without_stage_one_says_what_is_missing(tmp_path):
+    with pytest.raises(ConfigError, match=r"stage 2 needs stage-1 weights"):
+        Run(options(tmp_path, "stages=[2]")).start(auto_resume=False)
+
+
+def test_a_state_of_other_options_is_refused(tmp_path, monkeypatch):
+    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    (tmp_path / "tiny/models/tiny_stage1.safetensors").unlink()
+
+    with pytest.raises(TrainingError, match="does not fit these options"):
+        Run(options(tmp_path, "stages=[1]", "network_g.settings.dim=16")).start(auto_resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path):
+    with pytest.raises(TrainingError, match=r"not finite at step .*lower train\.optim_g\.lr"):
+        Run(options(tmp_path, "train.optim_g.lr=1e20", "train.grad_clip=0")).start(auto_resume=False)

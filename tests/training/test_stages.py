@@ -1,0 +1,67 @@
+"""What learns in which stage."""
+
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.config import TrainConfig
+from diffir.tasks import get_task
+from diffir.training.stages import StageOne, StageTwo
+
+TINY = get_task("denoise_tiny").arch
+LQ, GT = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
+
+
+@pytest.fixture
+def stage_two() -> StageTwo:
+    return StageTwo(DiffIR(TINY, stage=1), TrainConfig(total_iter=10, encoder_iter=4))
+
+
+def losses(stage, phase):
+    return stage.losses(LQ, GT, phase, torch.Generator().manual_seed(0))
+
+
+def test_stage_one_learns_every_parameter_from_the_pixels():
+    stage = StageOne(TINY, TrainConfig(total_iter=10, pixel_weight=2.0))
+
+    result = losses(stage, stage.phases[0])
+    result.total.backward()
+
+    assert result.total == 2 * result.terms["l_pix"]
+    assert all(parameter.grad is not None for parameter in stage.network.parameters())
+
+
+def test_stage_two_inherits_the_dirformer(stage_two):
+    teacher, student = stage_two.teacher.dirformer.state_dict(), stage_two.network.dirformer.state_dict()
+
+    assert all(torch.equal(teacher[name], student[name]) for name in teacher)
+
+
+def test_the_teacher_gets_no_gradient_in_stage_two(stage_two):
+    losses(stage_two, stage_two.phases[1]).total.backward()
+
+    assert all(parameter.grad is None for parameter in stage_two.teacher.parameters())
+
+
+def test_the_encoder_phase_leaves_the_dirformer_alone(stage_two):
+    encoder, joint = stage_two.phases
+
+    losses(stage_two, encoder).total.backward()
+
+    assert (encoder.name, encoder.stop, joint.start, joint.stop) == ("prior", 4, 4, 10)
+    assert all(parameter.grad is None for parameter in stage_two.network.dirformer.parameters())
+    assert all(parameter.grad is not None for parameter in encoder.parameters)
+
+
+def test_the_joint_phase_adds_pixels_to_the_prior(stage_two):
+    result = losses(stage_two, stage_two.phases[1])
+    result.total.backward()
+
+    assert torch.allclose(result.total, result.terms["l_abs"] + result.terms["l_pix"])
+    assert all(parameter.grad is not None for parameter in stage_two.network.parameters())
+
+
+def test_without_encoder_steps_there_is_only_the_joint_phase():
+    stage = StageTwo(DiffIR(TINY, stage=1), TrainConfig(total_iter=10))
+
+    assert [phase.name for phase in stage.phases] == ["joint"]
