@@ -7,7 +7,7 @@ Out: prior or condition (B, P), not normalised. DiffIR (Xia et al., ICCV 2023), 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.archs.layers import LEAKY_SLOPE
+from diffir.archs.layers import LEAKY_SLOPE, start_near_one
 
 
 class ResidualBlock(nn.Module):
@@ -32,7 +32,7 @@ class CPEN(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
         self.widen = nn.ModuleList(nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4)))
         self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
-        nn.init.ones_(self.mlp[-1].bias)  # see Modulation
+        start_near_one(self.mlp[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(F.leaky_relu(self.head(x), LEAKY_SLOPE))

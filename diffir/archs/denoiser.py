@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.archs.layers import LEAKY_SLOPE
+from diffir.archs.layers import LEAKY_SLOPE, start_near_one
 
 
 class Denoiser(nn.Module):
@@ -21,7 +21,7 @@ class Denoiser(nn.Module):
             [nn.Linear(2 * prior_width + 1, prior_width)]
             + [nn.Linear(prior_width, prior_width) for _ in range(num_blocks)]
         )
-        nn.init.ones_(self.layers[-1].bias)  # see Modulation
+        start_near_one(self.layers[-1])
 
     def forward(self, x_t: Tensor, t: int, condition: Tensor) -> Tensor:
         # The released networks were trained with t / (10 T), rounded to float32 whatever the network's precision.

@@ -53,6 +53,12 @@ class Modulation(nn.Module):
         return torch.addcmul(shift, x, gain)
 
 
+def start_near_one(layer: nn.Module) -> None:
+    """Let the last layer before a prior start with outputs around one; ``Modulation`` says why."""
+    assert isinstance(layer, nn.Linear)
+    nn.init.ones_(layer.bias)
+
+
 class Downsample(nn.Module):
     """Halve the sides and double the channels: conv 3x3, then PixelUnshuffle."""
 

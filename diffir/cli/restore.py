@@ -81,7 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Restore and print."""
     from diffir.inference.batch import plan_jobs
-    from diffir.inference.device import tune_allocator
     from diffir.inference.restorer import load
 
     jobs = plan_jobs(
@@ -92,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
         recursive=args.recursive,
         mask=args.mask,
     )
-    tune_allocator()
     restorer = load(
         args.model_path or args.model_name,
         device=args.device,

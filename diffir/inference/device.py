@@ -4,9 +4,7 @@ In: what the user asked for ("auto", "cuda:1", "bf16"). Out: a torch device, a p
 is the half type chosen by itself: transformers overflow in fp16 and photos come out black.
 """
 
-import ctypes
 import os
-import platform
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -17,11 +15,6 @@ from diffir.errors import UsageError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-# glibc's mallopt, malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
-_KEPT_BYTES = 2**31 - 1  # what a C int can say
-_MAPPED_FROM_BYTES = 2**30
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -79,18 +72,3 @@ def free_bytes(device: torch.device) -> int:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # how much of it is free is not told
     return 4 * 2**30  # Windows tells neither without another package; a guess most machines can keep
-
-
-def tune_allocator() -> bool:
-    """Let glibc keep freed memory instead of handing it back to the system; True if it took the advice.
-
-    By default glibc maps every large tensor anew, and the kernel fills each page with zeros on first touch: the
-    deblurring network then takes more than a million page faults and 1.5 times as long for 256 x 256 pixels. Freed
-    blocks of up to 1 GiB are kept for reuse instead. Linux with glibc only; elsewhere nothing happens.
-    """
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    # Older versions of glibc refuse so high a threshold; mapping nothing at all comes to the same.
-    mapped = libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES) or libc.mallopt(_M_MMAP_MAX, 0)
-    return bool(mapped and libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES))

@@ -8,6 +8,7 @@ random is a function of seed and step, so a killed run resumes bit for bit on th
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +86,7 @@ class Trainer:
         """The network that is validated and published: the moving average, if one is kept."""
         return self.ema if self.ema is not None else self.network
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything the next steps depend on; the names ``params`` and ``params_ema`` are BasicSR's."""
         return {
             "params": self.network.state_dict(),
@@ -94,18 +95,18 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state_dict()`` of a run with the same settings."""
         try:
             self.network.load_state_dict(state["params"])
             if self.ema is not None:
-                self.ema.load_state_dict(state["params_ema"])  # type: ignore[arg-type]
+                self.ema.load_state_dict(state["params_ema"])
             self._begin(next(phase for phase in self.stage.phases if phase.name == state["phase"]))
-            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+            self.optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, StopIteration, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else "its phase is not in these options"
             raise TrainingError(f"the training state does not fit these options: {reason}") from error
-        self.step = int(state["step"])  # type: ignore[call-overload]
+        self.step = int(state["step"])
 
     def _begin(self, phase: Phase) -> None:
         self.phase = phase
@@ -146,6 +147,6 @@ class Trainer:
     def _check_finite(self, losses: Losses, norm: Tensor) -> None:
         if not (torch.isfinite(losses.total) and torch.isfinite(norm)):
             raise TrainingError(
-                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower train.optim_g.lr or "
-                "set train.grad_clip, then go on from the last state with --auto_resume"
+                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower "
+                "train.optim_g.lr or set train.grad_clip, then go on from the last state with --auto_resume"
             )

@@ -1,11 +1,11 @@
-"""Devices, precisions, the allocator."""
+"""Devices, precisions, free memory."""
 
 import pytest
 import torch
 
 from diffir.archs import DiffIR
 from diffir.errors import UsageError
-from diffir.inference.device import free_bytes, resolve_device, resolve_precision, tune_allocator
+from diffir.inference.device import free_bytes, resolve_device, resolve_precision
 from diffir.inference.restorer import Restorer
 from diffir.tasks import get_task
 
@@ -45,8 +45,3 @@ def test_bf16_is_used_and_stays_near_fp32() -> None:
 
 def test_free_memory_is_a_plausible_number() -> None:
     assert 2**20 < free_bytes(torch.device("cpu")) < 2**50
-
-
-def test_the_allocator_can_be_tuned_twice_and_memory_still_works() -> None:
-    assert tune_allocator() == tune_allocator()
-    assert torch.ones(1_000_000).sum() == 1_000_000
