@@ -1,0 +1,35 @@
+"""Make the README's picture: noisy, restored and clean photos side by side, as one small JPEG.
+
+python tools/before_after.py NOISY RESTORED CLEAN OUT.jpg   (three folders with the same file names)
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from diffir.image_io import list_images, read_image, write_image
+
+CUT = 256  # pixels shown of each photo, from the middle
+GAP = 4  # white pixels between pictures
+SHOWN = 2  # photos
+
+
+def middle(path: Path) -> np.ndarray:
+    """The central CUT x CUT pixels of a photo, H x W x 3 uint8 RGB."""
+    pixels = read_image(path).pixels
+    top, left = (pixels.shape[0] - CUT) // 2, (pixels.shape[1] - CUT) // 2
+    return np.pad(pixels[top : top + CUT, left : left + CUT], ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
+
+
+def main() -> None:
+    """Rows are photos, columns the folders."""
+    *folders, out = (Path(argument) for argument in sys.argv[1:5])
+    names = [path.name for path in list_images(folders[0])][-SHOWN:][::-1]
+    sheet = np.vstack([np.hstack([middle(folder / name) for folder in folders]) for name in names])
+    write_image(out, sheet[:-GAP, :-GAP], quality=88)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()
