@@ -13,7 +13,6 @@ from types import ModuleType
 
 from diffir.errors import MissingDependency
 
-
 _DROPPED = "torchvision.transforms.functional_tensor"
 
 

@@ -1,0 +1,59 @@
+"""Put trained weights into the package: write measured scores into their card and save them under their name.
+
+python tools/publish.py WEIGHTS.safetensors NAME RESULTS.json ... [--notes TEXT]
+RESULTS are files of ``diffir eval --json``; the scores of the method called NAME or like the weights' card are taken.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import diffir
+from diffir.metrics.protocol import Protocol
+from diffir.weights.card import Score
+from diffir.weights.published import read_published, save_published
+
+PRETRAINED = Path(diffir.__file__).parent / "weights/pretrained"
+LARGEST = 16 * 2**20  # bytes: what the repository takes
+
+
+def scores_of(results: list[Path], name: str) -> tuple[Score, ...]:
+    """Every mean of the method of that name."""
+    scores = []
+    for path in results:
+        result = json.loads(path.read_text("utf-8"))
+        degradation = result["degradation"] or {}
+        condition = f"sigma {degradation['sigma']:g}" if "sigma" in degradation else ""
+        for method in (method for method in result["methods"] if method["name"] == name):
+            protocol = Protocol(method["crop_border"], method["test_y_channel"], method["convention"])
+            for metric, value in method["means"].items():
+                scores.append(Score(result["dataset"], metric, round(value, 4), str(protocol), condition))
+    return tuple(scores)
+
+
+def main() -> None:
+    """Read, complete, save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("results", type=Path, nargs="*")
+    parser.add_argument("--notes", default="")
+    args = parser.parse_args()
+
+    state, card = read_published(args.weights)
+    scores = scores_of(args.results, card.name)
+    target = PRETRAINED / f"{args.name}.safetensors"
+    card = replace(card, name=args.name, scores=scores or card.scores, notes=args.notes or card.notes)
+    save_published(target, state, card, dtype=torch.float16)
+    size = target.stat().st_size
+    if size > LARGEST:
+        target.unlink()
+        raise SystemExit(f"{target.name} would be {size / 2**20:.1f} MB; the repository takes {LARGEST // 2**20} MB")
+    print(f"{target}: {size / 2**20:.1f} MB, {len(scores)} scores")
+
+
+if __name__ == "__main__":
+    main()
