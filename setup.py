@@ -21,7 +21,6 @@ setup(
     package_data={"diffir.weights": ["pretrained/*.safetensors"]},
     install_requires=[
         "torch>=2.6",
-        "torchvision>=0.21",
         "numpy>=1.26",
         "opencv-python>=4.12",
         "einops>=0.8",
@@ -35,7 +34,7 @@ setup(
     ],
     extras_require={
         # 1.4.2 cannot be built on Python 3.13 and later
-        "basicsr": ["basicsr==1.4.2; python_version < '3.13'"],
+        "basicsr": ["basicsr==1.4.2; python_version < '3.13'", "torchvision>=0.21"],
         "test": ["pytest>=8"],
         "dev": ["pytest>=8", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from diffir.archs.settings import ArchSettings, Stage
 from diffir.errors import ConfigError
+from diffir.metrics.table import METRICS
 from diffir.tasks import get_task
+
+
+def _require_positive(section: object, *names: str) -> None:
+    """Refuse numbers that are not above 0."""
+    for name in names:
+        if getattr(section, name) <= 0:
+            raise ConfigError(f"{name} must be above 0, got {getattr(section, name)}")
 
 
 @dataclass(frozen=True)
@@ -23,19 +31,25 @@ class NetworkConfig:
 
     def arch(self) -> ArchSettings:
         """The settings of the network to build."""
-        return ArchSettings.from_dict({**get_task(self.task).arch.to_dict(), **self.settings})
+        return ArchSettings.from_dict({**get_task(self.task).arch.to_dict(), **self.settings}, "network_g: settings")
 
 
 @dataclass(frozen=True)
-class DatasetConfig:
-    """Clean photos and how they are cut and damaged."""
+class PhotosConfig:
+    """Clean photos."""
 
     dataroot_gt: str
     """Folder of clean photos."""
     meta_info_file: str | None = None
     """Text file that names the photos to use, one a line, relative to the folder; all when not given."""
+
+
+@dataclass(frozen=True)
+class TrainSetConfig(PhotosConfig):
+    """Photos to learn from, and how they are cut and damaged."""
+
     gt_size: int = 128
-    """Side of the square patch; validation takes it from the middle."""
+    """Side of the square patch, a multiple of what the network needs."""
     batch_size_per_gpu: int = 8
     num_worker_per_gpu: int = 0
     """Reading processes; 0 reads in the training process."""
@@ -43,17 +57,35 @@ class DatasetConfig:
     use_rot: bool = True
     """Turn by 90 degrees and mirror at the diagonal."""
     cache_images: bool = False
-    """Keep decoded photos in memory: 0.8 MB for one of 512 x 512."""
+    """Keep decoded photos in memory, in every reading process: 0.8 MB for one of 512 x 512."""
     degradation: tuple[dict[str, Any], ...] = ()
-    """Steps from clean to low quality, in order; validation takes training's when it has none."""
+    """Steps from clean to low quality, in order."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "gt_size", "batch_size_per_gpu")
+        if not self.degradation:
+            raise ConfigError("degradation is empty: name at least one step, such as gaussian_noise")
+
+
+@dataclass(frozen=True)
+class ValSetConfig(PhotosConfig):
+    """Held-out photos and how they are damaged."""
+
+    gt_size: int = 256
+    """Side of the square that is cut from the middle."""
+    degradation: tuple[dict[str, Any], ...] = ()
+    """Training's when not given."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "gt_size")
 
 
 @dataclass(frozen=True)
 class DatasetsConfig:
     """Training photos, and validation photos if any."""
 
-    train: DatasetConfig
-    val: DatasetConfig | None = None
+    train: TrainSetConfig
+    val: ValSetConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +96,11 @@ class OptimConfig:
     lr: float = 2e-4
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.99)
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "lr")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas must lie in [0, 1), got {list(self.betas)}")
 
 
 @dataclass(frozen=True)
@@ -108,10 +145,17 @@ class TrainConfig:
     mini_batch_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        _require_positive(self, "total_iter")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
+        if min(self.warmup_iter, self.encoder_iter, self.grad_clip, self.pixel_weight, self.prior_weight) < 0:
+            raise ConfigError("warmup_iter, encoder_iter, grad_clip and the weights of losses must be 0 or more")
         if not len(self.iters) == len(self.gt_sizes) == len(self.mini_batch_sizes):
-            raise ConfigError("train.iters, train.gt_sizes and train.mini_batch_sizes need the same length")
+            raise ConfigError("iters, gt_sizes and mini_batch_sizes need the same length")
         if self.iters and sum(self.iters) != self.total_iter:
-            raise ConfigError(f"train.iters add up to {sum(self.iters)}, total_iter is {self.total_iter}")
+            raise ConfigError(f"iters add up to {sum(self.iters)}, total_iter is {self.total_iter}")
+        if min((*self.iters, *self.gt_sizes, *self.mini_batch_sizes), default=1) < 1:
+            raise ConfigError("iters, gt_sizes and mini_batch_sizes must be 1 or more")
         if self.encoder_iter > self.total_iter:
             raise ConfigError(f"encoder_iter {self.encoder_iter} exceeds total_iter {self.total_iter}")
 
@@ -135,6 +179,13 @@ class ValConfig:
     save_images: int = 2
     """How many restored validation photos are written each time."""
 
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown:
+            raise ConfigError(f"unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
+        if min(self.val_freq, self.save_images) < 0:
+            raise ConfigError("val_freq and save_images must be 0 or more")
+
 
 @dataclass(frozen=True)
 class LoggerConfig:
@@ -148,6 +199,9 @@ class LoggerConfig:
     """Training states that are kept; older ones are deleted."""
     use_tb_logger: bool = True
     """TensorBoard files beside the log, where tensorboard is installed."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "print_freq", "save_checkpoint_freq", "keep_checkpoints")
 
 
 @dataclass(frozen=True)
@@ -178,13 +232,17 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise ConfigError(f"stages must be [1], [2] or [1, 2], got {list(self.stages)}")
-        if not self.datasets.train.degradation:
-            raise ConfigError("datasets.train.degradation is empty: name at least one step, such as gaussian_noise")
-        multiple = self.network_g.arch().multiple_of * self.network_g.arch().scale
+        arch = self.network_g.arch()
+        if arch.scale != 1 or arch.has_mask:
+            raise ConfigError(
+                f"network_g: {self.network_g.task} enlarges or fills holes; no degradation here makes its input yet"
+            )
         for stage in self.stages:
             for size in self.learning(stage).gt_sizes or (self.datasets.train.gt_size,):
-                if size % multiple:
-                    raise ConfigError(f"gt_size {size} is not a multiple of {multiple}, which this network needs")
+                if size % arch.multiple_of:
+                    raise ConfigError(
+                        f"gt_size {size} is not a multiple of {arch.multiple_of}, which this network needs"
+                    )
 
     def learning(self, stage: Stage) -> TrainConfig:
         """The training section of a stage."""

@@ -30,7 +30,11 @@ def build(cls: type[T], values: Any, where: str) -> T:
     for key, item in known.items():
         if item.default is MISSING and item.default_factory is MISSING and key not in values:
             raise ConfigError(f"{where}: the key {key!r} is missing")
-    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+    converted = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    try:
+        return cls(**converted)
+    except ConfigError as error:  # a value out of range: say where it stands
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -48,7 +52,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple:
         return _convert_sequence(arguments, value, where)
-    if origin is dict or hint is Any:
+    if hint is Any:
+        return value
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected keys and values, got {value!r}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

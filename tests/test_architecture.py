@@ -12,6 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "errors": 0,
     "allocator": 1,
+    "files": 1,
+    "pixels": 1,
     "image_io": 1,
     "typed_mapping": 1,
     "_basicsr": 1,
@@ -80,10 +82,15 @@ def test_only_the_command_line_prints(path):
     assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
-def test_basicsr_is_imported_in_one_file_at_most():
-    importing = [path.name for path in FILES if any(name.split(".")[0] == "basicsr" for name in imports_of(path))]
+def test_basicsr_is_named_in_one_file_alone():
+    def names_basicsr(path: Path) -> bool:
+        strings = [n.value for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Constant)]
+        return any(name.split(".")[0] == "basicsr" for name in imports_of(path)) or any(
+            isinstance(text, str) and text.startswith("basicsr.") for text in strings
+        )
 
-    assert set(importing) <= {"_basicsr.py"}
+    assert [path.name for path in FILES if names_basicsr(path)] in ([], ["_basicsr.py"])
+    assert '"basicsr"' in (PACKAGE / "_basicsr.py").read_text("utf-8")
 
 
 def test_networks_import_torch_and_einops_alone():
@@ -103,4 +110,7 @@ def test_weights_are_read_without_running_code():
 def test_public_names_are_the_published_ones():
     import diffir
 
+    found = {name for name in dir(diffir) if not name.startswith("_")} - {path.stem for path in PACKAGE.iterdir()}
+
     assert all(getattr(diffir, name) is not None for name in diffir.__all__)
+    assert found - {"TYPE_CHECKING", "Any"} <= set(diffir.__all__)

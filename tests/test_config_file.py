@@ -65,6 +65,10 @@ def test_stage_two_alone_may_be_described_without_train(load):
         ("train: {total_iter: 5, iters: [2], gt_sizes: [64], mini_batch_sizes: [1]}", "add up to 2"),
         ("train: {total_iter: 5, iters: [5], gt_sizes: [63], mini_batch_sizes: [1]}", "not a multiple of 16"),
         ("train: 5", "expected keys and values"),
+        ("train: {ema_decay: 1.5}", r"train: ema_decay must lie in \[0, 1\)"),
+        ("train: {optim_g: {lr: -1}}", "train: optim_g: lr must be above 0"),
+        ("logger: {print_freq: 0}", "logger: print_freq must be above 0"),
+        ("val: {metrics: [psrn]}", "val: unknown metrics psrn; known: psnr, ssim"),
         ("- a list", "is not YAML"),
     ],
 )
@@ -109,3 +113,26 @@ def test_the_network_is_the_row_with_the_changed_settings(load):
 
 def test_yaml_is_written_for_people(load):
     assert list(yaml.safe_load(dump_config(load())))[:3] == ["name", "network_g", "datasets"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("network_g.settings.dimm=5", "did you mean 'dim'"),
+        ("network_g.settings.dim=abc", "expected int, got 'abc'"),
+        ("network_g.settings.norm=foo", "'foo' is not one of with_bias, bias_free"),
+        ("network_g.settings.unshuffle=0", "must be 1 or more"),
+        ("network_g.settings=5", "expected keys and values"),
+        ("network_g.task=sr_x4", "enlarges or fills holes"),
+        ("datasets.train.batch_size_per_gpu=0", "batch_size_per_gpu must be above 0"),
+        ("datasets.train.degradation=[]", "degradation is empty"),
+        ("datasets.val={dataroot_gt: photos, use_rot: true}", "unknown key 'use_rot'"),
+        ("name=[", "the value is not YAML"),
+        ("train.total_iter", "is not key=value"),
+    ],
+)
+def test_a_wrong_override_is_one_clear_line(load, override, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(overrides=(override,))
+
+    assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import yaml
 
 from diffir.cli.main import COMMANDS, main
 from diffir.metrics.fidelity import psnr
@@ -53,6 +54,18 @@ def test_every_command_shown_exists_and_takes_its_flags(line, capsys):
     assert words[0] in COMMANDS
     flags = [word for word in words if word.startswith("-")]
     assert all(re.search(rf"(^|[\s,]){re.escape(flag)}\b", shown) for flag in flags)
+
+
+@pytest.mark.parametrize("line", [line for line in DIFFIR_LINES if line.startswith("diffir train")])
+def test_every_training_command_shown_finds_what_it_names(line, capsys):
+    words = [word.replace("PHOTOS", "datasets/samples/train") for word in shlex.split(line)[1:]]
+
+    assert main([*words, "--dry_run"]) == 0
+
+    resolved = yaml.safe_load(capsys.readouterr().out)
+    if "--dry_run" not in words:
+        folders = [photos["dataroot_gt"] for photos in resolved["datasets"].values() if photos]
+        assert all((REPOSITORY / folder).is_dir() for folder in folders)
 
 
 def test_every_file_the_readme_points_to_is_there():

@@ -4,10 +4,11 @@ A task is a row of such numbers (``diffir.tasks``); nothing else distinguishes a
 super-resolution network. Source: Xia et al., "DiffIR", ICCV 2023, and the released option files.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from diffir.errors import ConfigError
+from diffir.typed_mapping import build
 
 GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
@@ -48,19 +49,27 @@ class ArchSettings:
     linear_end: float = 0.99
 
     def __post_init__(self) -> None:
+        counts = (self.in_channels, self.out_channels, self.unshuffle, self.upsample, self.dim, self.num_timesteps)
+        if min(counts) < 1:
+            raise ConfigError("channels, unshuffle, upsample, dim and num_timesteps must be 1 or more")
+        if min(*self.num_blocks, self.num_refinement_blocks, self.cpen_blocks, self.denoiser_blocks) < 0:
+            raise ConfigError("numbers of blocks must be 0 or more")
         if len(self.num_blocks) != LEVELS or len(self.heads) != LEVELS:
             raise ConfigError(f"num_blocks and heads need {LEVELS} numbers, got {self.num_blocks} and {self.heads}")
-        if self.prior_width % 4:
+        if self.prior_width < 4 or self.prior_width % 4:
             raise ConfigError(f"prior_width must be a multiple of 4, got {self.prior_width}")
+        if self.dim % 2 or int(self.dim * self.ffn_expansion) < 1:
+            raise ConfigError(f"dim must be even, dim x ffn_expansion 1 or more: got {self.dim}, {self.ffn_expansion}")
         for level, heads in enumerate(self.heads):
-            if heads < 1 or self.dim * 2**level % heads:
-                raise ConfigError(
-                    f"level {level + 1} has {self.dim * 2**level} channels: not divisible by {heads} heads"
-                )
-        if self.upsample & (self.upsample - 1) or self.upsample % self.unshuffle:
+            channels = self.dim * 2**level
+            if heads < 1 or channels % heads:
+                raise ConfigError(f"level {level + 1} has {channels} channels: not divisible by {heads} heads")
+        if self.upsample & (self.upsample - 1) or self.upsample % self.unshuffle or self.scale not in (1, 2, 4):
             raise ConfigError(
-                f"upsample must be a power of two and a multiple of unshuffle, got {self.upsample} and {self.unshuffle}"
+                f"upsample must be a power of two and 1, 2 or 4 times unshuffle: got {self.upsample}, {self.unshuffle}"
             )
+        if not 0 < self.linear_start <= self.linear_end < 1:
+            raise ConfigError(f"betas need 0 < start <= end < 1, got {self.linear_start} and {self.linear_end}")
 
     @property
     def scale(self) -> int:
@@ -97,16 +106,10 @@ class ArchSettings:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ArchSettings":
-        """Inverse of ``to_dict``.
+    def from_dict(cls, values: dict[str, Any], where: str = "network settings") -> "ArchSettings":
+        """Inverse of ``to_dict``; ``where`` opens every error message.
 
         Raises:
-            ConfigError: a key that is not a setting.
+            ConfigError: a key that is not a setting, or a value of another kind or out of range.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ConfigError(f"unknown network settings: {', '.join(sorted(unknown))}")
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**plain)
+        return build(cls, values, where)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = _parser(arguments)
     try:
-        args = parser.parse_args([_with_underscores(argument) for argument in arguments])
+        args = _parse(parser, arguments)
         if args.command is None:
             parser.print_help()
             return 0
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DiffIRError as error:
         print(f"diffir: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # diffir models | head
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
     except KeyboardInterrupt:
         print("diffir: interrupted", file=sys.stderr)
         return 130
@@ -62,9 +65,22 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse; words that stand behind flags join the command's positional list, which argparse alone refuses."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags, words = [_with_underscores(argument) for argument in arguments[:end]], list(arguments[end + 1 :])
+    args, late = parser.parse_known_args(flags)
+    positional = getattr(args, "positional", None)
+    if any(word.startswith("-") for word in late) or (late + words and positional is None):
+        parser.error(f"unrecognized arguments: {' '.join(late + words)}")
+    if positional is not None:
+        setattr(args, positional, [*getattr(args, positional), *late, *words])
+    return args
+
+
 def _with_underscores(argument: str) -> str:
     """``--tile-overlap=8`` and ``--tile_overlap=8`` are the same flag; values are left alone."""
-    if not argument.startswith("--") or argument == "--":
+    if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")
     return "--" + flag[2:].replace("-", "_") + equals + value

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settings that replace the file's, such as train.total_iter=1000 (stage2.* for stage 2 alone)",
     )
+    parser.set_defaults(positional="overrides")
 
 
 def run(args: argparse.Namespace) -> int:

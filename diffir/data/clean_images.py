@@ -13,39 +13,43 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from diffir.errors import ConfigError, ImageError
+from diffir.config import PhotosConfig
+from diffir.errors import ConfigError
 from diffir.image_io import list_images, read_image
+from diffir.pixels import as_rgb, to_float, to_kind
 
 
-def find_photos(folder: Path, meta_info_file: Path | None = None) -> list[Path]:
+def find_photos(photos: PhotosConfig) -> list[Path]:
     """Photos of a folder, or those of them that a list names (one a line, relative to the folder).
 
     Raises:
         ConfigError: no folder, no list, or no photo in them.
     """
+    folder = Path(photos.dataroot_gt)
     if not folder.is_dir():
         raise ConfigError(f"dataroot_gt {folder} is not a folder")
-    if meta_info_file is None:
-        photos = list_images(folder)
-    else:
-        if not meta_info_file.is_file():
-            raise ConfigError(f"meta_info_file {meta_info_file} does not exist")
-        lines = (line.strip() for line in meta_info_file.read_text("utf-8").splitlines())
-        photos = [folder / line for line in lines if line and not line.startswith("#")]
-        missing = [photo for photo in photos if not photo.is_file()]
-        if missing:
-            raise ConfigError(f"{meta_info_file} names {missing[0]}, which does not exist ({len(missing)} missing)")
-    if not photos:
+    found = list_images(folder) if photos.meta_info_file is None else _listed(folder, Path(photos.meta_info_file))
+    if not found:
         raise ConfigError(f"no photo in {folder}")
+    return found
+
+
+def _listed(folder: Path, meta_info_file: Path) -> list[Path]:
+    if not meta_info_file.is_file():
+        raise ConfigError(f"meta_info_file {meta_info_file} does not exist")
+    lines = (line.strip() for line in meta_info_file.read_text("utf-8").splitlines())
+    # BasicSR's lists go on with the size in brackets: "0001.png (480,480,3)".
+    photos = [folder / line.split(" (")[0] for line in lines if line and not line.startswith("#")]
+    missing = [photo for photo in photos if not photo.is_file()]
+    if missing:
+        raise ConfigError(f"{meta_info_file} names {missing[0]}, which does not exist ({len(missing)} missing)")
     return photos
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """A photo as H x W x 3 uint8 RGB."""
-    pixels = read_image(path).pixels
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-        raise ImageError(f"{path}: training photos must be 8-bit RGB")
-    return pixels
+    """A photo as H x W x 3 uint8 RGB; grey becomes three equal channels, 16 bit becomes 8, alpha is left out."""
+    pixels = as_rgb(read_image(path).pixels)
+    return pixels if pixels.dtype == np.uint8 else to_kind(to_float(pixels), np.uint8)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def build_recipe(steps: Sequence[dict[str, Any]]) -> Degradation:
     return degrade
 
 
-def _build_step(step: dict[str, Any]) -> Degradation:
+def _build_step(step: Any) -> Degradation:
+    if not isinstance(step, dict):
+        raise ConfigError(f"a degradation is {{type: NAME, ...}}, got {step!r}")
     name = step.get("type")
     if name not in STEPS:
         raise ConfigError(f"unknown degradation {name!r}; known: {', '.join(STEPS)}")

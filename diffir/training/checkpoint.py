@@ -6,49 +6,41 @@ that can.
 """
 
 import logging
-import os
 import pickle
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-logger = logging.getLogger(__name__)
+from diffir.files import write_atomically
 
-_NAME = re.compile(r"^stage(\d)_(\d+)\.state$")
+logger = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The training states of one run."""
+    """The training states of one run; each stage keeps its own."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
-        self.keep = max(keep, 1)
+        self.keep = keep
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> Path:
-        """Write a state and delete the oldest beyond ``keep``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write a state and delete this stage's oldest beyond ``keep``."""
         path = self.folder / f"stage{stage}_{step:08d}.state"
-        temporary = path.with_suffix(".writing")
-        with temporary.open("wb") as file:
+        with write_atomically(path) as file:
             torch.save({"stage": stage, "step": step, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        for old in self.paths()[: -self.keep]:
+        for old in self.paths(stage)[: -self.keep]:
             old.unlink()
         return path
 
-    def paths(self) -> list[Path]:
-        """States on disk, oldest first."""
-        found = [path for path in self.folder.glob("*.state") if _NAME.match(path.name)]
-        return sorted(found, key=lambda path: tuple(map(int, _NAME.match(path.name).groups())))  # type: ignore[union-attr]
+    def paths(self, stage: int) -> list[Path]:
+        """States of a stage on disk, oldest first."""
+        return sorted(self.folder.glob(f"stage{stage}_{'[0-9]' * 8}.state"))
 
-    def load_latest(self) -> dict[str, Any] | None:
-        """The newest state that can be read, or None."""
-        for path in reversed(self.paths()):
+    def load_latest(self, stage: int) -> dict[str, Any] | None:
+        """The newest state of a stage that can be read, or None."""
+        for path in reversed(self.paths(stage)):
             try:
                 return torch.load(path, map_location="cpu", weights_only=True)
             except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:

@@ -13,14 +13,15 @@ from torch.utils.data import DataLoader
 
 from diffir.archs import DiffIR
 from diffir.archs.settings import Stage as StageNumber
-from diffir.config import DatasetConfig, RunConfig, TrainConfig
+from diffir.config import RunConfig
 from diffir.config_file import dump_config
 from diffir.data.clean_images import BatchPlan, CleanPatches, PatchSize, find_photos
 from diffir.degradations.recipes import build_recipe
-from diffir.errors import ConfigError, TrainingError
+from diffir.errors import ConfigError
+from diffir.inference.device import resolve_device
 from diffir.tasks import get_task
-from diffir.training.checkpoint import Checkpoints
 from diffir.training.log import RunLog
+from diffir.training.run_folder import RunFolder
 from diffir.training.stages import Stage, StageOne, StageTwo
 from diffir.training.trainer import Pace, Trainer
 from diffir.training.validation import Validator
@@ -30,106 +31,99 @@ from diffir.weights.published import save_published
 
 logger = logging.getLogger(__name__)
 
-_PROBE = 1_000_000  # validation draws from seeds far from those of training steps
-
 
 class Run:
     """One option file at work in its folder."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.folder = Path(config.path.experiments_root) / config.name
-        self.device = _device(config.device)
+        self.folder = RunFolder(config)
+        self.device = resolve_device(config.device)
         self.degrade = build_recipe(config.datasets.train.degradation)
-        self.checkpoints = Checkpoints(self.folder / "training_states", config.logger.keep_checkpoints)
+        self.protocol = get_task(config.network_g.task).protocol
 
     def start(self, *, auto_resume: bool) -> Path:
         """Run all stages; returns the weights of the last one.
 
         Raises:
-            TrainingError: the folder holds a run already and ``auto_resume`` is off, or the run fails.
+            TrainingError: the folder holds a run already and ``auto_resume`` is off, a run of other settings, or the
+                run fails.
             ConfigError: photos or weights that the options name are missing.
         """
-        if self.folder.exists() and any(self.folder.iterdir()) and not auto_resume:
-            raise TrainingError(f"{self.folder} holds a run already: go on with --auto_resume, or choose another name")
-        photos = _photos(self.config.datasets.train)
+        self.folder.open(auto_resume=auto_resume)
+        photos = find_photos(self.config.datasets.train)
         validator = self._validator()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "options.yml").write_text(dump_config(self.config), "utf-8")
         for number in self.config.stages:
-            if self.weights(number).is_file():
-                logger.info("stage %d is done: %s", number, self.weights(number))
+            if self.folder.weights(number).is_file():
+                logger.info("stage %d is done: %s", number, self.folder.weights(number))
                 continue
-            self._run_stage(number, photos, validator)
-        return self.weights(self.config.stages[-1])
+            stage = self._build_stage(number)
+            self.folder.record_options()
+            self._run_stage(stage, photos, validator)
+        return self.folder.weights(self.config.stages[-1])
 
-    def weights(self, stage: StageNumber) -> Path:
-        """Where the finished weights of a stage lie."""
-        return self.folder / "models" / f"{self.config.name}_stage{stage}.safetensors"
-
-    def _run_stage(self, number: StageNumber, photos: list[Path], validator: Validator | None) -> None:
-        learning = self.config.learning(number)
-        stage = self._build_stage(number, learning)
+    def _run_stage(self, stage: Stage, photos: list[Path], validator: Validator | None) -> None:
+        learning = self.config.learning(stage.number)
         trainer = Trainer(stage, learning, self.degrade, device=self.device, seed=self.config.manual_seed)
-        state = self.checkpoints.load_latest()
-        if state is not None and state["stage"] == number:
+        state = self.folder.checkpoints.load_latest(stage.number)
+        if state is not None:
             trainer.load_state_dict(state)
-            logger.info("stage %d resumes at step %d of %d", number, trainer.step, learning.total_iter)
+            logger.info("stage %d resumes at step %d of %d", stage.number, trainer.step, learning.total_iter)
 
         scores: dict[str, float] = {}
 
         def validate(network: DiffIR, step: int) -> dict[str, float]:
-            if validator is None:
-                return {}
-            scores.update(
-                validator(
-                    stage,
-                    network,
-                    metrics=self.config.val.metrics,
-                    protocol=get_task(self.config.network_g.task).protocol,
-                    images_folder=self.folder / "visualization" / f"stage{number}_{step:08d}",
-                    save_images=self.config.val.save_images,
-                )
-            )
+            if validator is not None:
+                folder = self.folder.images(stage.number, step)
+                scores.update(validator(stage, network, self.config.val, self.protocol, folder))
             return dict(scores)
 
         with RunLog(
-            self.folder,
-            stage=number,
+            self.folder.path,
+            stage=stage.number,
             total_iter=learning.total_iter,
             first_step=trainer.step,
             use_tb_logger=self.config.logger.use_tb_logger,
         ) as log:
             pace = Pace.of(self.config.logger, self.config.val)
-            trainer.run(self._batches(number, photos, trainer.step), log, self.checkpoints, validate, pace)
-        self._publish(trainer, number, scores)
+            batches = self._batches(stage.number, photos, trainer.step)
+            trainer.run(batches, log, self.folder.checkpoints, validate, pace)
+        if not scores:  # the run was stopped between its last step and here
+            validate(trainer.published, trainer.step)
+        self._publish(trainer, stage.number, scores)
 
-    def _build_stage(self, number: StageNumber, learning: TrainConfig) -> Stage:
+    def _build_stage(self, number: StageNumber) -> Stage:
         """Networks with seeded starts; the global random state of the caller is left as it was."""
-        start = self.config.path.pretrain_network_g
+        start, learning, settings = (
+            self.config.path.pretrain_network_g,
+            self.config.learning(number),
+            self.config.network_g.arch(),
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.manual_seed + number)
             if number == 1:
-                stage = StageOne(self.config.network_g.arch(), learning)
+                stage = StageOne(settings, learning)
                 if start is not None:
-                    stage.network.load_state_dict(load_network(start, stage=1)[0].state_dict())
+                    stage.network.load_state_dict(self._stage_one_network(Path(start)).state_dict())
                 return stage
-            teacher_weights = Path(start) if start and self.config.stages == (2,) else self.weights(1)
-            if not teacher_weights.is_file():
+            weights = Path(start) if start and self.config.stages == (2,) else self.folder.weights(1)
+            if not weights.is_file():
                 raise ConfigError(
-                    f"stage 2 needs stage-1 weights, and {teacher_weights} does not exist: run stage 1 or set "
+                    f"stage 2 needs stage-1 weights, and {weights} does not exist: run stage 1 or set "
                     "path.pretrain_network_g"
                 )
-            teacher, _ = load_network(teacher_weights, stage=1)
-            if teacher.settings != self.config.network_g.arch():
-                raise ConfigError(f"{teacher_weights} has other network settings than network_g")
-            return StageTwo(teacher, learning)
+            return StageTwo(self._stage_one_network(weights), learning)
+
+    def _stage_one_network(self, weights: Path) -> DiffIR:
+        network, _ = load_network(weights, stage=1)
+        if network.settings != self.config.network_g.arch():
+            raise ConfigError(f"{weights} has other network settings than network_g")
+        return network
 
     def _batches(self, number: StageNumber, photos: list[Path], first_step: int) -> DataLoader:
         train, learning = self.config.datasets.train, self.config.learning(number)
-        legs = [
-            PatchSize(*leg) for leg in zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
-        ]
+        sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
+        legs = [PatchSize(*leg) for leg in sizes]
         legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
         patches = CleanPatches(
             photos,
@@ -149,43 +143,46 @@ class Run:
         val = self.config.datasets.val
         if val is None:
             return None
-        settings = self.config.network_g.arch()
         degrade = build_recipe(val.degradation) if val.degradation else self.degrade
-        multiple_of = settings.multiple_of * settings.scale
-        return Validator(val, degrade, multiple_of=multiple_of, seed=self.config.manual_seed + _PROBE)
+        return Validator(val, degrade, multiple_of=self.config.network_g.arch().multiple_of)
 
     def _publish(self, trainer: Trainer, number: StageNumber, scores: dict[str, float]) -> None:
-        path = self.weights(number)
-        learning, task = self.config.learning(number), get_task(self.config.network_g.task)
+        path, task = self.folder.weights(number), get_task(self.config.network_g.task)
         card = WeightsCard(
             name=self.config.name,
             settings=self.config.network_g.arch(),
             stage=number,
             task=task.name,
             summary=task.summary,
-            training=yaml.safe_load(dump_config(self.config)),
+            training=_recipe(self.config),
             data=self.config.training_data,
-            scores=tuple(Score("validation", name, value, str(task.protocol)) for name, value in scores.items()),
+            scores=tuple(
+                Score("validation", name, value, str(self.protocol), _condition(self.config))
+                for name, value in scores.items()
+            ),
             licence=self.config.licence,
         )
         # Stage-1 weights are a step on the way and stay exact; stage-2 weights are what people download.
         dtype = torch.float32 if number == 1 else torch.float16
         save_published(path, trainer.published.state_dict(), card, dtype=dtype)
-        logger.info("stage %d is done after %d steps: %s", number, learning.total_iter, path)
+        logger.info("stage %d is done after %d steps: %s", number, trainer.step, path)
 
 
-def _photos(dataset: DatasetConfig) -> list[Path]:
-    return find_photos(Path(dataset.dataroot_gt), Path(dataset.meta_info_file) if dataset.meta_info_file else None)
+def _recipe(config: RunConfig) -> dict[str, object]:
+    """What others need to repeat the training; nothing of the machine it ran on."""
+    values = yaml.safe_load(dump_config(config))
+    train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in ("dataroot_gt",)}
+    kept = ("network_g", "stages", "manual_seed", "train", "stage2")
+    return {**{key: values[key] for key in kept}, "train_set": train_set}
 
 
-def _device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device {name!r} is not auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r}: this machine has no CUDA device that torch can use")
-    return device
+def _condition(config: RunConfig) -> str:
+    """How validation damaged its photos, in words."""
+    val = config.datasets.val
+    if val is None:
+        return ""
+    steps = val.degradation or config.datasets.train.degradation
+    words = (
+        " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items()) for step in steps
+    )
+    return f"{val.gt_size} x {val.gt_size} cuts, {', then '.join(words)}"

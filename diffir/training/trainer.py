@@ -2,7 +2,7 @@
 
 In: a stage (what learns, which losses), loaders, settings. Out: the trained network (moving average, if one is kept).
 The loop knows order, not content: batch -> degrade on the device -> losses -> step -> log, validate, save. Everything
-random is a function of seed and step, so a killed run resumes bit for bit on the same machine.
+random is a function of seed and step, so a killed run resumes bit for bit on the same machine with as many threads.
 """
 
 from collections.abc import Callable, Iterable
@@ -71,14 +71,15 @@ class Trainer:
             meter.add({**losses.terms, "grad_norm": norm}, images=len(gt))
             log.advance()
 
-            is_last = self.step == self.config.total_iter
-            if is_last or self.step % pace.log == 0:
+            log_now, validate_now, save_now = (self._is_due(every) for every in (pace.log, pace.validate, pace.save))
+            if log_now or validate_now or save_now:
                 self._check_finite(losses, norm)
+            if log_now:
                 log.record(self.step, "train", {**meter.read(), "lr": self._lr})
-            if is_last or (pace.validate and self.step % pace.validate == 0):
+            if validate_now:
                 log.record(self.step, "validation", validate(self.published, self.step))
                 meter.reset()
-            if is_last or self.step % pace.save == 0:
+            if save_now:
                 checkpoints.save(self.stage.number, self.step, self.state_dict())
 
     @property
@@ -107,6 +108,10 @@ class Trainer:
             reason = str(error).splitlines()[0] if str(error) else "its phase is not in these options"
             raise TrainingError(f"the training state does not fit these options: {reason}") from error
         self.step = int(state["step"])
+
+    def _is_due(self, every: int) -> bool:
+        """Whether this step is one of every so many; the last step always is."""
+        return self.step == self.config.total_iter or (every > 0 and self.step % every == 0)
 
     def _begin(self, phase: Phase) -> None:
         self.phase = phase
@@ -145,8 +150,10 @@ class Trainer:
         average(list(self.ema.parameters()), list(self.network.parameters()), self.step)
 
     def _check_finite(self, losses: Losses, norm: Tensor) -> None:
-        if not (torch.isfinite(losses.total) and torch.isfinite(norm)):
+        """Before anything is kept: a state with NaN in it could never be resumed."""
+        scalars = [losses.total, norm, *(parameter.sum() for parameter in self.network.parameters())]
+        if not torch.isfinite(torch.stack([scalar.detach().float() for scalar in scalars])).all():
             raise TrainingError(
-                f"stage {self.stage.number}: loss or gradient is not finite at step {self.step}; lower "
+                f"stage {self.stage.number}: loss, gradient or weights are not finite at step {self.step}; lower "
                 "train.optim_g.lr or set train.grad_clip, then go on from the last state with --auto_resume"
             )

@@ -30,9 +30,11 @@ def test_a_dry_run_prints_settings_that_load_and_trains_nothing(tmp_path, capsys
     ("arguments", "message"),
     [
         (["train.total_itr=5"], "did you mean 'total_iter'"),
-        (["device=gpu"], "device 'gpu' is not auto, cpu, cuda or cuda:N"),
+        (["device=gpu"], "unknown device 'gpu'"),
         (["datasets.train.dataroot_gt=absent"], "dataroot_gt absent is not a folder"),
         (["network_g.task=deblurr"], "unknown task 'deblurr'"),
+        (["val.metrics=[psrn]"], "unknown metrics psrn"),
+        (["name=["], "the value is not YAML"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_code_two(arguments, message, tmp_path, capsys):
@@ -49,3 +51,19 @@ def test_overrides_may_follow_basicsrs_flag(capsys):
     printed = capsys.readouterr().out
     assert "total_iter: 7" in printed
     assert "manual_seed: 3" in printed
+
+
+def test_overrides_may_stand_before_and_behind_flags(capsys):
+    assert main(["train", "-opt", TINY, "manual_seed=3", "--dry_run", "train.total_iter=7"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "total_iter: 7" in printed
+    assert "manual_seed: 3" in printed
+
+
+def test_a_flag_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "-opt", TINY, "--dri_run"])
+
+    assert stopped.value.code == 2
+    assert "--dri_run" in capsys.readouterr().err

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.data.clean_images import BatchPlan, CleanPatches, PatchRequest, PatchSize, find_photos
+from diffir.config import PhotosConfig
+from diffir.data.clean_images import BatchPlan, CleanPatches, PatchRequest, PatchSize, find_photos, read_rgb
 from diffir.errors import ConfigError
 
 
@@ -20,7 +21,7 @@ def folder(tmp_path):
 
 def patches(folder, **changes) -> CleanPatches:
     arguments = {"seed": (0, 1), "hflip": True, "rotate": True, "cache_images": False, **changes}
-    return CleanPatches(find_photos(folder), **arguments)
+    return CleanPatches(find_photos(PhotosConfig(str(folder))), **arguments)
 
 
 def test_a_patch_is_float_rgb_in_unit_range(folder):
@@ -74,15 +75,25 @@ def test_a_plan_started_late_goes_on_where_the_whole_plan_would():
 
 
 def test_a_list_names_the_photos_to_use(folder):
-    (folder / "list.txt").write_text("# two of five\n1.png\n\n3.png\n", "utf-8")
+    (folder / "list.txt").write_text("# two of five\n1.png\n\n3.png (40,50,3)\n", "utf-8")
 
-    assert [photo.name for photo in find_photos(folder, folder / "list.txt")] == ["1.png", "3.png"]
+    listed = find_photos(PhotosConfig(str(folder), str(folder / "list.txt")))
+
+    assert [photo.name for photo in listed] == ["1.png", "3.png"]
 
 
 def test_missing_photos_are_named(folder, tmp_path):
     (folder / "list.txt").write_text("9.png\n", "utf-8")
 
     with pytest.raises(ConfigError, match=r"9\.png, which does not exist"):
-        find_photos(folder, folder / "list.txt")
+        find_photos(PhotosConfig(str(folder), str(folder / "list.txt")))
     with pytest.raises(ConfigError, match="is not a folder"):
-        find_photos(tmp_path / "absent")
+        find_photos(PhotosConfig(str(tmp_path / "absent")))
+
+
+def test_grey_and_16_bit_photos_become_8_bit_rgb(tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((8, 8), 77, np.uint8))
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((8, 8, 3), 65535, np.uint16))
+
+    assert np.array_equal(read_rgb(tmp_path / "grey.png"), np.full((8, 8, 3), 77, np.uint8))
+    assert np.array_equal(read_rgb(tmp_path / "deep.png"), np.full((8, 8, 3), 255, np.uint8))

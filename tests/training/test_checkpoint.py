@@ -5,22 +5,24 @@ import torch
 from diffir.training.checkpoint import Checkpoints
 
 
-def test_the_newest_state_is_loaded(tmp_path):
+def test_the_newest_state_of_a_stage_is_loaded(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=3)
     for stage, step in ((1, 900), (2, 100), (1, 1000)):
         checkpoints.save(stage, step, {"params": {"w": torch.tensor(step)}})
 
-    state = checkpoints.load_latest()
+    state = checkpoints.load_latest(1)
 
-    assert (state["stage"], state["step"], state["params"]["w"]) == (2, 100, 100)
+    assert (state["stage"], state["step"], state["params"]["w"]) == (1, 1000, 1000)
 
 
-def test_old_states_are_deleted(tmp_path):
+def test_old_states_of_the_same_stage_are_deleted(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints.save(2, 1, {})
     for step in (1, 2, 3):
         checkpoints.save(1, step, {})
 
-    assert [path.name for path in checkpoints.paths()] == ["stage1_00000002.state", "stage1_00000003.state"]
+    assert checkpoints.paths(2)
+    assert [path.name for path in checkpoints.paths(1)] == ["stage1_00000002.state", "stage1_00000003.state"]
 
 
 def test_a_torn_state_is_passed_over_for_the_one_before(tmp_path, caplog):
@@ -29,11 +31,11 @@ def test_a_torn_state_is_passed_over_for_the_one_before(tmp_path, caplog):
     torn = checkpoints.save(1, 2, {"params": {"w": torch.ones(1000)}})
     torn.write_bytes(torn.read_bytes()[:1500])
 
-    assert checkpoints.load_latest()["step"] == 1
+    assert checkpoints.load_latest(1)["step"] == 1
     assert "stage1_00000002.state" in caplog.text
 
 
 def test_a_half_written_file_is_never_taken_for_a_state(tmp_path):
-    (tmp_path / "stage1_00000005.writing").write_bytes(b"half")
+    (tmp_path / ".diffir-stage1_00000005.state.tmp").write_bytes(b"half")
 
-    assert Checkpoints(tmp_path, keep=2).load_latest() is None
+    assert Checkpoints(tmp_path, keep=2).load_latest(1) is None

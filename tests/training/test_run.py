@@ -123,17 +123,57 @@ def test_a_finished_or_running_folder_is_not_overwritten(tmp_path):
     assert weights.read_bytes() == before
 
 
-def test_stage_two_without_stage_one_says_what_is_missing(tmp_path):
-    with pytest.raises(ConfigError, match=r"stage 2 needs stage-1 weights"):
+def test_a_run_does_not_go_on_with_other_settings(tmp_path):
+    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+
+    with pytest.raises(
+        TrainingError, match=r"begun with other settings: manual_seed \(was 0\), network_g\.settings\.dim"
+    ):
+        Run(options(tmp_path, "manual_seed=5", "network_g.settings.dim=16")).start(auto_resume=True)
+    assert load_config(tmp_path / "tiny/options.yml").manual_seed == 0
+
+
+def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):
+    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+
+    weights = Run(options(tmp_path, "stage2.total_iter=3")).start(auto_resume=True)
+
+    assert weights.is_file()
+    with pytest.raises(TrainingError, match=r"stage2\.total_iter \(was 3\)"):
+        Run(options(tmp_path, "stage2.total_iter=5")).start(auto_resume=True)
+
+
+def test_a_run_stopped_between_its_last_step_and_its_weights_still_has_scores(tmp_path):
+    weights = Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    before = read_published(weights)[1].scores
+    weights.unlink()
+
+    again = Run(options(tmp_path, "stages=[1]")).start(auto_resume=True)
+
+    assert before and read_published(again)[1].scores == before
+
+
+def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(tmp_path):
+    card = read_published(Run(options(tmp_path, "stages=[1]")).start(auto_resume=False))[1]
+
+    assert card.training["train"]["total_iter"] == 4
+    assert card.scores[0].condition == "32 x 32 cuts, gaussian_noise sigma [25, 25]"
+    assert str(tmp_path) not in str(card.to_metadata())
+
+
+def test_a_start_that_fails_does_not_block_its_folder(tmp_path):
+    with pytest.raises(ConfigError, match="stage 2 needs stage-1 weights"):
         Run(options(tmp_path, "stages=[2]")).start(auto_resume=False)
 
+    assert Run(options(tmp_path, "stages=[1]")).start(auto_resume=False).is_file()
 
-def test_a_state_of_other_options_is_refused(tmp_path, monkeypatch):
-    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
-    (tmp_path / "tiny/models/tiny_stage1.safetensors").unlink()
 
-    with pytest.raises(TrainingError, match="does not fit these options"):
-        Run(options(tmp_path, "stages=[1]", "network_g.settings.dim=16")).start(auto_resume=True)
+def test_no_state_is_kept_of_a_run_that_is_not_finite(tmp_path):
+    with pytest.raises(TrainingError, match="not finite"):
+        Run(options(tmp_path, "train.optim_g.lr=1e20", "logger.print_freq=100")).start(auto_resume=False)
+
+    for state in (tmp_path / "tiny/training_states").glob("*.state"):
+        assert all(tensor.isfinite().all() for tensor in torch.load(state, weights_only=True)["params"].values())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path):

@@ -1,0 +1,71 @@
+"""The folder of a run: what lies where, and whether the options it was begun with are still those of today.
+
+In: the options. Out: paths below ``experiments/NAME/``. A resumed run must go on with the settings it was begun with,
+or its record would lie; only what does not change the result may change.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from diffir.archs.settings import Stage
+from diffir.config import RunConfig
+from diffir.config_file import dump_config, load_config
+from diffir.errors import TrainingError
+from diffir.files import write_atomically
+from diffir.training.checkpoint import Checkpoints
+
+# What may differ between the start of a run and its resumption: where and how it is watched, not what it computes.
+_FREE = ("device", "logger.", "val.", "path.", "stages", "licence", "training_data", "datasets.val.")
+_FREE += ("datasets.train.dataroot_gt", "datasets.train.num_worker_per_gpu", "datasets.train.cache_images")
+
+
+class RunFolder:
+    """Paths and record of one run."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.path = Path(config.path.experiments_root) / config.name
+        self.options = self.path / "options.yml"
+        self.checkpoints = Checkpoints(self.path / "training_states", config.logger.keep_checkpoints)
+
+    def weights(self, stage: Stage) -> Path:
+        """Where the finished weights of a stage lie."""
+        return self.path / "models" / f"{self.config.name}_stage{stage}.safetensors"
+
+    def images(self, stage: Stage, step: int) -> Path:
+        """Where the validation pictures of a step lie."""
+        return self.path / "visualization" / f"stage{stage}_{step:08d}"
+
+    def open(self, *, auto_resume: bool) -> None:
+        """Refuse to go on where going on would be wrong; changes nothing on disk.
+
+        Raises:
+            TrainingError: a run is here and ``auto_resume`` is off, or it was begun with other settings.
+        """
+        if not self.options.exists():
+            return
+        if not auto_resume:
+            raise TrainingError(f"{self.path} holds a run already: go on with --auto_resume, or choose another name")
+        free = _FREE if self._has_begun(2) else (*_FREE, "stage2.")
+        before, now = _flat(asdict(load_config(self.options))), _flat(asdict(self.config))
+        changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not key.startswith(free)]
+        if changed:
+            listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
+            raise TrainingError(f"{self.path} was begun with other settings: {listing}; set them back or change name")
+
+    def record_options(self) -> None:
+        """Write the resolved settings."""
+        with write_atomically(self.options) as file:
+            file.write(dump_config(self.config).encode())
+
+    def _has_begun(self, stage: Stage) -> bool:
+        return self.weights(stage).exists() or bool(self.checkpoints.paths(stage))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
