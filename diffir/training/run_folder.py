@@ -16,8 +16,19 @@ from diffir.files import write_atomically
 from diffir.training.checkpoint import Checkpoints
 
 # What may differ between the start of a run and its resumption: where and how it is watched, not what it computes.
-_FREE = ("device", "logger.", "val.", "path.", "stages", "licence", "training_data", "datasets.val.")
-_FREE += ("datasets.train.dataroot_gt", "datasets.train.num_worker_per_gpu", "datasets.train.cache_images")
+_FREE: tuple[str, ...] = (
+    "device",
+    "logger.",
+    "val.",
+    "path.",
+    "stages",
+    "licence",
+    "training_data",
+    "datasets.val.",
+    "datasets.train.dataroot_gt",
+    "datasets.train.num_worker_per_gpu",
+    "datasets.train.cache_images",
+)
 
 
 class RunFolder:
