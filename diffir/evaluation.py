@@ -18,6 +18,7 @@ from diffir.degradations.resize import imresize
 from diffir.errors import ImageError, UsageError
 from diffir.metrics.protocol import Protocol, luma
 from diffir.metrics.table import get_metrics, measure
+from diffir.pixels import as_rgb, white
 
 LowResolution = Literal["rgb8", "y_float"]
 
@@ -41,7 +42,7 @@ class NoiseTest:
     """Standard deviation in 1/255."""
 
     def __call__(self, name: str, gt: np.ndarray) -> Sample:
-        gt = _as_rgb(gt)
+        gt = as_rgb(gt)
         return Sample(name, add_benchmark_noise(gt, self.sigma), gt)
 
     def __str__(self) -> str:
@@ -67,7 +68,7 @@ class DownscaleTest:
         height, width = (side - side % self.scale for side in gt.shape[:2])
         gt = gt[:height, :width]
         if self.low_resolution == "rgb8":
-            gt = _as_rgb(gt)
+            gt = as_rgb(gt)
             return Sample(name, imresize(gt, 1 / self.scale), gt)
         if gt.shape[2] == 3:
             gt = luma(gt, rounded=True).astype(np.uint8)
@@ -106,15 +107,21 @@ class Evaluation:
         """Mean wall time an image."""
         return statistics.fmean(image.seconds for image in self.images)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types, ready for JSON; what is not finite becomes a string, which JSON can hold."""
+    def to_dict(self, *, timed: bool = True) -> dict[str, Any]:
+        """Plain types, ready for JSON; what is not finite becomes a string, which JSON can hold.
+
+        Args:
+            timed: with the seconds of each image; off where nothing was restored.
+        """
         return {
             "means": _plain(self.means),
             "crop_border": self.protocol.crop_border,
             "test_y_channel": self.protocol.test_y_channel,
             "convention": self.protocol.convention,
             "round_output": self.round_output,
-            "images": [{"name": i.name, **_plain(i.scores), "seconds": i.seconds} for i in self.images],
+            "images": [
+                {"name": i.name, **_plain(i.scores), **({"seconds": i.seconds} if timed else {})} for i in self.images
+            ],
         }
 
 
@@ -168,13 +175,7 @@ def _score(
 
 def _on_8bit_scale(image: np.ndarray) -> np.ndarray:
     """float64 with white at 255, from uint8, uint16 or float with white at 1."""
-    white = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    return image.astype(np.float64) * (255 / white)
-
-
-def _as_rgb(image: np.ndarray) -> np.ndarray:
-    """A grey image takes part in a colour benchmark with three equal channels, as the field's test scripts read it."""
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return image.astype(np.float64) * (255 / white(image.dtype))
 
 
 def _plain(scores: dict[str, float]) -> dict[str, float | str]:

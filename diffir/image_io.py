@@ -7,7 +7,6 @@ at all.
 """
 
 import io
-import os
 import struct
 import warnings
 import zlib
@@ -21,6 +20,8 @@ import tifffile
 from PIL import Image
 
 from diffir.errors import ImageError
+from diffir.files import write_atomically
+from diffir.pixels import to_float, to_kind
 
 _ORIENTATION = 274  # EXIF and TIFF tag
 _ICC_PROFILE = 34675  # TIFF tag
@@ -30,6 +31,8 @@ _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP")
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _PILLOW_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 _NO_ALPHA = (".jpg", ".jpeg", ".bmp")
+_NO_EXIF = (".bmp", *_TIFF_SUFFIXES)
+_NO_ICC_PROFILE = (".bmp",)
 _FULL_CHROMA_QUALITY = 90  # from here JPEG keeps colour at full resolution (4:4:4); a matter of taste
 
 WRITABLE_SUFFIXES = (*_PILLOW_FORMATS, *_TIFF_SUFFIXES)
@@ -82,8 +85,8 @@ def read_image(path: str | Path) -> Photo:
 def write_image(path: str | Path, photo: Photo | np.ndarray, *, quality: int = 95) -> None:
     """Write a photo, or an array H x W x C or H x W, in the format of the suffix; makes missing folders.
 
-    A file appears complete or not at all: a temporary name in the same folder, then a rename. What the format cannot
-    hold is converted; ``describe_losses`` says beforehand what that is. Floats have white at 1 and are clipped.
+    A file appears complete or not at all. What the format cannot hold is converted; ``describe_losses`` says
+    beforehand what that is. Floats have white at 1 and are clipped.
 
     Args:
         quality: 0-100, of JPEG and WebP.
@@ -100,7 +103,9 @@ def write_image(path: str | Path, photo: Photo | np.ndarray, *, quality: int = 9
     if photo.pixels.ndim != 3 or photo.pixels.shape[2] not in (1, 3) or not photo.pixels.size:
         raise ImageError(f"{path}: an image has 1 or 3 channels, not shape {photo.pixels.shape}")
     try:
-        _write_bytes(path, _encode(photo, suffix, quality))
+        content = _encode(photo, suffix, quality)
+        with write_atomically(path) as file:
+            file.write(content)
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written ({error})") from error
 
@@ -115,6 +120,10 @@ def describe_losses(photo: Photo, suffix: str) -> str:
         losses.append(f"{depths.get(photo.pixels.dtype.name, photo.pixels.dtype.name)} became {depths[kept.name]}")
     if photo.alpha is not None and suffix in _NO_ALPHA:
         losses.append("alpha dropped")
+    if photo.icc_profile and suffix in _NO_ICC_PROFILE:
+        losses.append("ICC profile dropped")
+    if photo.exif and suffix in _NO_EXIF:
+        losses.append("EXIF dropped")
     return ", ".join(losses)
 
 
@@ -232,10 +241,9 @@ def _storable(array: np.ndarray, suffix: str) -> np.ndarray:
     """The array in the nearest type that a file of that suffix holds."""
     if suffix in _TIFF_SUFFIXES:
         return array.astype(np.float32) if array.dtype.kind == "f" else array
-    white = np.uint16(65535) if suffix == ".png" else np.uint8(255)
-    if array.dtype.kind == "f":
-        return np.rint(np.clip(array, 0, 1) * np.float64(white)).astype(white.dtype)
-    return np.rint(array / 257).astype(np.uint8) if array.dtype == np.uint16 and white == 255 else array
+    if array.dtype == np.uint8 or (array.dtype == np.uint16 and suffix == ".png"):
+        return array
+    return to_kind(to_float(array), np.uint16 if suffix == ".png" else np.uint8)
 
 
 def _encode(photo: Photo, suffix: str, quality: int) -> bytes:
@@ -289,16 +297,3 @@ def _png_chunk(kind: bytes, content: bytes | None) -> bytes:
     if not content:
         return b""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # so that after a power cut the name never stands for half a file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

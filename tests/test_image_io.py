@@ -65,6 +65,20 @@ def test_the_colour_profile_travels_byte_for_byte(tmp_path: Path, suffix: str, d
     assert read_image(tmp_path / f"a{suffix}").icc_profile == profile
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_metadata_travel_or_their_loss_is_told(tmp_path: Path, suffix: str, dtype: type) -> None:
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    photo = Photo(random_array(9, 9, 3, dtype=dtype), icc_profile=bytes(range(256)), exif=exif.tobytes())
+
+    write_image(tmp_path / f"a{suffix}", photo)
+    found, losses = read_image(tmp_path / f"a{suffix}"), describe_losses(photo, suffix.upper())
+
+    assert (found.icc_profile is None) == ("ICC profile dropped" in losses) == (suffix == ".bmp")
+    assert (found.exif is None) == ("EXIF dropped" in losses) == (suffix in (".bmp", ".tif"))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 def test_photos_come_out_upright_and_stay_so(tmp_path: Path, orientation: int, kind: str) -> None:

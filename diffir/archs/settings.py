@@ -14,6 +14,7 @@ GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
 Stage = Literal[1, 2]
 
+LARGEST = 4096  # of any setting: far above every use, low enough that a forged file cannot ask for all memory
 LEVELS = 4  # encoder levels of the U; each halves the sides
 PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN looks at the image through PixelUnshuffle(4 / scale)
 
@@ -52,6 +53,8 @@ class ArchSettings:
         counts = (self.in_channels, self.out_channels, self.unshuffle, self.upsample, self.dim, self.num_timesteps)
         if min(counts) < 1:
             raise ConfigError("channels, unshuffle, upsample, dim and num_timesteps must be 1 or more")
+        if max(*counts, *self.num_blocks, *self.heads, self.prior_width, self.num_refinement_blocks) > LARGEST:
+            raise ConfigError(f"no network setting may exceed {LARGEST}")
         if min(*self.num_blocks, self.num_refinement_blocks, self.cpen_blocks, self.denoiser_blocks) < 0:
             raise ConfigError("numbers of blocks must be 0 or more")
         if len(self.num_blocks) != LEVELS or len(self.heads) != LEVELS:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffir.degradations.resize import imresize
+from diffir.pixels import to_float, to_kind
 
 NLM_PATCH_SIZE = 5  # pixels; this and the next two as scikit-image's documentation advises for known sigma
 NLM_PATCH_DISTANCE = 6  # pixels
@@ -40,7 +41,7 @@ class Bicubic:
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """The enlarged image."""
-        return _back_to_kind(imresize(_to_float(image), self.scale), image.dtype)
+        return to_kind(imresize(to_float(image), self.scale), image.dtype)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class NonLocalMeans:
         """The denoised image."""
         from skimage.restoration import denoise_nl_means
 
-        noisy = _to_float(image)
+        noisy = to_float(image)
         sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
         denoised = denoise_nl_means(
             noisy,
@@ -68,7 +69,7 @@ class NonLocalMeans:
             preserve_range=True,
             channel_axis=-1,
         )
-        return _back_to_kind(denoised.reshape(image.shape), image.dtype)  # scikit-image drops a single channel
+        return to_kind(denoised.reshape(image.shape), image.dtype)  # scikit-image drops a single channel
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class SlidingDct:
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """The denoised image: the mean over the 64 block grids that overlap each pixel."""
-        noisy = _to_float(image).astype(np.float32)
+        noisy = to_float(image).astype(np.float32)
         sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
         colours = (OPPONENT_COLOURS if image.shape[2] == 3 else np.eye(image.shape[2])).astype(np.float32)
         height, width = image.shape[:2]
@@ -92,7 +93,7 @@ class SlidingDct:
         for y, x in np.ndindex(DCT_BLOCK, DCT_BLOCK):
             grid = _threshold_blocks(padded[y:, x:], DCT_THRESHOLD * sigma)
             total += grid[margin - y :, margin - x :][:height, :width]
-        return _back_to_kind(total / DCT_BLOCK**2 @ colours, image.dtype)
+        return to_kind(total / DCT_BLOCK**2 @ colours, image.dtype)
 
 
 def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:
@@ -118,18 +119,3 @@ def estimate_sigma(image: np.ndarray) -> float:
     image = image[:height, :width]
     diagonal = (image[::2, ::2] - image[1::2, ::2] - image[::2, 1::2] + image[1::2, 1::2]) / 2
     return float(np.median(np.abs(diagonal))) / MEDIAN_OF_NORMAL
-
-
-def _to_float(image: np.ndarray) -> np.ndarray:
-    """White at 1; floats as they are."""
-    if np.issubdtype(image.dtype, np.floating):
-        return image
-    return image / np.float32(np.iinfo(image.dtype).max)
-
-
-def _back_to_kind(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Floats as they are, integers clipped and rounded once."""
-    if np.issubdtype(dtype, np.floating):
-        return image.astype(dtype, copy=False)
-    white = np.iinfo(dtype).max
-    return np.clip(np.rint(image * white), 0, white).astype(dtype)

@@ -1,18 +1,28 @@
 """``diffir eval``: score methods on a benchmark, with every convention printed beside the numbers.
 
 A method is a baseline, a network of the catalogue or a weights file. The protocol comes from the task of the first
-network, else from the first baseline; flags override it. All methods of one call share one protocol, or it is an error.
+network, else from the first baseline; flags override it. All methods of one call are scored with this one protocol;
+networks of different protocols or methods of different scales in one call are an error.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from diffir.cli.score import add_metric_arguments, metrics_from, protocol_from, scores_table, write_json
+from diffir.cli.score import (
+    add_metric_arguments,
+    check_json_target,
+    metrics_from,
+    protocol_from,
+    scores_table,
+    write_json,
+)
 from diffir.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +42,12 @@ class Contestant:
     protocol: Protocol
     summary: str
     round_output: bool = True
-    is_network: bool = True
+    network: dict[str, Any] = field(default_factory=dict)
+    """Of a network: its weights and how it runs, in plain types; empty for a baseline."""
+
+    @property
+    def is_network(self) -> bool:
+        return bool(self.network)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_metric_arguments(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (networks)")
-    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"], help="of networks")
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        help="of networks; default: fp32 on every device, unlike diffir restore, so that scores can be compared",
+    )
     parser.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
 
 
@@ -64,29 +84,33 @@ def run(args: argparse.Namespace) -> int:
     from diffir.data.cards import find_images, load_card
 
     metrics = metrics_from(args)
+    if args.sigma is not None and not 0 <= args.sigma < math.inf:
+        raise UsageError(f"--sigma must be a number of 0 or more, got {args.sigma:g}")
+    check_json_target(args.json)
     card = load_card(args.dataset)
     files = find_images(card, args.data_root)
     if args.limit is not None and args.limit < 1:
         raise UsageError(f"--limit must be 1 or more, got {args.limit}")
     files = files[: args.limit]
     contestants = [_load(name, args) for name in args.model_name.split(",")]
-    leader = next((c for c in contestants if c.is_network), contestants[0])
-    protocol = protocol_from(args, leader.protocol)
+    protocol = _choose_protocol(args, contestants)
     test = _choose_test(args, card, contestants, protocol)
 
     results = [_evaluate(contestant, files, test, metrics, protocol) for contestant in contestants]
     number = f"{len(files)} of {card.count}" if card.count else f"{len(files)}"
-    lines = _protocol_lines(f"{card.name}, mean over {number} images", test, contestants, protocol, metrics)
+    images = "image" if number == "1" else "images"
+    line = _protocol_line(f"{card.name}, mean over {number} {images}", test, contestants, protocol, metrics)
     rows = [(c.method.name, result) for c, result in zip(contestants, results, strict=True)]
     print(scores_table(rows, metrics))
-    print("\n".join(lines))
+    print(f"protocol: {line}")
+    print("\n".join(f"{c.method.name}: {c.summary}" for c in contestants))
     if args.json:
         methods = [
-            {"name": c.method.name, "summary": c.summary, **r.to_dict()}
+            {"name": c.method.name, "summary": c.summary, "network": c.network or None, **r.to_dict()}
             for c, r in zip(contestants, results, strict=True)
         ]
         degradation = {"description": str(test), **asdict(test)} if test else None
-        facts = {"dataset": card.name, "count": len(files), "degradation": degradation, "protocol": lines[0]}
+        facts = {"dataset": card.name, "count": len(files), "degradation": degradation, "protocol": line}
         write_json(args.json, {**facts, "methods": methods})
     return 0
 
@@ -99,20 +123,42 @@ def _load(name: str, args: argparse.Namespace) -> Contestant:
         row = BASELINES[name]
         knowledge = ", told the true sigma" if args.sigma is not None else ", sigma estimated from each image"
         summary = row.summary + (knowledge if row.takes_sigma else "")
-        return Contestant(get_baseline(name, args.sigma), row.protocol, summary, row.round_output, is_network=False)
+        return Contestant(get_baseline(name, args.sigma), row.protocol, summary, row.round_output)
     from diffir.inference.restorer import load
     from diffir.metrics.protocol import Protocol
     from diffir.tasks import get_task
+    from diffir.weights.load import locate
 
     try:
-        restorer = load(name, device=args.device, precision=args.precision, tile=args.tile)
+        path = locate(name)
+        restorer = load(path, device=args.device, precision=args.precision, tile=args.tile)
     except UsageError as error:
         raise UsageError(f"{error}; baselines: {', '.join(BASELINES)}") from error
     scale = restorer.scale
     without_task = Protocol(crop_border=scale, test_y_channel=True) if scale > 1 else Protocol()
     protocol = get_task(restorer.task).protocol if restorer.task else without_task
     facts = f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, prior seed {restorer.seed}"
-    return Contestant(restorer, protocol, f"network; {facts}")
+    network = {
+        "weights": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "task": restorer.task,
+        "device": str(restorer.device),
+        "precision": restorer.precision,
+        "tile": restorer.tile,
+        "tile_overlap": restorer.tile_overlap,
+        "seed": restorer.seed,
+    }
+    return Contestant(restorer, protocol, f"network; {facts}", network=network)
+
+
+def _choose_protocol(args: argparse.Namespace, contestants: Sequence[Contestant]) -> Protocol:
+    """That of the networks, else of the first baseline, with the flags laid over it."""
+    leaders = [c for c in contestants if c.is_network] or contestants[:1]
+    protocols = [protocol_from(args, c.protocol) for c in leaders]
+    if len(set(protocols)) > 1:
+        listing = "; ".join(f"{c.method.name}: {p}" for c, p in zip(leaders, protocols, strict=True))
+        raise UsageError(f"networks of different protocols cannot share a table without flags that decide: {listing}")
+    return protocols[0]
 
 
 def _choose_test(
@@ -137,8 +183,6 @@ def _choose_test(
         return DownscaleTest(scale, _choose_low_resolution(args.lr, contestants, protocol))
     if args.sigma is None:
         raise UsageError(f"{card.name} holds clean images: say how to degrade them, such as --sigma 25")
-    if args.sigma < 0:
-        raise UsageError(f"--sigma must be 0 or more, got {args.sigma:g}")
     return NoiseTest(args.sigma)
 
 
@@ -188,14 +232,14 @@ def _read_8bit(path: Path) -> np.ndarray:
     return pixels
 
 
-def _protocol_lines(
+def _protocol_line(
     dataset: str,
     test: NoiseTest | DownscaleTest | None,
     contestants: Sequence[Contestant],
     protocol: Protocol,
     metrics: Sequence[str],
-) -> list[str]:
-    """One line of protocol, then one per method."""
+) -> str:
+    """Every convention behind the scores."""
     from diffir.metrics.table import get_metrics
 
     kept = [c.method.name for c in contestants if not c.round_output]
@@ -207,4 +251,4 @@ def _protocol_lines(
         str(protocol),
         *(m.definition for m in get_metrics(metrics)),
     ]
-    return ["protocol: " + "; ".join(parts), *(f"{c.method.name}: {c.summary}" for c in contestants)]
+    return "; ".join(parts)

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     files = parser.add_argument_group("files")
     files.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, folders of photos, patterns")
+    parser.set_defaults(positional="inputs")
     files.add_argument(
         "-i", "--input", nargs="+", action="extend", default=[], metavar="INPUT", help="the same, as a flag"
     )

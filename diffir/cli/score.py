@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,16 +57,16 @@ def run(args: argparse.Namespace) -> int:
 
     protocol, metrics = protocol_from(args, Protocol()), metrics_from(args)
     pairs = _match(args.restored, args.gt, args.suffix)
+    check_json_target(args.json)
     samples = _read(tqdm(pairs, "score", leave=False, unit="image", disable=None))
     result = evaluate(lambda sample: sample.lq, samples, metrics, protocol, round_output=False)
     definitions = [metric.definition for metric in get_metrics(metrics)]
-    line = "; ".join(
-        [f"protocol: mean over {len(pairs)} images against {args.gt}, as stored", str(protocol), *definitions]
-    )
+    number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
+    line = "; ".join([f"mean over {number} against {args.gt}, as stored", str(protocol), *definitions])
     print(scores_table([(args.restored.name, result)], metrics, timed=False))
-    print(line)
+    print(f"protocol: {line}")
     if args.json:
-        write_json(args.json, {"protocol": line, **result.to_dict()})
+        write_json(args.json, {"protocol": line, **result.to_dict(timed=False)})
     return 0
 
 
@@ -95,20 +96,44 @@ def scores_table(rows: Sequence[tuple[str, Evaluation]], metrics: Sequence[str],
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
-def write_json(path: Path, result: Mapping[str, Any]) -> None:
-    """Write a result with the versions behind it, under a temporary name first."""
-    import platform
+def check_json_target(path: Path | None) -> None:
+    """Find out before the work starts whether its result can be written.
 
-    import numpy as np
+    Raises:
+        UsageError: a folder, or a place where no file can be made.
+    """
+    if path is None or (path.exists() and not path.is_file() and not path.is_dir()):  # a device, such as /dev/null
+        return
+    if path.is_dir():
+        raise UsageError(f"--json {path} is a folder: name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"--json {path} cannot be written: {error.strerror}") from error
+
+
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    """Write a result with the versions behind it.
+
+    Raises:
+        UsageError: the disk refuses.
+    """
+    import platform
+    from importlib.metadata import version
 
     from diffir import __version__
+    from diffir.files import write_atomically
 
-    versions = {"diffir": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    versions = {"diffir": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in ("numpy", "torch")}
     text = json.dumps({"versions": versions, **result}, indent=1, ensure_ascii=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text + "\n", "utf-8")
-    temporary.replace(path)
+    try:
+        with write_atomically(path) as file:
+            file.write(f"{text}\n".encode())
+    except OSError as error:
+        raise UsageError(f"--json {path} cannot be written: {error.strerror}") from error
 
 
 def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]]:
@@ -129,15 +154,14 @@ def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]
 
 def _read(pairs: Iterable[tuple[str, Path, Path]]) -> Iterator[Sample]:
     """The restored image stands for the input that nothing is done to."""
-    import numpy as np
-
     from diffir.evaluation import Sample
     from diffir.image_io import read_image
+    from diffir.pixels import as_rgb
 
     for name, *paths in pairs:
         images = [read_image(path).pixels for path in paths]
         if images[0].shape[2] != images[1].shape[2]:  # one of the two was stored as grey
-            images = [np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image for image in images]
+            images = [as_rgb(image) for image in images]
         yield Sample(name, *images)
 
 

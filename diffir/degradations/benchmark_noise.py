@@ -7,18 +7,20 @@ Convention of the test scripts since FFDNet (Zhang et al., TIP 2018).
 
 import numpy as np
 
+from diffir.pixels import to_float
+
 
 def add_benchmark_noise(image: np.ndarray, sigma: float, *, seed: int = 0) -> np.ndarray:
     """The noisy input of a benchmark.
 
     Args:
-        image: H x W x C, RGB, uint8 or float in [0, 1].
+        image: H x W x C, RGB: uint8, uint16 or float in [0, 1].
         sigma: standard deviation in 1/255.
         seed: start of ``np.random.RandomState``; 0 in published tables.
 
     Returns:
         H x W x C float32, around [0, 1], neither clipped nor rounded.
     """
-    clean = image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
+    clean = to_float(image).astype(np.float32)
     noise = np.random.RandomState(seed).normal(0, sigma / 255, clean.shape)
     return (clean + noise).astype(np.float32)

@@ -25,6 +25,7 @@ from diffir.image_io import (
     write_image,
 )
 from diffir.inference.restorer import OnTile, Restorer
+from diffir.pixels import to_float, to_kind
 
 _NAMES_SHOWN = 3  # file names an error lists
 
@@ -121,10 +122,9 @@ def _enlarged(alpha: np.ndarray | None, scale: int) -> np.ndarray | None:
     """Alpha at the size of the output, bicubic; the network knows only colour."""
     if alpha is None or scale == 1:
         return alpha
-    enlarged = F.interpolate(from_numpy(alpha.astype(np.float32))[None, None], scale_factor=scale, mode="bicubic")
-    white = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
-    array = np.clip(enlarged[0, 0].numpy(), 0, white)
-    return array if alpha.dtype.kind == "f" else np.rint(array).astype(alpha.dtype)
+    opacity = from_numpy(to_float(alpha).astype(np.float32))[None, None]
+    enlarged = F.interpolate(opacity, scale_factor=scale, mode="bicubic")[0, 0].clamp(0, 1)
+    return to_kind(enlarged.numpy(), alpha.dtype)
 
 
 def _one_line(error: DiffIRError, job: Job) -> str:
@@ -140,7 +140,8 @@ def _collect(inputs: Sequence[str], output: Path, recursive: bool) -> list[tuple
         path = Path(text)
         if path.is_dir():
             images = list_images(path, recursive=recursive)
-            images = [image for image in images if not recursive or not _is_below(image, output)]
+            if recursive and output.resolve() != path.resolve() and _is_below(output, path):
+                images = [image for image in images if not _is_below(image, output)]  # results of an earlier run
             if not images:
                 where = "nor in any folder below" if recursive else "(--recursive looks into the folders below)"
                 raise UsageError(f"no image in {path} {where}; known suffixes: {', '.join(IMAGE_SUFFIXES)}")
@@ -159,7 +160,6 @@ def _collect(inputs: Sequence[str], output: Path, recursive: bool) -> list[tuple
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    """Results of an earlier run are no inputs of the next."""
     return path.resolve().is_relative_to(folder.resolve())
 
 

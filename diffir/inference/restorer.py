@@ -6,7 +6,6 @@ same noise, so it depends neither on the tiles nor on the rest of a batch. DiffI
 """
 
 import logging
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,15 @@ from torch import Tensor
 from diffir.archs import ArchSettings, DiffIR
 from diffir.errors import DiffIRError, ImageError, UsageError
 from diffir.inference.device import autocast, free_bytes, resolve_device, resolve_precision
-from diffir.inference.tiling import SMALLEST_TILE, choose_tile, pad_to_multiple, run_tiled
+from diffir.inference.tiling import SMALLEST_TILE, choose_tile, pad_to_multiple, round_tile, run_tiled
+from diffir.pixels import as_rgb, to_float, to_kind
 from diffir.weights.catalogue import default_name
 from diffir.weights.load import load_network
 
 OnTile = Callable[[int, int], None]
 WHOLE = -1  # value of ``tile``: never cut
 AUTO = 0  # value of ``tile``: by memory
+LARGEST_SEED = 2**63 - 1  # what torch takes everywhere
 
 _logger = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class Restorer:
             raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {tile}")
         if tile_overlap < 0:
             raise UsageError(f"tile_overlap must be 0 or more, got {tile_overlap}")
+        if not 0 <= seed <= LARGEST_SEED:
+            raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
         self.name = name
         self.task = task
         self.device = resolve_device(device)
@@ -138,21 +141,20 @@ class Restorer:
         Returns:
             scale*H x scale*W x C of the same type; floats in [0, 1], integers rounded.
         Raises:
-            UsageError: a mask too many or none where one is needed.
+            UsageError: a mask too many or none where one is needed, a prior of another shape.
             ImageError: not such an array, or a mask of another size.
         """
         _check_image(image)
         if mask is not None and mask.shape != image.shape[:2]:
             raise ImageError(f"the mask is {_size(mask)} but the image is {_size(image)}; both must be equal")
-        colour = np.broadcast_to(np.atleast_3d(image), (*image.shape[:2], 3))
-        lq = rearrange(torch.from_numpy(colour.astype(np.float32)), "h w c -> 1 c h w").contiguous()
-        lq /= _white(image.dtype)
+        colour = as_rgb(to_float(image)).astype(np.float32)
+        lq = rearrange(torch.from_numpy(colour), "h w c -> 1 c h w").contiguous()
         holes = None if mask is None else torch.from_numpy(mask > 0).float()[None, None]
         restored = self.restore_tensor(lq, holes, prior=prior, on_tile=on_tile)
         if image.ndim == 2 or image.shape[2] == 1:
             restored = restored.mean(dim=1, keepdim=True)
-        array = rearrange(restored[0], "c h w -> h w c").numpy()
-        array = _as_type(array, image.dtype)
+        array = rearrange(restored[0].clamp(0, 1), "c h w -> h w c").numpy()
+        array = to_kind(array, image.dtype)
         return array[:, :, 0] if image.ndim == 2 else array
 
     @torch.inference_mode()
@@ -179,6 +181,9 @@ class Restorer:
         padded = self._network_input(lq, mask)
         if prior is None:
             prior = self._estimate_prior(padded)
+        elif prior.shape != (len(lq), self.settings.prior_width):
+            expected = f"({len(lq)}, {self.settings.prior_width})"
+            raise UsageError(f"{self.name} takes a prior of shape {expected}, got {tuple(prior.shape)}")
         restored = self._restore_padded(padded, prior.to(self.device), on_tile)
         restored = restored[..., : self.scale * height, : self.scale * width]
         return restored if mask is None else mask * restored + (1 - mask) * lq
@@ -250,9 +255,10 @@ class Restorer:
         else:
             tile = None if self.tile == WHOLE else self.tile
         tile = min((limit for limit in (tile, self._tile_after_failure) if limit is not None), default=None)
-        if tile is None or tile >= max(height, width):
+        if tile is None:
             return None
-        return math.ceil(tile / self.settings.multiple_of) * self.settings.multiple_of
+        tile = round_tile(tile, self.tile_overlap, self.settings.multiple_of)
+        return None if tile >= max(height, width) else tile
 
     def _halve(self, side: int) -> None:
         if self.tile == WHOLE:
@@ -274,16 +280,6 @@ def _check_image(image: np.ndarray) -> None:
         raise ImageError(f"pixels must be uint8, uint16 or float with white at 1, not {image.dtype}")
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise ImageError("the image holds NaN or infinite values")
-
-
-def _white(dtype: np.dtype) -> int:
-    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)
-
-
-def _as_type(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """BasicSR's rule: clamp to [0, 1], scale, round. (Upstream's inpainting truncates; we round there too.)"""
-    array = np.clip(array, 0, 1)
-    return array.astype(dtype) if dtype.kind == "f" else np.rint(array * _white(dtype)).astype(dtype)
 
 
 def _size(array: np.ndarray) -> str:

@@ -53,11 +53,19 @@ class Span:
         return self.start + len(self.weights)
 
 
-def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Span]:
-    """Spans of length ``tile`` that cover a side, each starting at a multiple, neighbours sharing ``overlap`` or more.
+def round_tile(tile: int, overlap: int, multiple_of: int) -> int:
+    """The tile really used: rounded up to a multiple, and to two of them if tiles shall overlap."""
+    return max(math.ceil(tile / multiple_of), 2 if overlap else 1) * multiple_of
 
-    Starts keep to multiples so that every tile samples the image on the same grid as the whole does.
+
+def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Span]:
+    """Spans that cover a side, each starting at a multiple, neighbours sharing ``overlap`` or more.
+
+    Their length is ``round_tile``, the overlap half of it at most. Starts keep to multiples so that every tile samples
+    the image on the same grid as the whole does.
     """
+    tile = round_tile(tile, overlap, multiple_of)
+    overlap = min(overlap, tile // 2)
     if tile >= side:
         return [Span(0, torch.ones(side))]
     stride = max((tile - overlap) // multiple_of, 1) * multiple_of
@@ -87,13 +95,11 @@ def run_tiled(
     Args:
         function: (B, C, tile, tile) -> (B, D, scale*tile, scale*tile); may return on another device.
         image: (B, C, H, W), sides multiples of ``multiple_of``.
-        tile, overlap: pixels of ``image``; the tile is rounded up to a multiple, the overlap cut to half a tile.
+        tile, overlap: pixels of ``image``, as ``split_side`` takes them.
         on_tile: called after each tile with (tiles done, tiles in all).
     Returns:
         (B, D, scale*H, scale*W) on the device of ``image``, float32.
     """
-    tile = math.ceil(tile / multiple_of) * multiple_of
-    overlap = min(overlap, tile // 2)
     rows, columns = (split_side(side, tile, overlap, multiple_of) for side in image.shape[-2:])
     merged: Tensor | None = None
     for done, (row, column) in enumerate(((r, c) for r in rows for c in columns), start=1):

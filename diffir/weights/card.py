@@ -6,12 +6,13 @@ In and out: a frozen dataclass, and the string-to-string metadata of a safetenso
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from diffir import __version__
 from diffir.archs.settings import ArchSettings, Stage
 from diffir.errors import ConfigError, WeightsError
+from diffir.typed_mapping import build
 
 METADATA_KEY = "diffir"
 
@@ -79,13 +80,11 @@ class WeightsCard:
             )
         try:
             values = json.loads(metadata[METADATA_KEY])
-            values["settings"] = ArchSettings.from_dict(values["settings"])
-            values["scores"] = tuple(Score(**score) for score in values.get("scores", ()))
-            card = cls(**values)
-        except (ValueError, TypeError, LookupError, ConfigError) as error:
+            training = values.pop("training", "")
+            if not isinstance(training, str | dict):
+                raise ConfigError(f"training: expected a sentence or names and values, got {training!r}")
+            return replace(build(cls, values, "card"), training=training)
+        except (ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
             raise WeightsError(
                 f"{source} has a card that diffir {__version__} cannot read ({error}): a newer diffir may have made it"
             ) from error
-        if card.stage not in (1, 2):
-            raise WeightsError(f"{source} says stage {card.stage!r}; stages are 1 and 2")
-        return card

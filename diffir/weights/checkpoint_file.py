@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
@@ -73,8 +74,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
         start = file.read(64)
     if is_safetensors(path):
-        read_header(path)
-        return unwrap(load_file(path), str(path))
+        return unwrap(read_tensors(path), str(path))
     if start.startswith((_ZIP, _LEGACY_PICKLE)):
         return unwrap(_load(path, is_zip=start.startswith(_ZIP)), str(path))
     for signature, what in _NOT_WEIGHTS.items():
@@ -83,6 +83,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     raise WeightsError(
         f"{path} is not a checkpoint ({path.stat().st_size:,} bytes); known: .pth .pt .ckpt .safetensors"
     )
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, on the CPU.
+
+    Raises:
+        WeightsError: not safetensors, cut short or damaged.
+    """
+    read_header(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:  # what the header says of itself does not add up
+        raise WeightsError(f"{path} is damaged ({error}): copy or download it again") from error
 
 
 def unwrap(content: object, source: str) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diffir.errors import WeightsError
 
@@ -59,15 +60,27 @@ def read_header(path: Path) -> Header:
         raise _truncated(path, size)
     try:
         entries = json.loads(text)
-        metadata = entries.pop("__metadata__", {})
-        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-        dtypes = {name: entry["dtype"] for name, entry in entries.items()}
-        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        metadata = _texts(entries.pop("__metadata__", None) or {})
+        shapes = {name: _counts(entry["shape"]) for name, entry in entries.items()}
+        dtypes = _texts({name: entry["dtype"] for name, entry in entries.items()})
+        end = max((_counts(entry["data_offsets"])[1] for entry in entries.values()), default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is not a safetensors file: its header cannot be read ({error})") from error
     if size < _LENGTH_BYTES + length + end:
         raise _truncated(path, size, _LENGTH_BYTES + length + end)
     return Header(shapes, dtypes, metadata, size)
+
+
+def _counts(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError(f"{values!r} are not numbers from 0")
+    return tuple(values)
+
+
+def _texts(values: Any) -> dict[str, str]:
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError(f"{values!r} are not texts by name")
+    return values
 
 
 def _length(start: bytes) -> int:

@@ -32,14 +32,15 @@ def load_network(source: str | Path, *, stage: int | None = 2) -> tuple[DiffIR, 
         UsageError: no such name or file.
         WeightsError: the file is not weights of a DiffIR network of that stage, or is damaged.
     """
-    path = _locate(source)
+    path = locate(source)
     network, card = _read(path)
     if stage is not None and card.stage != stage:
         raise WeightsError(f"{path} is {_WRONG_STAGE[card.stage]}")
     return network, card
 
 
-def _locate(source: str | Path) -> Path:
+def locate(source: str | Path) -> Path:
+    """The file of that name of the catalogue, or the file itself; raises as ``load_network`` for what is not here."""
     path = Path(source)
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
     if is_name and not path.is_file():

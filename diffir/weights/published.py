@@ -1,20 +1,20 @@
 """Published weights: one safetensors file, tensors in half precision, the card in its header.
 
 In: a state dict with our names, a card, a path. Out: float32 tensors and the card. Nothing in such a file can run
-code. Written to a temporary name and renamed, so a reader never sees half a file.
+code.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from diffir.errors import WeightsError
+from diffir.files import write_atomically
 from diffir.weights.card import WeightsCard
+from diffir.weights.checkpoint_file import read_tensors
 from diffir.weights.fit import check_fit
 from diffir.weights.header import read_header
 
@@ -33,13 +33,9 @@ def save_published(
     path = Path(path)
     check_fit(state, card.settings, card.stage, f"the state to be saved as {path.name}")
     stored = {name: _stored(name, tensor, dtype) for name, tensor in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save(stored, card.to_metadata()))  # save_file would make it unreadable to others
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = save(stored, card.to_metadata())
+    with write_atomically(path) as file:
+        file.write(content)
 
 
 def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:
@@ -50,10 +46,7 @@ def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:
     """
     path = Path(path)
     card = WeightsCard.from_metadata(read_header(path).metadata, str(path))
-    try:
-        state = {name: tensor.float() for name, tensor in load_file(path).items()}
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is damaged ({error}): copy or download it again") from error
+    state = {name: tensor.float() for name, tensor in read_tensors(path).items()}
     check_fit(state, card.settings, card.stage, str(path))
     return state, card
 

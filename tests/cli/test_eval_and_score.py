@@ -1,5 +1,6 @@
 """``diffir eval`` and ``diffir score`` as a user types them."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from diffir.archs import ArchSettings, DiffIR
 from diffir.cli.main import main
@@ -92,6 +94,57 @@ def save_untrained(folder: Path, task: str, settings: ArchSettings) -> str:
     return str(path)
 
 
+def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> None:
+    weights, path = save_untrained(tmp_path, "denoise_tiny", TINY), tmp_path / "a.json"
+    command = ["eval", "-n", f"input,{weights}", "-d", str(photos), "--sigma", "25", "--device", "cpu", "-t", "32"]
+
+    assert main([*command, "--json", str(path)]) == 0
+
+    result = json.loads(path.read_text("utf-8"))
+    untouched, network = (method["network"] for method in result["methods"])
+    assert untouched is None
+    assert network.pop("sha256") == hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    assert network.pop("weights") == "denoise_tiny.safetensors"
+    how = {"task": "denoise_tiny", "device": "cpu", "precision": "fp32", "tile": 32, "tile_overlap": 32, "seed": 0}
+    assert network == how
+    assert result["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert result["protocol"].startswith("photos, mean over 2 images")
+
+
+@pytest.mark.parametrize("target", ["folder", "file/a.json"])
+@pytest.mark.parametrize("command", ["eval", "score"])
+def test_a_json_that_cannot_be_written_is_found_before_the_work(
+    photos: Path, tmp_path: Path, target: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    rest = ["-n", "input", "-d", str(photos), "--sigma", "25"] if command == "eval" else [str(photos), str(photos)]
+
+    assert main([command, *rest, "--json", str(tmp_path / target)]) == 2
+
+    output, error = capsys.readouterr()
+    assert (output, error.count("\n")) == ("", 1)
+    assert f"--json {tmp_path / target}" in error
+
+
+def test_networks_of_different_protocols_share_a_table_only_if_a_flag_decides(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [save_untrained(tmp_path, task, TINY) for task in ("denoise_tiny", "realsr_x1")]
+    command = ["eval", "-n", ",".join(names), "-d", str(photos), "--sigma", "25", "--device", "cpu"]
+
+    assert main(command) == 2
+    assert "different protocols" in capsys.readouterr().err
+    assert main([*command, "--test_y_channel", "--crop_border", "4"]) == 0
+
+
+def test_eval_says_that_networks_run_in_fp32(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["eval", "--help"])
+
+    assert "default: fp32 on every device" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_weights_file_is_a_method_like_any_other(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +181,8 @@ def test_a_wrong_name_is_answered_with_the_baselines(photos: Path, capsys: pytes
     [
         (["-n", "input"], "--sigma 25"),
         (["-n", "input", "--sigma", "-1"], "0 or more"),
+        (["-n", "input", "--sigma", "nan"], "0 or more"),
+        (["-n", "input", "--sigma", "inf"], "0 or more"),
         (["-n", "bicubic_x2", "--sigma", "25"], "enlarge x2"),
         (["-n", "bicubic_x2,bicubic_x4"], "different scale"),
         (["-n", "bicubic_x2", "--lr", "y_float", "--convention", "basicsr"], "y_float"),
@@ -155,10 +210,15 @@ def test_score_matches_names_without_their_suffix(
     assert len(json.loads(path.read_text("utf-8"))["images"]) == 2
 
 
-def test_score_takes_two_files(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["score", str(photos / "a.png"), str(photos / "a.png")]) == 0
+def test_score_takes_two_files(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(photos / "a.png"), str(photos / "a.png"), "--json", str(tmp_path / "a.json")]) == 0
 
-    assert capsys.readouterr().out.splitlines()[1].split() == ["a.png", "inf", "1.0000"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["a.png", "inf", "1.0000"]
+    assert lines[2].startswith("protocol: mean over 1 image against")
+    result = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    assert result["protocol"].startswith("mean over 1 image against")
+    assert result["images"] == [{"name": "a", "psnr": "inf", "ssim": pytest.approx(1)}]
 
 
 def test_score_refuses_a_missing_partner_by_name(photos: Path, noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:

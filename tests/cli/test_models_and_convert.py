@@ -43,7 +43,21 @@ def test_models_lists_every_official_row(capsys):
     for name, task in TASKS.items():
         assert (f"official_{name}" in text) == task.official
     assert "https://github.com/Zj-BinXia/DiffIR" in text
-    assert "GoPro: PSNR 33.20 dB (RGB, crop_border 0, published)" in text
+    assert "GoPro: PSNR 33.20 dB (8-bit RGB, crop_border 0, MATLAB, published)" in text
+
+
+def test_a_published_ssim_does_not_claim_the_protocol_that_diffir_measures_with(capsys):
+    assert main(["models", "official_deblur"]) == 0
+
+    text = capsys.readouterr().out
+    assert text.count("as one volume, 11 x 11 x 11 window, borders replicated, MATLAB, published") == 2
+
+
+def test_every_published_number_says_how_it_was_taken():
+    scores = [score for entry in catalogue_module.catalogue().values() for score in entry.scores if score.published]
+
+    assert len(scores) == 20
+    assert all(score.protocol for score in scores)
 
 
 def test_a_shipped_file_appears_with_all_its_facts(published, monkeypatch, capsys):

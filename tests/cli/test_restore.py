@@ -83,6 +83,7 @@ def test_a_folder_goes_on_after_a_bad_file_and_the_exit_code_is_1(
         (["{photos}", "-o", "{photos}"], "would be overwritten"),
         (["{photos}", "--device", "cuda:99"], "device cuda:99 is not here"),
         (["{photos}", "-t", "-2"], "tile must be"),
+        (["{photos}", "--seed", "99999999999999999999"], "seed must be from 0 to"),
         (["{photos}", "--tile_overlap", "-1"], "tile_overlap must be"),
         (["{photos}", "--mask", "{photos}/one.png"], "toy takes no --mask"),
     ],
@@ -134,3 +135,18 @@ def test_inpainting_takes_its_holes_from_a_mask_file(tmp_path: Path, photos: Pat
     before, after = (read_image(path).pixels for path in (photos / "one.png", tmp_path / "out.png"))
     assert np.array_equal(before[mask == 0], after[mask == 0])
     assert (before[mask > 0] != after[mask > 0]).any()
+
+
+def test_photos_may_stand_on_both_sides_of_flags(tmp_path: Path, photos: Path, weights: str) -> None:
+    first, second = str(photos / "one.png"), str(photos / "two.jpg")
+
+    assert main(["restore", first, "-o", str(tmp_path / "out"), "--model_path", weights, second]) == 0
+
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one.png", "two.jpg"]
+
+
+def test_behind_two_dashes_every_word_is_a_file(tmp_path: Path, weights: str, capsys: pytest.CaptureFixture) -> None:
+    code = main(["restore", "-o", str(tmp_path / "out"), "--model_path", weights, "--", "--my-photo.png"])
+
+    assert code == 1
+    assert "--my-photo.png: no such file" in capsys.readouterr().err

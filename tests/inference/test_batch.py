@@ -61,6 +61,15 @@ def test_recursion_mirrors_the_tree_and_skips_earlier_results(tmp_path: Path) ->
     assert targets(jobs, tmp_path) == ["out/a.png", "out/x/a.png"]
 
 
+@pytest.mark.parametrize("output", [".", "photos"])
+def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, output: str) -> None:
+    save_photos(tmp_path, "photos/a.png", "photos/x/b.png")
+
+    jobs = plan_jobs([str(tmp_path / "photos")], tmp_path / output, recursive=True, suffix="_new")
+
+    assert targets(jobs, tmp_path / output) == ["a_new.png", "x/b_new.png"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "output", "options", "message"),
     [

@@ -103,6 +103,28 @@ def test_the_tile_in_use_is_told(make_restorer: MakeRestorer) -> None:
     assert (cut, restorer.last_tile) == (48, None)
 
 
+def test_a_tile_raised_to_make_room_for_the_overlap_is_told_as_it_is(make_restorer: MakeRestorer) -> None:
+    restorer = make_restorer(tile=16, tile_overlap=8)
+
+    restorer.restore(photo(64, 64, 3))
+
+    assert restorer.last_tile == 32
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 99999999999999999999])
+def test_a_seed_that_torch_cannot_take_is_wrong_usage(make_restorer: MakeRestorer, seed: int) -> None:
+    with pytest.raises(UsageError, match=f"seed must be from 0 to .*, got {seed}"):
+        make_restorer(seed=seed)
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (2, 64), (64,)])
+def test_a_prior_of_another_shape_is_wrong_usage(make_restorer: MakeRestorer, shape: tuple[int, ...]) -> None:
+    width = get_task("denoise_tiny").arch.prior_width
+
+    with pytest.raises(UsageError, match=rf"toy takes a prior of shape \(1, {width}\), got"):
+        make_restorer().restore(photo(16, 16, 3), prior=torch.zeros(shape))
+
+
 class SmallMemory(DiffIR):
     """A network that runs out of memory above 64 x 64."""
 

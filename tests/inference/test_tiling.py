@@ -1,12 +1,14 @@
 """Laws of padding and tiling."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffir.inference.tiling import bytes_per_pixel, choose_tile, pad_to_multiple, run_tiled, split_side
+from diffir.inference.tiling import bytes_per_pixel, choose_tile, pad_to_multiple, round_tile, run_tiled, split_side
 from diffir.tasks import TASKS, get_task
 
 
@@ -68,6 +70,16 @@ def test_shares_of_all_spans_add_up_to_one(side: int, tile: int) -> None:
         total[span.start : span.stop] += span.weights
 
     torch.testing.assert_close(total, torch.ones(side))
+
+
+@pytest.mark.parametrize("tile", [1, 16, 24, 32, 48])
+@pytest.mark.parametrize("overlap", [1, 8, 16])
+def test_neighbouring_tiles_share_the_overlap_or_more(tile: int, overlap: int) -> None:
+    spans = split_side(96, tile, overlap, multiple_of=16)
+
+    assert all(left.stop - right.start >= overlap for left, right in pairwise(spans))
+    assert len(spans) > 1
+    assert {len(span.weights) for span in spans} == {round_tile(tile, overlap, multiple_of=16)}
 
 
 def test_progress_counts_every_tile() -> None:

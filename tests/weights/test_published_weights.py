@@ -1,5 +1,7 @@
 """What is published can be read again, cannot be half written, and says what is wrong with it."""
 
+import json
+import struct
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from safetensors.torch import save_file
 from diffir.errors import WeightsError
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.header import read_header
+from diffir.weights.load import load_network
 from diffir.weights.published import read_published, save_published
 
 
@@ -122,3 +125,64 @@ def test_tensors_that_do_not_fit_their_card_are_refused(tmp_path, tiny_network, 
 
     with pytest.raises(WeightsError, match=r"cpen\.mlp\.0\.bias is 7, not 32"):
         read_published(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"unshuffle": 0}},
+        {"settings": {"num_blocks": [1.5, 1, 1, 1]}},
+        {"settings": {"dim": -8}},
+        {"settings": 3},
+        {"stage": 3},
+        {"scores": [{"dataset": "Set5", "metric": "psnr", "value": "high"}]},
+        {"training": 5},
+        {"summary": None},
+    ],
+)
+def test_a_card_with_values_that_cannot_be_is_refused_in_one_line(tmp_path, tiny_network, card, change):
+    values = json.loads(card.to_metadata()["diffir"])
+    if isinstance(change.get("settings"), dict):
+        change = {"settings": values["settings"] | change["settings"]}
+    save_file(tiny_network.state_dict(), tmp_path / "odd.safetensors", {"diffir": json.dumps(values | change)})
+
+    with pytest.raises(WeightsError, match=r"has a card that diffir .* cannot read") as caught:
+        load_network(tmp_path / "odd.safetensors")
+
+    assert "\n" not in str(caught.value)
+
+
+def write_header(path, entries: dict) -> None:
+    text = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"shape": [4]},
+        {"dtype": "F33"},
+        {"dtype": 32},
+        {"shape": [-3]},
+        {"shape": "three"},
+        {"data_offsets": [0, "12"]},
+        {"data_offsets": [0, 12.0]},
+        {"data_offsets": [0]},
+    ],
+)
+@pytest.mark.parametrize("metadata", [None, {}, [1], {"diffir": 1}])
+def test_a_header_that_does_not_add_up_is_refused_in_one_line(tmp_path, damage, metadata):
+    entry = {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]} | damage
+    write_header(tmp_path / "odd.safetensors", {"__metadata__": metadata, "weight": entry})
+
+    with pytest.raises(WeightsError, match=r"odd\.safetensors is (damaged|not a safetensors file)"):
+        load_network(tmp_path / "odd.safetensors")
+
+
+def test_metadata_of_null_are_no_metadata(tmp_path):
+    write_header(
+        tmp_path / "a.safetensors",
+        {"__metadata__": None, "weight": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}},
+    )
+
+    assert read_header(tmp_path / "a.safetensors").metadata == {}

@@ -1,0 +1,50 @@
+"""What ``tools/publish.py`` puts into the package, and what it refuses."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from diffir.archs import DiffIR
+from diffir.tasks import get_task
+from diffir.weights.card import WeightsCard
+from diffir.weights.published import read_published, save_published
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools/publish.py"
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, publishing into a folder of the test, and weights for it."""
+    specification = importlib.util.spec_from_file_location("publish", SCRIPT)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(module, "PRETRAINED", tmp_path / "pretrained")
+    settings = get_task("denoise_tiny").arch
+    card = WeightsCard("toy", settings, task="denoise_tiny")
+    save_published(tmp_path / "weights.safetensors", DiffIR(settings).state_dict(), card)
+    return module
+
+
+def test_weights_are_published_under_their_new_name(tmp_path: Path, publish: ModuleType) -> None:
+    publish.main([str(tmp_path / "weights.safetensors"), "denoise", "--notes", "a toy"])
+
+    _, card = read_published(tmp_path / "pretrained/denoise.safetensors")
+    assert (card.name, card.notes) == ("denoise", "a toy")
+
+
+def test_weights_that_are_too_large_leave_the_published_ones_alone(
+    tmp_path: Path, publish: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "pretrained/denoise.safetensors"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    assert publish.LARGEST == 8_000_000
+    monkeypatch.setattr(publish, "LARGEST", 1000)
+
+    with pytest.raises(SystemExit, match=r"denoise\.safetensors would be .* MB"):
+        publish.main([str(tmp_path / "weights.safetensors"), "denoise"])
+
+    assert target.read_bytes() == b"old"
