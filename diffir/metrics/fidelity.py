@@ -19,7 +19,7 @@ C2 = (0.03 * WHITE) ** 2
 
 def psnr(restored: np.ndarray, gt: np.ndarray) -> float:
     """10 log10(255^2 / MSE) in dB over all pixels and channels; infinite for identical images."""
-    error = float(np.mean(np.square(restored - gt)))
+    error = float(np.mean(np.square(restored.astype(np.float64) - gt)))  # bytes would wrap
     return float("inf") if error == 0 else 10 * float(np.log10(WHITE**2 / error))
 
 
@@ -31,6 +31,7 @@ def ssim(restored: np.ndarray, gt: np.ndarray) -> float:
     """
     if min(gt.shape[:2]) < WINDOW:
         raise ImageError(f"SSIM needs {WINDOW} x {WINDOW} pixels inside the border, got {gt.shape[1]} x {gt.shape[0]}")
+    restored, gt = restored.astype(np.float64), gt.astype(np.float64)
     mean_x, mean_y = _local_mean(restored), _local_mean(gt)
     variance_x = _local_mean(restored**2) - mean_x**2
     variance_y = _local_mean(gt**2) - mean_y**2

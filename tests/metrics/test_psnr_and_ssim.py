@@ -92,3 +92,11 @@ def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
 
 def test_headings_show_the_direction() -> None:
     assert [metric.heading for metric in get_metrics(["psnr", "ssim"])] == ["PSNR ↑ dB", "SSIM ↑"]
+
+
+def test_bytes_score_like_the_same_numbers_in_floating_point():
+    rng = np.random.default_rng(0)
+    gt, restored = (rng.integers(0, 256, (32, 32, 3)).astype(np.uint8) for _ in range(2))
+
+    assert psnr(restored, gt) == psnr(restored.astype(np.float64), gt.astype(np.float64))
+    assert ssim(restored, gt) == ssim(restored.astype(np.float64), gt.astype(np.float64))
