@@ -5,6 +5,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from diffir.errors import ImageError, UsageError
+from diffir.metrics.fidelity import psnr, ssim
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS, get_metrics, measure
 
