@@ -126,3 +126,14 @@ def test_progressive_patches_follow_their_legs():
     shapes = [tuple(batch.shape) for batch in run._batches(1, photos, 0)]
 
     assert shapes == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 64, 64)]
+
+
+def test_every_step_damages_its_batch_with_new_numbers():
+    run, drawn = trainer(), []
+    run.degrade = lambda images, generator: drawn.append(torch.randn(4, generator=generator)) or images
+
+    for _ in range(2):
+        run._learn(GT)
+        run.step += 1
+
+    assert not torch.equal(*drawn)
