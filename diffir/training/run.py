@@ -94,15 +94,11 @@ class Run:
 
     def _build_stage(self, number: StageNumber) -> Stage:
         """Networks with seeded starts; the global random state of the caller is left as it was."""
-        start, learning, settings = (
-            self.config.path.pretrain_network_g,
-            self.config.learning(number),
-            self.config.network_g.arch(),
-        )
+        start, learning = self.config.path.pretrain_network_g, self.config.learning(number)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.manual_seed + number)
             if number == 1:
-                stage = StageOne(settings, learning)
+                stage = StageOne(self.config.network_g.arch(), learning)
                 if start is not None:
                     stage.network.load_state_dict(self._stage_one_network(Path(start)).state_dict())
                 return stage
@@ -171,7 +167,7 @@ class Run:
 def _recipe(config: RunConfig) -> dict[str, object]:
     """What others need to repeat the training; nothing of the machine it ran on."""
     values = yaml.safe_load(dump_config(config))
-    train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in ("dataroot_gt",)}
+    train_set = {key: value for key, value in values["datasets"]["train"].items() if key != "dataroot_gt"}
     kept = ("network_g", "stages", "manual_seed", "train", "stage2")
     return {**{key: values[key] for key in kept}, "train_set": train_set}
 

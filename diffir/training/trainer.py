@@ -77,7 +77,9 @@ class Trainer:
             if log_now:
                 log.record(self.step, "train", {**meter.read(), "lr": self._lr})
             if validate_now:
-                log.record(self.step, "validation", validate(self.published, self.step))
+                scores = validate(self.published, self.step)
+                if scores:  # a run without validation photos has none
+                    log.record(self.step, "validation", scores)
                 meter.reset()
             if save_now:
                 checkpoints.save(self.stage.number, self.step, self.state_dict())

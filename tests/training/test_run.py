@@ -161,6 +161,13 @@ def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(t
     assert str(tmp_path) not in str(card.to_metadata())
 
 
+def test_without_validation_photos_the_log_holds_no_empty_scores(tmp_path):
+    Run(options(tmp_path, "stages=[1]", "datasets.val=null")).start(auto_resume=False)
+
+    records = [json.loads(line) for line in (tmp_path / "tiny/train_log.jsonl").read_text("utf-8").splitlines()]
+    assert {record["event"] for record in records} == {"train"}
+
+
 def test_a_start_that_fails_does_not_block_its_folder(tmp_path):
     with pytest.raises(ConfigError, match="stage 2 needs stage-1 weights"):
         Run(options(tmp_path, "stages=[2]")).start(auto_resume=False)
