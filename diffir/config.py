@@ -167,6 +167,8 @@ class PathConfig:
     experiments_root: str = "experiments"
     pretrain_network_g: str | None = None
     """Stage-1 weights for a run that starts at stage 2; for stage 1, weights to start from."""
+    pretrain_network_s2: str | None = None
+    """Stage-2 weights that stage 2 goes on from; it starts from stage 1 when not given."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Run:
             if number == 1:
                 stage = StageOne(self.config.network_g.arch(), learning)
                 if start is not None:
-                    stage.network.load_state_dict(self._stage_one_network(Path(start)).state_dict())
+                    stage.network.load_state_dict(self._pretrained(Path(start), 1).state_dict())
                 return stage
             weights = Path(start) if start and self.config.stages == (2,) else self.folder.weights(1)
             if not weights.is_file():
@@ -108,10 +108,14 @@ class Run:
                     f"stage 2 needs stage-1 weights, and {weights} does not exist: run stage 1 or set "
                     "path.pretrain_network_g"
                 )
-            return StageTwo(self._stage_one_network(weights), learning)
+            stage_two = StageTwo(self._pretrained(weights, 1), learning)
+            if self.config.path.pretrain_network_s2 is not None:
+                student = self._pretrained(Path(self.config.path.pretrain_network_s2), 2)
+                stage_two.network.load_state_dict(student.state_dict())
+            return stage_two
 
-    def _stage_one_network(self, weights: Path) -> DiffIR:
-        network, _ = load_network(weights, stage=1)
+    def _pretrained(self, weights: Path, stage: StageNumber) -> DiffIR:
+        network, _ = load_network(weights, stage=stage)
         if network.settings != self.config.network_g.arch():
             raise ConfigError(f"{weights} has other network settings than network_g")
         return network

@@ -57,6 +57,18 @@ def test_a_run_ends_in_weights_that_load_and_say_what_they_are(tmp_path):
     assert network.settings.dim == 8
 
 
+def test_stage_two_goes_on_from_stage_two_weights(tmp_path):
+    first = Run(options(tmp_path, "name=first")).start(auto_resume=False)
+    teacher = first.with_name("first_stage1.safetensors")
+    go_on = ("name=second", "stages=[2]", "stage2.optim_g.lr=1e-9", "stage2.encoder_iter=0", "stage2.ema_decay=0")
+    starts = (f"path.pretrain_network_g={teacher}", f"path.pretrain_network_s2={first}")
+
+    second = Run(options(tmp_path, *go_on, *starts)).start(auto_resume=False)
+
+    before, after = read_published(first)[0], read_published(second)[0]
+    assert all(torch.allclose(before[name].float(), after[name].float(), atol=1e-4) for name in before)
+
+
 def test_a_run_leaves_its_options_its_log_and_pictures(tmp_path):
     Run(options(tmp_path)).start(auto_resume=False)
 
