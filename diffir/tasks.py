@@ -23,6 +23,9 @@ class Task:
     protocol: Protocol
     official: bool = True
     """Whether released DiffIR checkpoints of this row exist."""
+    patch: int | None = 256
+    """Side in pixels of gt of the patches that released checkpoints were trained with; None for rows of ours, whose
+    weights tell it themselves."""
 
 
 _SR = ArchSettings(
@@ -75,7 +78,7 @@ TASKS: dict[str, Task] = {
             replace(_SR, unshuffle=4),
             replace(_Y, crop_border=4),
         ),
-        Task("deblur", "motion deblurring", _DEBLUR, _RGB),
+        Task("deblur", "motion deblurring", _DEBLUR, _RGB, patch=512),
         Task("inpaint", "inpainting, CelebA-HQ and Places", _INPAINT, _RGB),
         Task(
             "inpaint_big",
@@ -83,8 +86,8 @@ TASKS: dict[str, Task] = {
             replace(_INPAINT, num_blocks=(1, 1, 1, 20), cpen_blocks=8),
             _RGB,
         ),
-        Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False),
-        Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False),
+        Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False, patch=None),
+        Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False, patch=None),
     )
 }
 

@@ -34,11 +34,23 @@ class CPEN(nn.Module):
         self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
         start_near_one(self.mlp[-1])
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def halo(self) -> int:
+        """Pixels of x beyond its place that a pixel of ``features`` sees: one for every 3x3 convolution."""
+        return 1 + 2 * len(self.blocks) + len(self.widen)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, P, H, W): what the mean is taken of. Convolutions alone, so it can be computed piece by piece."""
         x = self.blocks(F.leaky_relu(self.head(x), LEAKY_SLOPE))
         for conv in self.widen:
             x = F.leaky_relu(conv(x), LEAKY_SLOPE)
-        x = x.mean(dim=(2, 3))
-        for linear in self.mlp:
-            x = F.leaky_relu(linear(x), LEAKY_SLOPE)
         return x
+
+    def summarise(self, mean: Tensor) -> Tensor:
+        """From the mean (B, P) of the features to the prior or condition (B, P)."""
+        for linear in self.mlp:
+            mean = F.leaky_relu(linear(mean), LEAKY_SLOPE)
+        return mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.summarise(self.features(x).mean(dim=(2, 3)))

@@ -63,6 +63,10 @@ class DiffIR(nn.Module):
         x_t = noise
         if teacher_prior is not None:
             x_t = self.schedule.q_sample(teacher_prior, self.schedule.num_timesteps - 1, noise)
+        return self.denoise_prior(x_t, condition)
+
+    def denoise_prior(self, x_t: Tensor, condition: Tensor) -> list[Tensor]:
+        """Stage 2: the prior (B, P) after each reverse step, t = T-1 first, from a noisy one and a condition."""
         return self.schedule.reverse_chain(lambda x, t: self.denoiser(x, t, condition), x_t)
 
     def estimate_prior(

@@ -149,9 +149,10 @@ class DIRformer(nn.Module):
         up2 = self.decoder_level2(up2, prior)
         up1 = self.decoder_level1(torch.cat([self.up2_1(up2), level1], dim=1), prior)
 
-        return self._add_global_skip(self.output(self.refinement(up1, prior)), lq)
+        return self.add_global_skip(self.output(self.refinement(up1, prior)), lq)
 
-    def _add_global_skip(self, output: Tensor, lq: Tensor) -> Tensor:
+    def add_global_skip(self, output: Tensor, lq: Tensor) -> Tensor:
+        """The output with lq added, enlarged to its size; the same for a piece of both."""
         if self.settings.global_skip == "none":
             return output
         image = lq[:, : self.settings.out_channels]

@@ -1,33 +1,36 @@
 """``Restorer``: a network made ready to restore images of any size, kind and depth.
 
-Decided here: device, precision, padding, tiles, the seed of the prior, rounding. In: arrays (``restore``) or tensors
-(``restore_tensor``). Out: the same kind. The prior is estimated once a photo, from the whole of it and always from the
-same noise, so it depends neither on the tiles nor on the rest of a batch. DiffIR (Xia et al., ICCV 2023), stage 2.
+Decided here: device, precision, whose statistics attention uses, the seed of the prior, self-ensemble, strength. In:
+arrays (``restore``) or tensors (``restore_tensor``). Out: the same kind. The prior is estimated once a photo, from the
+whole of it and always from the same noise, so it depends neither on the tiles nor on the rest of a batch. DiffIR
+(Xia et al., ICCV 2023), stage 2.
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
 from diffir.archs import ArchSettings, DiffIR
-from diffir.errors import DiffIRError, ImageError, UsageError
-from diffir.inference.device import autocast, free_bytes, resolve_device, resolve_precision
-from diffir.inference.tiling import SMALLEST_TILE, choose_tile, pad_to_multiple, round_tile, run_tiled
-from diffir.pixels import as_rgb, to_float, to_kind
+from diffir.errors import ImageError, UsageError
+from diffir.inference.attention import Windows
+from diffir.inference.device import Precision, resolve_device, resolve_precision
+from diffir.inference.runner import AUTO, OnProgress, Runner, Stats
+from diffir.inference.source import Canvas, Source, turn_back
+from diffir.inference.streaming import Write, split_rows
+from diffir.tasks import TASKS
+from diffir.weights.card import WeightsCard
 from diffir.weights.catalogue import default_name
 from diffir.weights.load import load_network
 
-OnTile = Callable[[int, int], None]
-WHOLE = -1  # value of ``tile``: never cut
-AUTO = 0  # value of ``tile``: by memory
 LARGEST_SEED = 2**63 - 1  # what torch takes everywhere
-
-_logger = logging.getLogger(__name__)
+_TURNS = [(quarter_turns, mirrored) for mirrored in (False, True) for quarter_turns in range(4)]
+_BLEND_ROWS = 256  # rows of lq that are blended with the input at once
+_BICUBIC_REACH = 4  # rows that bicubic enlargement sees, and a few more
 
 
 def load(
@@ -37,15 +40,22 @@ def load(
     precision: str = "auto",
     tile: int = AUTO,
     tile_overlap: int = 32,
+    stats: str = "auto",
+    tta: bool = False,
+    strength: float = 1.0,
     seed: int = 0,
 ) -> "Restorer":
     """A restorer with the network of that name or file; without one, the default that ships with diffir.
+
+    Arguments are those of ``Restorer``.
 
     Raises:
         UsageError: no such name, file, device or precision.
         WeightsError: the file does not hold a stage-2 network.
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, stage=2)
+    if stats == "auto":  # released networks are published with the statistics of the whole photo
+        stats = "local" if card.patch is not None else "global"
     return Restorer(
         network,
         name=card.name,
@@ -54,8 +64,17 @@ def load(
         precision=precision,
         tile=tile,
         tile_overlap=tile_overlap,
+        stats=stats,
+        patch=card.patch or _released_patch(card),
+        tta=tta,
+        strength=strength,
         seed=seed,
     )
+
+
+def _released_patch(card: WeightsCard) -> int | None:
+    row = TASKS.get(card.task or "")
+    return None if row is None or row.patch is None else row.patch // row.arch.scale
 
 
 class Restorer:
@@ -71,6 +90,10 @@ class Restorer:
         precision: str = "auto",
         tile: int = AUTO,
         tile_overlap: int = 32,
+        stats: str = "auto",
+        patch: int | None = None,
+        tta: bool = False,
+        strength: float = 1.0,
         seed: int = 0,
     ) -> None:
         """
@@ -82,34 +105,41 @@ class Restorer:
             precision: auto, fp32, bf16, fp16.
             tile: side of tiles in pixels of the input, ``AUTO`` (0) by free memory, ``WHOLE`` (-1) never.
             tile_overlap: pixels that neighbouring tiles share; half a tile at most.
+            stats: what attention gathers its statistics from: ``global``, the whole photo; ``local``, windows as large
+                as the training patches; ``tile``, each tile for itself; ``auto``, local if ``patch`` is given.
+            patch: side of the training patches in pixels of the input; what ``local`` needs.
+            tta: self-ensemble, the mean over the eight turns and mirrorings; eight times the work.
+            strength: 1 is the restored photo, 0 the input (enlarged bicubically), between them a blend.
             seed: of the noise that each photo's prior starts from.
         Raises:
             UsageError: a stage-1 network, or a value that is not allowed.
         """
         if network.stage != 2:
             raise UsageError("only a stage-2 network can restore; this one needs the clean image to find its prior")
-        if tile < WHOLE:
-            raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {tile}")
-        if tile_overlap < 0:
-            raise UsageError(f"tile_overlap must be 0 or more, got {tile_overlap}")
         if not 0 <= seed <= LARGEST_SEED:
             raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
+        if not 0 <= strength <= 1:
+            raise UsageError(f"strength must be from 0 (the input) to 1 (restored), got {strength}")
         self.name = name
         self.task = task
-        self.device = resolve_device(device)
-        self.precision = resolve_precision(precision, self.device)
-        self.tile = tile
-        self.tile_overlap = tile_overlap
+        self.tta = tta
+        self.strength = strength
         self.seed = seed
-        self.last_tile: int | None = None
-        """Tile of the latest photo; None: it was restored whole."""
-        self._tile_after_failure: int | None = None
-        self._network = network.eval().requires_grad_(False).to(self.device)
+        resolved, chosen = resolve_device(device), _choose_stats(stats, patch)
+        self._runner = Runner(
+            network,
+            resolved,
+            resolve_precision(precision, resolved),
+            tile=tile,
+            overlap=tile_overlap,
+            stats=chosen,
+            windows=Windows.for_patch(patch or 0, network.settings.multiple_of) if chosen == "local" else None,
+        )
 
     @property
     def settings(self) -> ArchSettings:
         """What built the network."""
-        return self._network.settings
+        return self._runner.settings
 
     @property
     def scale(self) -> int:
@@ -121,13 +151,48 @@ class Restorer:
         """Whether it fills holes, and so needs a mask with every photo."""
         return self.settings.has_mask
 
+    @property
+    def device(self) -> torch.device:
+        """Where it runs now; the CPU, once the device has run out of memory for even the smallest tile."""
+        return self._runner.device
+
+    @property
+    def precision(self) -> Precision:
+        """Of convolutions and matrix products."""
+        return self._runner.precision
+
+    @property
+    def tile(self) -> int:
+        """As it was asked for."""
+        return self._runner.tile
+
+    @property
+    def tile_overlap(self) -> int:
+        """As it was asked for."""
+        return self._runner.overlap
+
+    @property
+    def stats(self) -> str:
+        """tile, global or local."""
+        return self._runner.stats
+
+    @property
+    def last_tile(self) -> int | None:
+        """Tile of the latest photo; None: it was restored whole."""
+        return self._runner.last_tile
+
+    def take_notes(self) -> list[str]:
+        """What went differently than asked since the last call, such as smaller tiles or a higher precision."""
+        notes, self._runner.notes = self._runner.notes, []
+        return notes
+
     def restore(
         self,
         image: np.ndarray,
         mask: np.ndarray | None = None,
         *,
         prior: Tensor | None = None,
-        on_tile: OnTile | None = None,
+        on_progress: OnProgress | None = None,
     ) -> np.ndarray:
         """Restore one photo.
 
@@ -137,138 +202,170 @@ class Restorer:
                 the network as they are, as noise in benchmarks does.
             mask: H x W, anything above 0 is a hole; for inpainting networks only, and required there.
             prior: (1, P), to be used instead of the estimated one.
-            on_tile: called after each tile with (tiles done, tiles in all).
+            on_progress: told the share that is done, above 0 and up to 1, now and then.
         Returns:
             scale*H x scale*W x C of the same type; floats in [0, 1], integers rounded.
         Raises:
             UsageError: a mask too many or none where one is needed, a prior of another shape.
             ImageError: not such an array, or a mask of another size.
         """
-        _check_image(image)
-        if mask is not None and mask.shape != image.shape[:2]:
-            raise ImageError(f"the mask is {_size(mask)} but the image is {_size(image)}; both must be equal")
-        colour = as_rgb(to_float(image)).astype(np.float32)
-        lq = rearrange(torch.from_numpy(colour), "h w c -> 1 c h w").contiguous()
-        holes = None if mask is None else torch.from_numpy(mask > 0).float()[None, None]
-        restored = self.restore_tensor(lq, holes, prior=prior, on_tile=on_tile)
-        if image.ndim == 2 or image.shape[2] == 1:
-            restored = restored.mean(dim=1, keepdim=True)
-        array = rearrange(restored[0].clamp(0, 1), "c h w -> h w c").numpy()
-        array = to_kind(array, image.dtype)
-        return array[:, :, 0] if image.ndim == 2 else array
+        masks = None if mask is None else [mask]
+        return self.restore_batch([image], masks, prior=prior, on_progress=on_progress)[0]
 
-    @torch.inference_mode()
-    def restore_tensor(
+    def restore_batch(
         self,
-        lq: Tensor,
-        mask: Tensor | None = None,
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray] | None = None,
         *,
         prior: Tensor | None = None,
-        on_tile: OnTile | None = None,
-    ) -> Tensor:
+        on_progress: OnProgress | None = None,
+    ) -> list[np.ndarray]:
+        """Restore photos of one shape and type together; each comes out as it would alone.
+
+        Args:
+            images, masks, on_progress: as ``restore`` takes them.
+            prior: (B, P), or (1, P) for all.
+        """
+        source = self._source(images, masks)
+        first = images[0]
+        if self.strength == 0 and self.scale == 1:
+            return [image.copy() for image in images]
+        canvas = Canvas.like(source, self.scale, first.dtype, clips=True)
+        self._restore_source(source, prior, canvas, on_progress)
+        return [array[:, :, 0] if first.ndim == 2 else array for array in canvas.images]
+
+    def restore_tensor(self, lq: Tensor, mask: Tensor | None = None, *, prior: Tensor | None = None) -> Tensor:
         """Restore a batch of photos of one size.
 
         Args:
             lq: (B, 3, H, W) float32, RGB, nominally in [0, 1]; any size, any device.
             mask: (B, 1, H, W), 1 = hole, 0 = known; for inpainting networks only, and required there.
-            prior: (B, P); estimated when not given.
+            prior: (B, P), or (1, P) for all; estimated when not given.
         Returns:
             (B, 3, scale*H, scale*W) float32 on the device of ``lq``, not clamped. Inpainting networks keep the known
             pixels: mask * restored + (1 - mask) * lq.
         """
-        self._check_mask(mask)
-        height, width = lq.shape[-2:]
-        padded = self._network_input(lq, mask)
-        if prior is None:
-            prior = self._estimate_prior(padded)
-        elif prior.shape != (len(lq), self.settings.prior_width):
-            expected = f"({len(lq)}, {self.settings.prior_width})"
-            raise UsageError(f"{self.name} takes a prior of shape {expected}, got {tuple(prior.shape)}")
-        restored = self._restore_padded(padded, prior.to(self.device), on_tile)
-        restored = restored[..., : self.scale * height, : self.scale * width]
-        return restored if mask is None else mask * restored + (1 - mask) * lq
+        source = self._tensor_source(lq, mask)
+        canvas = Canvas.like(source, self.scale, np.dtype(np.float32), clips=False)
+        self._restore_source(source, prior, canvas, None)
+        return rearrange(torch.from_numpy(canvas.images), "b h w c -> b c h w").to(lq.device)
 
     @torch.inference_mode()
     def estimate_prior(self, lq: Tensor, mask: Tensor | None = None) -> Tensor:
         """The prior (B, P) of each photo, on the restorer's device; arguments as in ``restore_tensor``."""
-        self._check_mask(mask)
-        return self._estimate_prior(self._network_input(lq, mask))
+        return self._estimate_prior(self._tensor_source(lq, mask))
 
-    def _check_mask(self, mask: Tensor | None) -> None:
-        if self.has_mask and mask is None:
+    @torch.inference_mode()
+    def estimate_prior_of(self, image: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
+        """The prior (1, P) of a photo, on the CPU; arguments as in ``restore``."""
+        return self._estimate_prior(self._source([image], None if mask is None else [mask])).cpu()
+
+    def _source(self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None) -> Source:
+        for number, image in enumerate(images):
+            _check_image(image)
+            if image.shape != images[0].shape or image.dtype != images[0].dtype:
+                raise UsageError("photos of a batch must be of one shape and type")
+            if masks is not None and masks[number].shape != image.shape[:2]:
+                raise ImageError(
+                    f"the mask is {_size(masks[number])} but the image is {_size(image)}; both must be equal"
+                )
+        self._check_mask(masks is not None)
+        stacked_masks = None if masks is None else _stacked(masks)
+        return Source.whole(_stacked([np.atleast_3d(image) for image in images]), stacked_masks, self.settings)
+
+    def _tensor_source(self, lq: Tensor, mask: Tensor | None) -> Source:
+        self._check_mask(mask is not None)
+        images = rearrange(lq.float().cpu(), "b c h w -> b h w c").numpy()
+        return Source.whole(images, None if mask is None else mask[:, 0].cpu().numpy(), self.settings)
+
+    def _check_mask(self, is_given: bool) -> None:
+        if self.has_mask and not is_given:
             raise UsageError(f"{self.name} fills holes: it needs a mask, above 0 where pixels are missing")
-        if mask is not None and not self.has_mask:
+        if is_given and not self.has_mask:
             raise UsageError(f"{self.name} takes no mask; masks are for inpainting networks")
 
-    def _network_input(self, lq: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, C, H', W'): sides padded to a multiple, the mask as last channel, holes at 0."""
-        if mask is not None:
-            lq = torch.cat([lq * (1 - mask), mask], dim=1)
-        return pad_to_multiple(lq, self.settings.multiple_of, symmetric=self.has_mask)
-
-    def _estimate_prior(self, padded: Tensor) -> Tensor:
-        """In fp32 whatever the precision: CPEN is a few hundredths of the work, and all pixels hang on its result."""
+    def _estimate_prior(self, source: Source) -> Tensor:
         noise = torch.randn(1, self.settings.prior_width, generator=torch.Generator().manual_seed(self.seed))
-        noise = noise.expand(len(padded), -1).to(self.device)
-        try:
-            return self._network.estimate_prior(padded.to(self.device), noise=noise)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            size = " x ".join(str(side) for side in padded.shape[:-3:-1])
-            raise DiffIRError(
-                f"out of memory on {self.device} for the prior of {size} pixels; try device cpu"
-            ) from error
+        return self._runner.estimate_prior(source, noise.expand(len(source.images), -1))
 
-    def _restore_padded(self, padded: Tensor, prior: Tensor, on_tile: OnTile | None) -> Tensor:
-        """Whole or in tiles; out of memory means smaller tiles, for this photo and all that follow."""
-
-        def run(piece: Tensor) -> Tensor:
-            # lq stays fp32 and so does the sum with it at the end, whatever autocast does in between.
-            with autocast(self.device, self.precision):
-                return self._network.restore(piece.to(self.device), prior)
-
-        while True:
-            tile = self._choose_tile(padded)
-            self.last_tile = tile
-            try:
-                return run_tiled(
-                    run,
-                    padded,
-                    tile=tile or max(padded.shape[-2:]),
-                    overlap=self.tile_overlap,
-                    multiple_of=self.settings.multiple_of,
-                    scale=self.scale,
-                    on_tile=on_tile,
-                )
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-            # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
-            self._halve(tile or max(padded.shape[-2:]))
-
-    def _choose_tile(self, padded: Tensor) -> int | None:
-        """None: whole."""
-        height, width = padded.shape[-2:]
-        if self.tile == AUTO:
-            tile = choose_tile(free_bytes(self.device), self.settings, height, width, batch=len(padded))
+    @torch.inference_mode()
+    def _restore_source(
+        self, source: Source, prior: Tensor | None, canvas: Canvas, on_progress: OnProgress | None
+    ) -> None:
+        batch, width = len(source.images), self.settings.prior_width
+        if prior is not None and prior.shape not in ((1, width), (batch, width)):
+            raise UsageError(f"{self.name} takes a prior of shape (1, {width}), got {tuple(prior.shape)}")
+        if self.strength == 0:
+            for strip in split_rows(source.images.shape[1], _BLEND_ROWS, 0):
+                canvas.write(strip.top * self.scale, self._input_rows(source, strip.top, strip.bottom))
+        elif self.tta:
+            mean = self._ensemble(source, prior, on_progress)
+            for strip in split_rows(mean.shape[1], _BLEND_ROWS * self.scale, 0):
+                rows = torch.from_numpy(mean[:, strip.top : strip.bottom])
+                self._finish(source, canvas)(strip.top, rearrange(rows, "b h w c -> b c h w"))
         else:
-            tile = None if self.tile == WHOLE else self.tile
-        tile = min((limit for limit in (tile, self._tile_after_failure) if limit is not None), default=None)
-        if tile is None:
-            return None
-        tile = round_tile(tile, self.tile_overlap, self.settings.multiple_of)
-        return None if tile >= max(height, width) else tile
+            prior = self._estimate_prior(source) if prior is None else prior
+            self._runner.restore(source, prior.expand(batch, -1), self._finish(source, canvas), on_progress)
 
-    def _halve(self, side: int) -> None:
-        if self.tile == WHOLE:
-            raise DiffIRError(f"out of memory on {self.device} with the whole photo; allow tiles with tile 0")
-        if side <= SMALLEST_TILE:
-            raise DiffIRError(f"out of memory on {self.device} even with tiles of {side} pixels; try device cpu")
-        self._tile_after_failure = max(side // 2, SMALLEST_TILE)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        _logger.info("out of memory on %s: going on with tiles of %d pixels", self.device, self._tile_after_failure)
+    def _ensemble(self, source: Source, prior: Tensor | None, on_progress: OnProgress | None) -> np.ndarray:
+        """The mean over the eight turns, (B, H, W, 3) float32; each turn has its own prior unless one is given."""
+        mean = np.zeros((*(self.scale * side for side in source.images.shape[1:3]), 3), np.float32)[None]
+        mean = np.repeat(mean, len(source.images), axis=0)
+        for number, (quarter_turns, mirrored) in enumerate(_TURNS):
+            turned = source.turned(quarter_turns, mirrored)
+            canvas = Canvas.like(turned, self.scale, np.dtype(np.float32), clips=False, channels=3)
+
+            def tell(share: float, done: int = number) -> None:
+                if on_progress is not None:
+                    on_progress((done + share) / len(_TURNS))
+
+            own = self._estimate_prior(turned) if prior is None else prior
+            self._runner.restore(turned, own.expand(len(source.images), -1), canvas.write, tell)
+            mean += turn_back(canvas.images, quarter_turns, mirrored) / len(_TURNS)
+        return mean
+
+    def _finish(self, source: Source, canvas: Canvas) -> Write:
+        """What turns restored rows into rows of the result: known pixels kept, blended with the input, laid down."""
+        if not self.has_mask and self.strength == 1:
+            return canvas.write
+
+        def write(top: int, rows: Tensor) -> None:
+            start, stop = top // self.scale, (top + rows.shape[-2]) // self.scale
+            rows = rows.float().cpu()
+            if self.has_mask:
+                lq = source.rows(start, stop)[..., : rows.shape[-1]]
+                known, holes = lq[:, :-1], lq[:, -1:]  # known pixels have zeros in the holes
+                rows = holes * rows + known
+            if self.strength < 1:
+                rows = rows.clamp(0, 1) if canvas.clips else rows  # a blend of two pictures, not with what is cut off
+                rows = torch.lerp(self._input_rows(source, start, stop)[..., : rows.shape[-1]], rows, self.strength)
+            canvas.write(top, rows)
+
+        return write
+
+    def _input_rows(self, source: Source, start: int, stop: int) -> Tensor:
+        """Rows of the input at the size of the output, (B, 3, h, w): bicubic where the network enlarges."""
+        above = min(start, _BICUBIC_REACH)
+        below = min(source.height - stop, _BICUBIC_REACH)
+        rows = source.without_masks().rows(start - above, stop + below)
+        if self.scale > 1:
+            rows = F.interpolate(rows, scale_factor=self.scale, mode="bicubic")
+        return rows[..., self.scale * above : rows.shape[-2] - self.scale * below, :]
+
+
+def _choose_stats(stats: str, patch: int | None) -> Stats:
+    choices: dict[str, Stats] = {"auto": "local" if patch else "global"}
+    choices |= {"tile": "tile", "global": "global", "local": "local"}
+    if stats not in choices:
+        raise UsageError(f"unknown stats {stats!r}; known: {', '.join(choices)}")
+    if stats == "local" and not patch:
+        raise UsageError("local statistics need the patch size of the training, which these weights do not tell")
+    return choices[stats]
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """(B, ...); a single one is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _check_image(image: np.ndarray) -> None:
@@ -284,10 +381,3 @@ def _check_image(image: np.ndarray) -> None:
 
 def _size(array: np.ndarray) -> str:
     return f"{array.shape[1]} x {array.shape[0]}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # The CPU allocator and MPS raise a plain RuntimeError.
-    return any(words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory"))

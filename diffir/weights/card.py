@@ -61,6 +61,14 @@ class WeightsCard:
     """Where it comes from, what it is bad at."""
     diffir_version: str = __version__
 
+    @property
+    def patch(self) -> int | None:
+        """Side in pixels of lq of the patches that training ended with; None where the card does not tell."""
+        if not isinstance(self.training, dict):
+            return None
+        sides = self.training.get("stage2", {}).get("gt_sizes") or [self.training.get("train_set", {}).get("gt_size")]
+        return None if sides[-1] is None else int(sides[-1]) // self.settings.scale
+
     def to_metadata(self) -> dict[str, str]:
         """Metadata of a safetensors file."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffir.archs import DiffIR
@@ -83,7 +84,7 @@ def test_the_seed_decides_the_prior(make_restorer: MakeRestorer) -> None:
 
 def test_all_tiles_get_the_prior_of_the_whole_photo(make_restorer: MakeRestorer) -> None:
     lq = torch.rand(1, 3, 32, 64)
-    restorer = make_restorer(tile=32, tile_overlap=0)
+    restorer = make_restorer(tile=32, tile_overlap=0, stats="tile")
 
     tiled = restorer.restore_tensor(lq)
 
@@ -91,6 +92,98 @@ def test_all_tiles_get_the_prior_of_the_whole_photo(make_restorer: MakeRestorer)
     parts = [restorer.restore_tensor(part.contiguous(), prior=prior) for part in lq.chunk(2, dim=3)]
     torch.testing.assert_close(tiled, torch.cat(parts, dim=3), atol=1e-6, rtol=0)
     assert make_restorer().restore_tensor(lq).sub(tiled).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("stats", ["tile", "global", "local"])
+def test_a_photo_that_is_not_cut_needs_no_tiles_to_agree(make_restorer: MakeRestorer, stats: str) -> None:
+    lq = torch.rand(1, 3, 64, 64)
+    whole, one_tile = (make_restorer(stats=stats, patch=32, tile=tile).restore_tensor(lq) for tile in (-1, 64))
+
+    assert torch.equal(whole, one_tile)
+
+
+def test_global_statistics_bring_tiles_nearer_to_the_whole(make_restorer: MakeRestorer) -> None:
+    lq = torch.cat([torch.rand(1, 3, 64, 32), torch.rand(1, 3, 64, 32) / 9], dim=3)
+    whole = make_restorer().restore_tensor(lq)
+
+    errors = {
+        stats: make_restorer(stats=stats, tile=32, tile_overlap=8).restore_tensor(lq).sub(whole).abs().mean()
+        for stats in ("tile", "global")
+    }
+
+    assert errors["global"] < errors["tile"]
+
+
+def test_local_statistics_see_nothing_beyond_their_windows(make_restorer: MakeRestorer) -> None:
+    restorer = make_restorer(stats="local", patch=16)
+    prior, lq = torch.ones(1, 32), torch.rand(1, 3, 16, 1024)
+    other = torch.cat([lq[..., :960], torch.rand(1, 3, 16, 64)], dim=3)
+
+    difference = (restorer.restore_tensor(lq, prior=prior) - restorer.restore_tensor(other, prior=prior)).abs()
+
+    assert difference[..., :64].max() == 0
+    assert difference[..., 960:].max() > 0.01
+
+
+def test_local_statistics_without_a_patch_are_wrong_usage(make_restorer: MakeRestorer) -> None:
+    with pytest.raises(UsageError, match="need the patch size"):
+        make_restorer(stats="local")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_strength_0_is_the_input_and_1_the_restored_photo(make_restorer: MakeRestorer, dtype: type) -> None:
+    image = (photo(21, 30, 3) * (1 if dtype == np.float32 else np.iinfo(dtype).max)).astype(dtype)
+
+    none, half, full = (make_restorer(strength=strength).restore(image) for strength in (0, 0.5, 1))
+
+    assert np.array_equal(none, image)
+    assert np.array_equal(full, make_restorer().restore(image))
+    between = (np.float64(image) + np.float64(full)) / 2
+    np.testing.assert_allclose(half, between, atol=0.76 if dtype != np.float32 else 1e-6)
+
+
+def test_strength_0_of_a_network_that_enlarges_is_bicubic(make_restorer: MakeRestorer) -> None:
+    lq = torch.rand(1, 3, 16, 16)
+
+    enlarged = make_restorer({"unshuffle": 1, "upsample": 4, "global_skip": "nearest"}, strength=0).restore_tensor(lq)
+
+    torch.testing.assert_close(enlarged, F.interpolate(lq, scale_factor=4, mode="bicubic"), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
+def test_a_strength_outside_0_to_1_is_wrong_usage(make_restorer: MakeRestorer, strength: float) -> None:
+    with pytest.raises(UsageError, match="strength must be from 0"):
+        make_restorer(strength=strength)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_self_ensemble_turns_with_the_photo(make_restorer: MakeRestorer, scale: int) -> None:
+    restorer = make_restorer({"unshuffle": 2 // scale, "upsample": 2, "global_skip": "nearest"}, tta=True)
+    image = photo(19, 26, 3)
+
+    upright, turned = restorer.restore(image), restorer.restore(np.rot90(image)[:, ::-1])
+
+    assert upright.shape == (19 * scale, 26 * scale, 3)
+    np.testing.assert_allclose(np.rot90(upright)[:, ::-1], turned, atol=2e-6)
+
+
+def test_photos_of_a_batch_come_out_as_they_would_alone(make_restorer: MakeRestorer) -> None:
+    images = [photo(20, 24, 3), 1 - photo(20, 24, 3)]
+    restorer = make_restorer()
+
+    for together, image in zip(restorer.restore_batch(images), images, strict=True):
+        np.testing.assert_allclose(together, restorer.restore(image), atol=1e-6)
+
+
+def test_a_batch_of_different_photos_is_wrong_usage(make_restorer: MakeRestorer) -> None:
+    with pytest.raises(UsageError, match="one shape and type"):
+        make_restorer().restore_batch([photo(8, 8, 3), photo(8, 9, 3)])
+
+
+def test_a_ramp_of_16_bit_keeps_more_than_256_levels(make_restorer: MakeRestorer) -> None:
+    ramp = np.linspace(20_000, 40_000, 64 * 64).reshape(64, 64, 1).repeat(3, 2).astype(np.uint16)
+
+    assert len(np.unique(make_restorer().restore(ramp))) > 1000
 
 
 def test_the_tile_in_use_is_told(make_restorer: MakeRestorer) -> None:
@@ -123,33 +216,6 @@ def test_a_prior_of_another_shape_is_wrong_usage(make_restorer: MakeRestorer, sh
 
     with pytest.raises(UsageError, match=rf"toy takes a prior of shape \(1, {width}\), got"):
         make_restorer().restore(photo(16, 16, 3), prior=torch.zeros(shape))
-
-
-class SmallMemory(DiffIR):
-    """A network that runs out of memory above 64 x 64."""
-
-    def restore(self, lq: Tensor, prior: Tensor) -> Tensor:
-        if lq.shape[-1] > 64:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return super().restore(lq, prior)
-
-
-def test_out_of_memory_halves_the_tile_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    restorer = Restorer(SmallMemory(get_task("denoise_tiny").arch), device="cpu")
-
-    restored = restorer.restore(photo(80, 192, 3))
-
-    assert restored.shape == (80, 192, 3)
-    assert restorer.last_tile == 64
-    assert "out of memory on cpu: going on with tiles of 96 pixels" in caplog.text
-
-
-def test_never_tile_is_kept_even_when_memory_runs_out() -> None:
-    restorer = Restorer(SmallMemory(get_task("denoise_tiny").arch), device="cpu", tile=-1)
-
-    with pytest.raises(DiffIRError, match="allow tiles with tile 0"):
-        restorer.restore(photo(80, 80, 3))
 
 
 def test_inpainting_fills_the_holes_and_keeps_the_rest(make_restorer: MakeRestorer) -> None:

@@ -1,0 +1,70 @@
+"""A prior as a file: 1 KB that can be kept, used for other photos or the frames of a video, or mixed.
+
+In and out: a tensor (1, P) and a safetensors file that also names the weights it was estimated with; a prior means
+nothing to other weights. DiffIR (Xia et al., ICCV 2023) calls it the image restoration prior representation, IPR.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from diffir.errors import UsageError, WeightsError
+from diffir.files import write_atomically
+from diffir.weights.header import read_header
+
+SUFFIX = ".prior.safetensors"
+_TENSOR, _WEIGHTS = "prior", "weights"
+
+
+def save_prior(path: str | Path, prior: Tensor, weights_name: str) -> None:
+    """Write a prior (1, P) as float32.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    content = save({_TENSOR: prior.detach().float().cpu().contiguous()}, {_WEIGHTS: weights_name})
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def load_prior(path: str | Path) -> tuple[Tensor, str]:
+    """The prior (1, P), float32, and the name of the weights it belongs to.
+
+    Raises:
+        UsageError: no such file.
+        WeightsError: not a prior, or one with NaN or infinity.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no such prior: {path}")
+    try:
+        tensors, name = load(path.read_bytes()), read_header(path).metadata.get(_WEIGHTS, "")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is not a prior that diffir wrote ({error})") from error
+    prior = tensors.get(_TENSOR)
+    if prior is None or prior.ndim != 2 or len(prior) != 1 or not torch.isfinite(prior).all():
+        raise WeightsError(f"{path} does not hold one prior of finite numbers")
+    return prior, name
+
+
+def mix_priors(priors: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
+    """The weighted mean of priors (1, P); shares need not add up to one, and are equal when not given.
+
+    Raises:
+        UsageError: another number of shares than of priors, priors of different widths, shares that add up to zero.
+    """
+    shares = [1.0] * len(priors) if shares is None else list(shares)
+    if len(shares) != len(priors):
+        raise UsageError(f"{len(priors)} priors need as many shares, got {len(shares)}")
+    if len({prior.shape for prior in priors}) > 1:
+        widths = ", ".join(str(prior.shape[-1]) for prior in priors)
+        raise UsageError(f"only priors of one width can be mixed, got {widths}")
+    total = sum(shares)
+    if not total or not torch.isfinite(torch.tensor(shares)).all():
+        raise UsageError(f"the shares of priors must be finite and not add up to 0, got {shares}")
+    mixed = torch.stack([prior * (share / total) for prior, share in zip(priors, shares, strict=True)])
+    return mixed.sum(dim=0)

@@ -1,0 +1,231 @@
+"""A network at work on one photo: whole or in tiles, in which precision, and what happens when that fails.
+
+In: a ``Source`` and a prior. Out: rows of the output. Out of memory halves the tile and at last moves to the CPU;
+numbers that are not finite are computed again in the next higher precision. Each such turn is a note for the user.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from diffir.archs import ArchSettings, DiffIR
+from diffir.errors import DiffIRError, UsageError
+from diffir.inference.attention import RecordedStatistics, Statistics, Windows
+from diffir.inference.device import Precision, autocast, free_bytes
+from diffir.inference.memory import SMALLEST_TILE, Plan, plan_photo
+from diffir.inference.source import Source
+from diffir.inference.streaming import StreamedNetwork, Write
+from diffir.inference.tiling import blend_tiles, round_tile, split_side
+
+OnProgress = Callable[[float], None]
+"""Takes the share of a photo that is done, above 0 and up to 1."""
+Stats = Literal["tile", "global", "local"]
+WHOLE = -1  # value of ``tile``: never cut
+AUTO = 0  # value of ``tile``: by memory
+_T = TypeVar("_T")
+_HIGHER: dict[Precision, Precision] = {"fp16": "bf16", "bf16": "fp32"}
+
+
+class _NotFiniteError(Exception):
+    """The network gave NaN or infinity."""
+
+
+class Runner:
+    """A stage-2 network on its device."""
+
+    def __init__(
+        self,
+        network: DiffIR,
+        device: torch.device,
+        precision: Precision,
+        *,
+        tile: int,
+        overlap: int,
+        windows: Windows | None,
+        stats: Stats,
+    ) -> None:
+        if tile < WHOLE:
+            raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {tile}")
+        if overlap < 0:
+            raise UsageError(f"tile_overlap must be 0 or more, got {overlap}")
+        self.device = device
+        self.precision = precision
+        self.tile = tile
+        self.overlap = overlap
+        self.stats = stats
+        self.windows = windows
+        self.last_tile: int | None = None
+        """Tile of the latest photo; None: it was restored whole."""
+        self.notes: list[str] = []
+        self._tile_after_failure: int | None = None
+        self._network = network.eval().requires_grad_(False).to(device)
+
+    @property
+    def settings(self) -> ArchSettings:
+        """What built the network."""
+        return self._network.settings
+
+    def estimate_prior(self, source: Source, noise: Tensor) -> Tensor:
+        """The prior (B, P) of whole photos from noise (B, P). In fp32 whatever the precision: CPEN is a few hundredths
+        of the work, and all pixels hang on its result."""
+
+        def estimate() -> Tensor:
+            plan = self._plan(source)
+            condition = StreamedNetwork(self._network, self.device, plan.strip_pixels).condition(source)
+            return self._network.denoise_prior(noise.to(self.device), condition)[-1]
+
+        return self._surviving(source, estimate)
+
+    def restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None = None) -> None:
+        """Restore whole photos; ``write`` may be given a row more than once, and the last time counts."""
+        self._surviving(source, lambda: self._restore(source, prior.to(self.device), write, on_progress))
+
+    def _restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None) -> None:
+        plan = self._plan(source)
+        self.last_tile = plan.tile
+        progress = _Progress(on_progress)
+        if plan.tile is None:
+            progress.total = 1
+            self._restore_region(source, prior, write, Statistics(self.windows), plan, progress)
+            return
+        step = self._tile_step
+        rows, columns = (split_side(side, plan.tile, self.overlap, step) for side in (source.height, source.width))
+        progress.total = len(rows) * len(columns)
+        statistics = Statistics(self.windows)
+        if self.stats == "global":
+            statistics = self._recorded(source, prior, plan, progress)
+
+        def restore_tile(row: slice, column: slice) -> Tensor:
+            region = source.region(row, column)
+            tile = torch.empty(len(prior), 3, *(self.settings.scale * side for side in (region.height, region.width)))
+
+            def keep(top: int, piece: Tensor) -> None:
+                tile[..., top : top + piece.shape[-2], :] = piece
+
+            self._restore_region(region, prior, keep, statistics, plan, progress)
+            return tile
+
+        blend_tiles(restore_tile, rows, columns, self.settings.scale, write)
+
+    def _recorded(self, source: Source, prior: Tensor, plan: Plan, progress: "_Progress") -> RecordedStatistics:
+        """Statistics of the whole photo, from a first pass over tiles that do not overlap."""
+        assert plan.tile is not None
+        statistics = RecordedStatistics()
+        rows, columns = (split_side(side, plan.tile, 0, self._tile_step) for side in (source.height, source.width))
+        progress.total += len(rows) * len(columns)
+        for row in rows:
+            for column in columns:
+                region = source.region(row.place, column.place)
+                self._restore_region(region, prior, lambda top, piece: None, statistics, plan, progress)
+        statistics.is_replaying = True
+        return statistics
+
+    def _restore_region(
+        self, region: Source, prior: Tensor, write: Write, statistics: Statistics, plan: Plan, progress: "_Progress"
+    ) -> None:
+        """In the precision asked for, and where that overflows in the next higher one."""
+
+        def write_finite(top: int, rows: Tensor) -> None:
+            if not torch.isfinite(rows).all():
+                raise _NotFiniteError
+            write(top, rows)
+
+        precision = self.precision
+        while True:
+            try:
+                with autocast(self.device, precision), statistics.attempt():
+                    streamed = StreamedNetwork(self._network, self.device, plan.strip_pixels)
+                    streamed.restore(region, prior, write_finite, statistics, progress.within)
+                progress.step()
+                return
+            except _NotFiniteError:
+                if precision not in _HIGHER:
+                    raise DiffIRError(
+                        "the network gives NaN or infinity even in fp32: its weights are damaged"
+                    ) from None
+                self._note(f"{precision} overflowed, redone in {_HIGHER[precision]}")
+                precision = _HIGHER[precision]
+
+    @property
+    def _tile_step(self) -> int:
+        """What tiles start at multiples of: with windows, their cells must lie on one grid in all tiles."""
+        return self.settings.multiple_of if self.windows is None else self.windows.cell
+
+    def _plan(self, source: Source) -> Plan:
+        height, width = source.height, source.width
+        plan = plan_photo(
+            self.device,
+            free_bytes(self.device),
+            self.settings,
+            self.windows,
+            height,
+            width,
+            batch=len(source.images),
+        )
+        tile = plan.tile if self.tile == AUTO else None if self.tile == WHOLE else self.tile
+        tile = min((limit for limit in (tile, self._tile_after_failure) if limit is not None), default=None)
+        if tile is None:
+            return Plan(plan.strip_pixels, None)
+        tile = round_tile(tile, self.overlap, self._tile_step)
+        return Plan(min(plan.strip_pixels, tile**2), None if tile >= max(height, width) else tile)
+
+    def _surviving(self, source: Source, work: Callable[[], _T]) -> _T:
+        """Do it again, in smaller pieces, when memory runs out."""
+        while True:
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
+            self._halve(self._plan(source).tile or max(source.height, source.width))
+
+    def _halve(self, side: int) -> None:
+        if self.tile == WHOLE:
+            raise DiffIRError(f"out of memory on {self.device} with the whole photo; allow tiles with tile 0")
+        if side > SMALLEST_TILE:
+            self._tile_after_failure = max(side // 2, SMALLEST_TILE)
+            self._note(f"out of memory on {self.device}: tiles of {self._tile_after_failure} pixels from here on")
+        elif self.device.type == "cpu":
+            raise DiffIRError(f"out of memory on {self.device} even with tiles of {side} pixels")
+        else:
+            self._note(f"out of memory on {self.device} even with tiles of {side} pixels: on the CPU from here on")
+            self._move_to_cpu()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _move_to_cpu(self) -> None:
+        self.device, self.precision, self._tile_after_failure = torch.device("cpu"), "fp32", None
+        self._network.to(self.device)
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+class _Progress:
+    """Counts regions, and tells the share of all work that is done."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.total = 0
+        self._done = 0
+        self._on_progress = on_progress
+
+    def within(self, share: float) -> None:
+        """So much of the region at hand is done."""
+        if self._on_progress is not None:
+            self._on_progress((self._done + share) / self.total)
+
+    def step(self) -> None:
+        """The region at hand is done."""
+        self.within(1.0)
+        self._done += 1
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU allocator and MPS raise a plain RuntimeError.
+    return any(words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory"))

@@ -1,0 +1,125 @@
+"""What the network reads and what it writes: photos that stay in memory as they are, cut and converted piece by piece.
+
+In: arrays (B, H, W, C) of uint8, uint16 or floats, white at 1, and masks. Out: pieces of lq as float tensors
+(B, C', h, w), mirrored beyond the edges so that any size, even 1 x 1, fills a multiple; and, the other way, restored
+rows that are clipped, rounded and laid down in the photos' own type. So a photo costs its own bytes, not floats.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from diffir.archs import ArchSettings
+from diffir.pixels import to_float, to_kind
+
+
+@dataclass(frozen=True)
+class Source:
+    """A batch of photos, or a region of it, as the network shall see it. Coordinates are pixels of padded lq."""
+
+    images: np.ndarray
+    """(B, H, W, C), C = 3 RGB or 1 grey."""
+    masks: np.ndarray | None
+    """(B, H, W), above 0 where a hole is."""
+    has_mirrored_edge: bool
+    """Repeat the edge pixel when mirroring (the inpainting networks' rule) instead of mirroring about it."""
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def whole(cls, images: np.ndarray, masks: np.ndarray | None, settings: ArchSettings) -> "Source":
+        """All of the photos, sides padded to what the network needs."""
+        height, width = (round_up(side, settings.multiple_of) for side in images.shape[1:3])
+        return cls(images, masks, settings.has_mask, 0, 0, height, width)
+
+    def region(self, rows: slice, columns: slice) -> "Source":
+        """A part of this region; slices have start and stop."""
+        place = {"top": self.top + rows.start, "left": self.left + columns.start}
+        return replace(self, **place, height=rows.stop - rows.start, width=columns.stop - columns.start)
+
+    def without_masks(self) -> "Source":
+        """The same with the holes as the photos have them."""
+        return replace(self, masks=None)
+
+    def turned(self, quarter_turns: int, mirrored: bool) -> "Source":
+        """The whole photos turned anticlockwise, then mirrored left to right if asked; views, not copies."""
+        images = turn(self.images, quarter_turns, mirrored)
+        masks = None if self.masks is None else turn(self.masks, quarter_turns, mirrored)
+        sides = (self.width, self.height) if quarter_turns % 2 else (self.height, self.width)
+        return Source(images, masks, self.has_mirrored_edge, 0, 0, *sides)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """lq (B, C', stop - start, width) float32 on the CPU: RGB, and for inpainting a mask, holes at 0."""
+        rows = self._indices(self.top + start, self.top + stop, self.images.shape[1])
+        columns = self._indices(self.left, self.left + self.width, self.images.shape[2])
+        piece = to_float(_pick(self.images, rows, columns)).astype(np.float32, copy=False)
+        # numpy's memory is not aligned as torch's is, and convolutions round by alignment: hence the copy.
+        lq = rearrange(torch.from_numpy(np.ascontiguousarray(piece)), "b h w c -> b c h w").contiguous()
+        lq = lq.expand(-1, 3, -1, -1)
+        if self.masks is None:
+            return lq
+        holes = torch.from_numpy(_pick(self.masks, rows, columns) > 0).float()[:, None]
+        return torch.cat([lq * (1 - holes), holes], dim=1)
+
+    def _indices(self, start: int, stop: int, side: int) -> slice | np.ndarray:
+        if stop <= side:
+            return slice(start, stop)
+        return mirror(np.arange(start, stop), side, repeat_edge=self.has_mirrored_edge)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where restored rows are laid down: (B, H, W, C) in the type that is wanted."""
+
+    images: np.ndarray
+    clips: bool
+    """Whether floats are held to [0, 1]; integers always are."""
+
+    @classmethod
+    def like(cls, source: Source, scale: int, dtype: np.dtype, *, clips: bool, channels: int | None = None) -> "Canvas":
+        """Empty, ``scale`` times the size of the source's photos, with as many channels unless told otherwise."""
+        batch, height, width, own = source.images.shape
+        return cls(np.empty((batch, scale * height, scale * width, channels or own), dtype), clips)
+
+    def write(self, top: int, rows: Tensor) -> None:
+        """Lay down rows (B, 3, h, w) from ``top`` on; what stands beyond the canvas is padding and falls away."""
+        place = self.images[:, top : top + rows.shape[2]]
+        rows = rows[:, :, : place.shape[1], : place.shape[2]].float()
+        if self.images.shape[-1] == 1:
+            rows = rows.mean(dim=1, keepdim=True)
+        if self.clips:
+            rows = rows.clamp(0, 1)
+        place[...] = to_kind(rearrange(rows, "b c h w -> b h w c").cpu().numpy(), self.images.dtype)
+
+
+def round_up(side: int, multiple: int) -> int:
+    """The smallest multiple that is not below the side."""
+    return math.ceil(side / multiple) * multiple
+
+
+def mirror(index: np.ndarray, side: int, *, repeat_edge: bool) -> np.ndarray:
+    """Indices 0 ... and on, folded back and forth into 0 ... side-1 (numpy.pad's "symmetric" or "reflect")."""
+    period = 2 * side if repeat_edge else max(2 * side - 2, 1)
+    index = index % period
+    return np.where(index < side, index, period - index - int(repeat_edge))
+
+
+def turn(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
+    """(B, H, W, ...) turned anticlockwise, then mirrored left to right; a view."""
+    turned = np.rot90(images, quarter_turns, axes=(1, 2))
+    return turned[:, :, ::-1] if mirrored else turned
+
+
+def turn_back(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
+    """Inverse of ``turn``; a view."""
+    return np.rot90(images[:, :, ::-1] if mirrored else images, -quarter_turns, axes=(1, 2))
+
+
+def _pick(array: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
+    return array[:, rows][:, :, columns]
