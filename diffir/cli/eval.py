@@ -77,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of networks; default: fp32 on every device, unlike diffir restore, so that scores can be compared",
     )
     parser.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
+    parser.add_argument(
+        "--stats",
+        default="auto",
+        choices=["auto", "tile", "global", "local"],
+        help="where attention of networks looks; auto: local for diffir's weights, global for released checkpoints",
+    )
+    parser.add_argument("-x", "--tta", action="store_true", help="self-ensemble of networks: mean over the eight turns")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -131,13 +138,18 @@ def _load(name: str, args: argparse.Namespace) -> Contestant:
 
     try:
         path = locate(name)
-        restorer = load(path, device=args.device, precision=args.precision, tile=args.tile)
+        restorer = load(
+            path, device=args.device, precision=args.precision, tile=args.tile, stats=args.stats, tta=args.tta
+        )
     except UsageError as error:
         raise UsageError(f"{error}; baselines: {', '.join(BASELINES)}") from error
     scale = restorer.scale
     without_task = Protocol(crop_border=scale, test_y_channel=True) if scale > 1 else Protocol()
     protocol = get_task(restorer.task).protocol if restorer.task else without_task
-    facts = f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, prior seed {restorer.seed}"
+    facts = (
+        f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, {restorer.stats} statistics, "
+        f"{'self-ensemble, ' if restorer.tta else ''}prior seed {restorer.seed}"
+    )
     network = {
         "weights": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -146,6 +158,8 @@ def _load(name: str, args: argparse.Namespace) -> Contestant:
         "precision": restorer.precision,
         "tile": restorer.tile,
         "tile_overlap": restorer.tile_overlap,
+        "stats": restorer.stats,
+        "tta": restorer.tta,
         "seed": restorer.seed,
     }
     return Contestant(restorer, protocol, f"network; {facts}", network=network)

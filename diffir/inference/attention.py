@@ -30,8 +30,8 @@ class Windows:
 
     @classmethod
     def for_patch(cls, patch: int, multiple_of: int) -> "Windows":
-        """Windows about as large as the patches of the training, in cells of a quarter of it or a little less."""
-        cell = max(patch // 4 // multiple_of, 1) * multiple_of
+        """Windows about as large as the patches of the training, in cells of a third of it or a little less."""
+        cell = max(patch // 3 // multiple_of, 1) * multiple_of
         return cls(cell, round((patch / cell - 1) / 2))
 
     @property
@@ -64,9 +64,11 @@ class Sums:
         """The grid of a map from those of its strips, top to bottom."""
         return cls(torch.cat([s.products for s in strips], dim=1), torch.cat([s.squares for s in strips], dim=1))
 
-    def around(self, reach: int) -> "Sums":
-        """Each cell with its neighbours: sums over (2 reach + 1)^2 cells, fewer at the edge."""
-        return Sums(_box_sum(self.products, reach), _box_sum(self.squares, reach))
+    def around(self, reach: int, top: int, bottom: int) -> "Sums":
+        """For the cells of some rows, sums over the (2 reach + 1)^2 cells around each, fewer at the edge."""
+        start, stop = max(top - reach, 0), bottom + reach
+        inner = slice(top - start, bottom - start)
+        return Sums(*(_box_sum(grid[:, start:stop], reach)[:, inner] for grid in (self.products, self.squares)))
 
     def attention(self, dmta: DMTA) -> Tensor:
         """(B, rows, columns, heads, c, c): softmax over k of cosine times temperature."""
@@ -115,7 +117,7 @@ class Statistics:
 
     def settle(self, dmta: DMTA, sums: Sums) -> Sums:
         """The sums to use, from those of the map at hand."""
-        return sums if self.windows is None else sums.around(self.windows.reach)
+        return sums
 
     def attempt(self) -> AbstractContextManager[None]:
         """Around the run of one region: one that fails leaves no trace."""

@@ -5,7 +5,9 @@ is the half type chosen by itself: transformers overflow in fp16 and photos come
 """
 
 import os
+import time
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -39,18 +41,47 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """``auto`` is bf16 on CUDA and fp32 elsewhere: CPUs without bf16 units are tens of times slower in it.
+    """``auto`` is bf16 on CUDA, on CPUs whose bf16 units prove faster, and fp32 elsewhere.
+
+    Global residual, maps and prior stay fp32: bf16 moves PSNR by less than 0.02 dB. Without bf16 units a CPU is tens
+    of times slower in it.
 
     Raises:
         UsageError: not a precision, or one that the device cannot compute in.
     """
     if name == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if device.type == "cpu" and _is_bf16_faster_on_cpu() else "fp32"
     if name not in _DTYPES:
         raise UsageError(f"unknown precision {name!r}; known: auto, {', '.join(_DTYPES)}")
     if name == "fp16" and device.type == "cpu":
         raise UsageError("fp16 is for graphics cards; on the CPU use fp32, or bf16 where the CPU computes in it")
     return name
+
+
+def has_bf16_units(cpuinfo: str) -> bool:
+    """Whether a CPU computes in bf16, from the text of Linux's /proc/cpuinfo."""
+    flags = next((line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+@cache
+def _is_bf16_faster_on_cpu() -> bool:
+    """Units alone do not decide: the first convolution of a block is timed in both, once, in some 10 ms."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file() or not has_bf16_units(cpuinfo.read_text("utf-8", errors="replace")):
+        return False
+    layer, x = torch.nn.Conv2d(48, 144, 1), torch.zeros(1, 48, 64, 128)
+
+    def seconds(precision: Precision) -> float:
+        start = time.perf_counter()
+        with torch.inference_mode(), autocast(torch.device("cpu"), precision):
+            layer(x)
+        return time.perf_counter() - start
+
+    fp32, bf16 = (min(seconds(precision) for _ in range(5)) for precision in ("fp32", "bf16"))
+    return bf16 < fp32
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

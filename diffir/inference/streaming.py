@@ -208,16 +208,15 @@ class _Run:
         sums = self.statistics.known(dmta)
         if sums is None:
             sums = self.statistics.settle(dmta, gather_sums())
-        attention = sums.attention(dmta)
 
         def apply(piece: Tensor, strip: Strip) -> Tensor:
             values = _project(dmta, dmta.modulation(block.norm1(piece), self.prior), slice(2 * channels, 3 * channels))
             inner = strip.inner(values)
             height, width = inner.shape[-2:]
-            maps = attention
-            if cell is not None:
-                maps = attention[:, strip.top // cell : -(-strip.bottom // cell)]
-            mixed = maps.to(inner.dtype) @ to_cells(inner, cell, dmta.heads)
+            # Made for this strip alone: the matrices of all cells would take more memory than the map.
+            reach = 0 if windows is None else windows.reach
+            near = sums if cell is None else sums.around(reach, strip.top // cell, -(-strip.bottom // cell))
+            mixed = near.attention(dmta).to(inner.dtype) @ to_cells(inner, cell, dmta.heads)
             return dmta.project_out(from_cells(mixed, cell, height, width))
 
         self._update(x, apply, step)

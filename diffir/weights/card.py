@@ -64,10 +64,13 @@ class WeightsCard:
     @property
     def patch(self) -> int | None:
         """Side in pixels of lq of the patches that training ended with; None where the card does not tell."""
-        if not isinstance(self.training, dict):
-            return None
-        sides = self.training.get("stage2", {}).get("gt_sizes") or [self.training.get("train_set", {}).get("gt_size")]
-        return None if sides[-1] is None else int(sides[-1]) // self.settings.scale
+        told = self.training if isinstance(self.training, dict) else {}
+        stage2, train_set = (told.get(key) for key in ("stage2", "train_set"))
+        legs = stage2.get("gt_sizes") if isinstance(stage2, dict) else None
+        side = legs[-1] if isinstance(legs, list) and legs else None
+        if side is None and isinstance(train_set, dict):
+            side = train_set.get("gt_size")
+        return side // self.settings.scale if isinstance(side, int) and side > 0 else None
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata of a safetensors file."""

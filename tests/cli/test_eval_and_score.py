@@ -105,7 +105,16 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
     assert untouched is None
     assert network.pop("sha256") == hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     assert network.pop("weights") == "denoise_tiny.safetensors"
-    how = {"task": "denoise_tiny", "device": "cpu", "precision": "fp32", "tile": 32, "tile_overlap": 32, "seed": 0}
+    how = {
+        "task": "denoise_tiny",
+        "device": "cpu",
+        "precision": "fp32",
+        "tile": 32,
+        "tile_overlap": 32,
+        "stats": "global",
+        "tta": False,
+        "seed": 0,
+    }
     assert network == how
     assert result["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert result["protocol"].startswith("photos, mean over 2 images")

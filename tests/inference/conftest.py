@@ -20,6 +20,6 @@ def make_restorer() -> MakeRestorer:
     def make(arch: dict | None = None, **arguments: object) -> Restorer:
         torch.manual_seed(0)
         network = DiffIR(replace(get_task("denoise_tiny").arch, **(arch or {})))
-        return Restorer(network, **{"name": "toy", "device": "cpu", **arguments})
+        return Restorer(network, **{"name": "toy", "device": "cpu", "precision": "fp32", **arguments})
 
     return make

@@ -1,11 +1,13 @@
 """Devices, precisions, free memory."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from diffir.archs import DiffIR
 from diffir.errors import UsageError
-from diffir.inference.device import free_bytes, resolve_device, resolve_precision
+from diffir.inference.device import free_bytes, has_bf16_units, resolve_device, resolve_precision
 from diffir.inference.restorer import Restorer
 from diffir.tasks import get_task
 
@@ -16,10 +18,25 @@ def test_a_device_that_is_not_here_is_named(name: str) -> None:
         resolve_device(name)
 
 
-def test_auto_means_fp32_on_the_cpu_and_fp16_is_refused_there() -> None:
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fma avx2 avx512f avx512_bf16", True), ("amx_tile amx_bf16", True), ("fma avx2 avx512f", False), ("", False)],
+)
+def test_bf16_units_are_read_from_the_flags_of_the_cpu(flags: str, expected: bool) -> None:
+    assert has_bf16_units(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: avx512_bf16_bug\n") is expected
+
+
+def test_a_cpu_without_bf16_units_gets_fp32() -> None:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file() or has_bf16_units(cpuinfo.read_text("utf-8")):
+        pytest.skip("needs Linux and a CPU without bf16 units")
+
+    assert resolve_precision("auto", torch.device("cpu")) == "fp32"
+
+
+def test_precisions_that_a_cpu_lacks_are_wrong_usage() -> None:
     cpu = torch.device("cpu")
 
-    assert resolve_precision("auto", cpu) == "fp32"
     with pytest.raises(UsageError, match="fp16"):
         resolve_precision("fp16", cpu)
     with pytest.raises(UsageError, match="fp32, bf16, fp16"):

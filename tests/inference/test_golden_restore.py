@@ -20,7 +20,7 @@ def restorer_and_reference(shared: Path, name: str) -> tuple[Restorer, NpzFile, 
     network = filled_network(official.state, official.settings, official.stage, name)
     padded = golden["net_input"] if official.settings.has_mask else golden["padded"]
     prior = network.estimate_prior(torch.from_numpy(padded), noise=torch.from_numpy(golden["noise"]))
-    return Restorer(network, name=name, device="cpu"), golden, prior
+    return Restorer(network, name=name, device="cpu", precision="fp32"), golden, prior
 
 
 @pytest.mark.parametrize("name", ["deblur", "srgan_x4", "realsr_x1"])

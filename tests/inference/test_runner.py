@@ -43,7 +43,7 @@ def overflowing(*, in_fp32_too: bool = False) -> DiffIR:
 
 
 def test_out_of_memory_halves_the_tile_goes_on_and_says_so() -> None:
-    restorer = Restorer(with_memory_for(64), device="cpu")
+    restorer = Restorer(with_memory_for(64), device="cpu", precision="fp32")
 
     restored = restorer.restore(photo(80, 192))
 
@@ -61,7 +61,7 @@ def test_out_of_memory_halves_the_tile_goes_on_and_says_so() -> None:
 
 
 def test_a_smaller_tile_is_kept_for_the_photos_that_follow() -> None:
-    restorer = Restorer(with_memory_for(64), device="cpu")
+    restorer = Restorer(with_memory_for(64), device="cpu", precision="fp32")
     restorer.restore(photo(80, 192))
     restorer.take_notes()
 
@@ -72,12 +72,12 @@ def test_a_smaller_tile_is_kept_for_the_photos_that_follow() -> None:
 
 def test_never_tile_is_kept_even_when_memory_runs_out() -> None:
     with pytest.raises(DiffIRError, match="allow tiles with tile 0"):
-        Restorer(with_memory_for(64), device="cpu", tile=-1).restore(photo(80, 80))
+        Restorer(with_memory_for(64), device="cpu", precision="fp32", tile=-1).restore(photo(80, 80))
 
 
 def test_memory_for_no_tile_at_all_is_one_clear_error() -> None:
     with pytest.raises(DiffIRError, match="out of memory on cpu even with tiles of 64 pixels"):
-        Restorer(with_memory_for(0), device="cpu").restore(photo(80, 192))
+        Restorer(with_memory_for(0), device="cpu", precision="fp32").restore(photo(80, 192))
 
 
 @pytest.mark.parametrize("tile", [-1, 32])
@@ -93,7 +93,7 @@ def test_what_overflows_is_redone_in_fp32_and_told_once(tile: int) -> None:
 
 def test_weights_that_overflow_even_in_fp32_are_an_error_not_a_black_photo() -> None:
     with pytest.raises(DiffIRError, match="NaN or infinity even in fp32"):
-        Restorer(overflowing(in_fp32_too=True), device="cpu").restore(photo(32, 32))
+        Restorer(overflowing(in_fp32_too=True), device="cpu", precision="fp32").restore(photo(32, 32))
 
 
 def test_half_precision_stays_near_full_precision() -> None:
@@ -106,7 +106,7 @@ def test_half_precision_stays_near_full_precision() -> None:
 @pytest.mark.parametrize("stats", ["tile", "global"])
 def test_progress_rises_to_the_end(tile: int, stats: str) -> None:
     seen: list[float] = []
-    restorer = Restorer(toy(), device="cpu", tile=tile, tile_overlap=0, stats=stats)
+    restorer = Restorer(toy(), device="cpu", precision="fp32", tile=tile, tile_overlap=0, stats=stats)
 
     restorer.restore(photo(32, 96), on_progress=seen.append)
 

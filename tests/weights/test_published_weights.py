@@ -186,3 +186,17 @@ def test_metadata_of_null_are_no_metadata(tmp_path):
     )
 
     assert read_header(tmp_path / "a.safetensors").metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("training", "patch"),
+    [
+        ({"stage2": {"gt_sizes": [64, 96]}, "train_set": {"gt_size": 48}}, 96),
+        ({"stage2": {"gt_sizes": []}, "train_set": {"gt_size": 48}}, 48),
+        ({"seed": 0}, None),
+        ("ten steps", None),
+        ({"stage2": "ten steps", "train_set": {"gt_size": "large"}}, None),
+    ],
+)
+def test_a_card_tells_the_patches_that_training_ended_with(card, training, patch):
+    assert replace(card, training=training).patch == patch
