@@ -35,8 +35,12 @@ setup(
     extras_require={
         # 1.4.2 cannot be built on Python 3.13 and later
         "basicsr": ["basicsr==1.4.2; python_version < '3.13'", "torchvision>=0.21"],
-        "test": ["pytest>=8"],
-        "dev": ["pytest>=8", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+        # files of phones and cameras, read when the package is there
+        "heif": ["pillow-heif>=0.22"],
+        "jxl": ["pillow-jxl-plugin>=1.3"],
+        "raw": ["rawpy>=0.24"],
+        "test": ["pytest>=8", "hypothesis>=6.100"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["diffir = diffir.cli.main:main"]},
 )

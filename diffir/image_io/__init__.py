@@ -1,0 +1,26 @@
+"""File <-> photo: the only place that knows codecs, and how a file stores grey, alpha, depth, colour and orientation.
+
+In: a path. Out: a ``Photo`` or an ``Animation``, upright, in the file's own depth, with its metadata; and back. The
+readers are chosen by content; what a format cannot hold is said before it is written.
+"""
+
+from diffir.image_io.formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, list_images
+from diffir.image_io.losses import describe_losses, kept_suffix
+from diffir.image_io.photo import MAX_PIXELS, Animation, Photo, without_metadata
+from diffir.image_io.read import read_file, read_image
+from diffir.image_io.write import write_image
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "WRITABLE_SUFFIXES",
+    "Animation",
+    "Photo",
+    "describe_losses",
+    "kept_suffix",
+    "list_images",
+    "read_file",
+    "read_image",
+    "without_metadata",
+    "write_image",
+]

@@ -1,0 +1,120 @@
+"""The formats: their suffixes, how their bytes begin, and what a file of each can hold.
+
+In: a suffix, or the first bytes of a file. Out: a row of the table. A file is read by its content, whatever its name;
+only camera raw files, which look like TIFF, go by their suffix.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+_BYTES, _DEEP, _FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
+_ALL_METADATA = ("icc_profile", "exif", "xmp", "dpi")
+# A marker holds 65533 bytes, of which 29 are XMP's name; profiles go in at most 255 pieces (ICC.1:2010, annex B.4).
+_LONGEST_IN_JPEG = {"exif": 65533, "xmp": 65533 - 29, "icc_profile": 255 * (65533 - 14)}
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a file of one format can hold."""
+
+    name: str
+    """Pillow's."""
+    suffixes: tuple[str, ...]
+    """The usual one first."""
+    can_write: bool = False
+    depths: tuple[np.dtype, ...] = (_BYTES,)
+    has_alpha: bool = False
+    has_frames: bool = False
+    metadata: tuple[str, ...] = ()
+    """Fields of ``Photo`` it has a place for."""
+    largest_side: int = 2**31 - 1
+    """Pixels."""
+    longest: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of metadata, by field of ``Photo``; no entry: no limit that matters."""
+
+
+_FORMATS = (
+    Format("PNG", (".png",), True, (_BYTES, _DEEP), True, True, _ALL_METADATA),
+    Format("JPEG", (".jpg", ".jpeg"), True, metadata=_ALL_METADATA, largest_side=65500, longest=_LONGEST_IN_JPEG),
+    Format("WEBP", (".webp",), True, has_alpha=True, has_frames=True, metadata=_ALL_METADATA[:3], largest_side=16383),
+    Format("BMP", (".bmp",), True, metadata=("dpi",)),
+    Format("TIFF", (".tif", ".tiff"), True, (_BYTES, _DEEP, _FLOAT), True, metadata=_ALL_METADATA),
+    Format("GIF", (".gif",), True, has_alpha=True, has_frames=True, largest_side=65535),
+    Format(
+        "AVIF",
+        (".avif",),
+        can_write=find_spec("PIL._avif") is not None,  # from Pillow 11.3
+        has_alpha=True,
+        metadata=_ALL_METADATA[:3],
+        largest_side=65535,
+    ),
+    Format("JPEG", (".jfif",)),
+    Format("JPEG2000", (".jp2",)),
+    Format("PPM", (".pgm", ".pnm", ".ppm")),
+    Format("HEIF", (".heic", ".heif")),
+    Format("JXL", (".jxl",)),
+    Format("RAW", (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")),
+)
+_BY_SUFFIX = {suffix: row for row in _FORMATS for suffix in row.suffixes}
+
+WRITABLE_SUFFIXES = tuple(suffix for suffix, row in _BY_SUFFIX.items() if row.can_write)
+IMAGE_SUFFIXES = tuple(_BY_SUFFIX)
+
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\xff\x0a", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+)
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"), "HEIF"
+)
+
+
+def format_of(suffix: str) -> Format | None:
+    """The row of a suffix, in any case; None for an unknown one."""
+    return _BY_SUFFIX.get(suffix.lower())
+
+
+def kind_of(content: bytes, suffix: str) -> str:
+    """The name of the format the bytes are in; empty for none that can be read."""
+    row = format_of(suffix)
+    if row is not None and row.name == "RAW" and not content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        return "RAW"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    if content[4:8] == b"ftyp":
+        return _kind_of_brands(content)
+    if content[:1] == b"P" and content[1:2] in b"123456" and content[2:3].isspace():
+        return "PPM"
+    return next((kind for beginning, kind in _BEGINNINGS if content.startswith(beginning)), "")
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Image files of a folder by suffix (any case), sorted; hidden files are left out."""
+    found: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _kind_of_brands(content: bytes) -> str:
+    """ISO 14496-12, 4.3: the brand, a version, and all brands the file agrees with; HEIF's are the general ones."""
+    length = int.from_bytes(content[:4], "big")
+    brands = [content[8:12], *(content[at : at + 4] for at in range(16, min(length, 200), 4))]
+    kinds = {_BRANDS[brand] for brand in brands if brand in _BRANDS}
+    return "AVIF" if "AVIF" in kinds else "HEIF" if kinds else ""

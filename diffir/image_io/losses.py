@@ -1,0 +1,121 @@
+"""What a format keeps of a photo, what it loses, and which format loses nothing that shows.
+
+In: a photo or an animation, a suffix. Out: the photo as a file of that suffix holds it, the difference in words, or a
+suffix. Words and files agree since both come from ``as_held``.
+"""
+
+from dataclasses import fields, replace
+
+import numpy as np
+from PIL import Image
+
+from diffir.image_io.formats import Format, format_of
+from diffir.image_io.photo import Animation, Photo
+from diffir.pixels import to_float, to_kind
+
+_FIELD_NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
+_DEPTH_NAMES = {"uint8": "8 bit", "uint16": "16 bit", "float32": "float", "float64": "float"}
+_GIF_COLOURS = 256
+_TIME_UNITS = {"GIF": 10, "WEBP": 1}  # milliseconds
+
+
+def as_held(photo: Photo, row: Format) -> Photo:
+    """The photo in the nearest types, and with the metadata, that a file of that format holds."""
+    changes: dict = {name: None for name in _FIELD_NAMES if _is_lost(photo, name, row)}
+    if photo.alpha is not None:
+        changes["alpha"] = _in_depth(photo.alpha, row) if row.has_alpha else None
+    return replace(photo, pixels=_in_depth(photo.pixels, row), **changes)
+
+
+def describe_losses(photo: Photo | Animation, suffix: str) -> str:
+    """What a file of that suffix could not hold of it, in a few words; empty if nothing."""
+    row = format_of(suffix)
+    if row is None or not row.can_write:
+        return ""
+    frames = photo.frames if isinstance(photo, Animation) else (photo,)
+    losses = ["no animation"] if len(frames) > 1 and not row.has_frames else []
+    before, after = frames[0], as_held(frames[0], row)
+    depths = [_DEPTH_NAMES.get(array.dtype.name, array.dtype.name) for array in (before.pixels, after.pixels)]
+    if depths[0] != depths[1]:
+        losses.append(f"{depths[0]} became {depths[1]}")
+    if row.name == "GIF":
+        losses += _gif_losses(frames)
+    names = [field.name for field in fields(Photo)]
+    lost = [name for name in names if getattr(before, name) is not None and getattr(after, name) is None]
+    losses += [f"{_FIELD_NAMES.get(name, name)} dropped{_reason(before, name, row)}" for name in lost]
+    unit = _TIME_UNITS.get(row.name, 0)
+    if isinstance(photo, Animation) and unit and any(ms % unit for ms in photo.durations_ms):
+        losses.append(f"times rounded to {unit} ms")
+    return ", ".join(losses)
+
+
+def kept_suffix(photo: Photo | Animation, suffix: str) -> str:
+    """The suffix itself, if its format holds depth, alpha, size and frames; else ``.png``, and ``.tif`` for floats.
+
+    A still never becomes a GIF of 256 colours; an animated GIF stays one.
+    """
+    row = format_of(suffix)
+    if row is not None and not row.can_write and row.name == "JPEG":
+        suffix, row = ".jpg", format_of(".jpg")
+    if row is not None and row.can_write and _fits(photo, row):
+        return suffix
+    first = photo.frames[0] if isinstance(photo, Animation) else photo
+    return ".tif" if first.pixels.dtype.kind == "f" and not isinstance(photo, Animation) else ".png"
+
+
+def _fits(photo: Photo | Animation, row: Format) -> bool:
+    first = photo.frames[0] if isinstance(photo, Animation) else photo
+    moves = isinstance(photo, Animation)
+    if row.name == "GIF" and not moves:
+        return False
+    has_depth = first.pixels.dtype in row.depths or (first.pixels.dtype.kind == "f" and row.name == "TIFF")
+    is_small = max(first.pixels.shape) <= row.largest_side
+    return has_depth and is_small and (row.has_frames or not moves) and (row.has_alpha or first.alpha is None)
+
+
+def _is_lost(photo: Photo, name: str, row: Format) -> bool:
+    value = getattr(photo, name)
+    if value is None:
+        return False
+    too_long = name in row.longest and len(value) > row.longest[name]
+    return name not in row.metadata or too_long or (name == "icc_profile" and not _profile_fits(photo))
+
+
+def _profile_fits(photo: Photo) -> bool:
+    """A profile of another kind of colour describes nothing (ICC.1, 7.2.6); one of RGB is used for grey, too."""
+    space = (photo.icc_profile or b"")[16:20]
+    return space not in (b"CMYK", b"Lab ") and not (space == b"GRAY" and photo.pixels.shape[2] == 3)
+
+
+def _reason(photo: Photo, name: str, row: Format) -> str:
+    if name == "icc_profile" and name in row.metadata and not _profile_fits(photo):
+        return " (of another kind of colour)"
+    if name in row.longest and len(getattr(photo, name)) > row.longest[name]:
+        return f" (longer than {row.longest[name]} bytes)"
+    return ""
+
+
+def _in_depth(array: np.ndarray, row: Format) -> np.ndarray:
+    if array.dtype in row.depths:
+        return array
+    floats = [depth for depth in row.depths if depth.kind == "f"]
+    if array.dtype.kind == "f" and floats:
+        return array.astype(floats[0])
+    return to_kind(to_float(array), row.depths[-1] if not floats else row.depths[-2])
+
+
+def _gif_losses(frames: tuple[Photo, ...]) -> list[str]:
+    losses = []
+    if any(_has_more_colours(frame) for frame in frames):
+        losses.append(f"colours reduced to {_GIF_COLOURS}")
+    if any(frame.alpha is not None and not np.isin(to_float(frame.alpha), (0, 1)).all() for frame in frames):
+        losses.append("alpha reduced to one bit")
+    return losses
+
+
+def _has_more_colours(photo: Photo) -> bool:
+    if photo.pixels.dtype != np.uint8:
+        return True
+    free = _GIF_COLOURS - (photo.alpha is not None)
+    image = Image.fromarray(photo.pixels.squeeze(2) if photo.pixels.shape[2] == 1 else photo.pixels)
+    return image.getcolors(free) is None

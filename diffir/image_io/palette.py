@@ -1,0 +1,42 @@
+"""A photo as at most 256 colours, for GIF: exactly if it has no more, else the nearest by median cut, dithered.
+
+In: a ``Photo``. Out: a Pillow image of mode P (or L, which GIF holds as it is). Alpha becomes one bit, with the limit
+at one half, and takes one of the colours. Source: GIF89a; P. Heckbert, "Color image quantization", 1982.
+"""
+
+import numpy as np
+from PIL import Image
+
+from diffir.image_io.photo import Photo
+from diffir.pixels import to_float, to_kind
+
+_COLOURS = 256
+
+
+def as_palette(photo: Photo) -> Image.Image:
+    """The photo in mode L or P; transparent pixels have the last colour."""
+    pixels = to_kind(to_float(photo.pixels), np.uint8)
+    if photo.alpha is None and pixels.shape[2] == 1:
+        return Image.fromarray(pixels[:, :, 0])
+    rgb = np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
+    free = _COLOURS - (photo.alpha is not None)
+    image = _exact(rgb, free) or Image.fromarray(rgb).quantize(free, Image.Quantize.MEDIANCUT)
+    if photo.alpha is None:
+        return image
+    hole = _COLOURS - 1
+    indices = np.where(to_float(photo.alpha) < 0.5, hole, np.asarray(image)).astype(np.uint8)
+    with_holes = Image.fromarray(indices).convert("L")
+    with_holes.putpalette((image.getpalette() or [])[: 3 * free])
+    with_holes.info["transparency"] = hole
+    return with_holes
+
+
+def _exact(rgb: np.ndarray, free: int) -> Image.Image | None:
+    """None for more colours than there are places."""
+    if Image.fromarray(rgb).getcolors(free) is None:
+        return None
+    packed = rgb @ np.array([65536, 256, 1])
+    colours, indices = np.unique(packed, return_inverse=True)
+    image = Image.fromarray(indices.reshape(packed.shape).astype(np.uint8))
+    image.putpalette(np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8).tobytes())
+    return image

@@ -1,0 +1,243 @@
+"""TIFF -> photo: tags are read here, packed bytes are unpacked by OpenCV's libtiff, and what they mean is decided here.
+
+In: a file's bytes, classic or BigTIFF. Out: 8 and 16 bit, and float as float32; grey, RGB, CMYK through its profile.
+Fax, JPEG and other kinds inside TIFF go to Pillow, which gives 8 bit. No single reader keeps everything: OpenCV
+multiplies 8-bit colour with alpha, Pillow cuts 16 bit, tifffile knows no LZW. Source: TIFF 6.0, sections 2-18.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from diffir.errors import ImageError
+from diffir.image_io.colour import plain_array
+from diffir.image_io.metadata import ORIENTATION, exif_of_tiff
+from diffir.image_io.photo import Limits, Photo
+from diffir.image_io.tags import Layout, Tag, layout_of, read_directory
+from diffir.image_io.tiff_segments import Segments, unpack
+from diffir.image_io.upright import Carried, upright_photo
+from diffir.pixels import to_float, to_kind, white
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # photometric
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
+_UNPACKED_HERE = (1, 5, 8, 32773, 32946)  # compression: none, LZW, deflate, PackBits, deflate again
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha
+_MOST_SAMPLES = 16  # a pixel; a matter of taste, against absurd headers
+_MOST_PAGES = 100_000
+
+
+@dataclass(frozen=True)
+class Page:
+    """The numbers of a directory, by tag."""
+
+    tags: dict[int, Tag]
+    layout: Layout
+
+    def numbers(self, code: int, default: int) -> tuple[int, ...]:
+        """All whole numbers of a tag."""
+        tag = self.tags.get(code)
+        kind = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}.get(tag.kind) if tag else None
+        if tag is None or kind is None:
+            return (default,)
+        return tuple(np.frombuffer(tag.value, self.layout.order + kind).tolist())
+
+    def number(self, code: int, default: int = 0) -> int:
+        return self.numbers(code, default)[0]
+
+    def ratio(self, code: int) -> float:
+        """A rational; 0 if it is none."""
+        tag = self.tags.get(code)
+        if tag is None or tag.kind != 5:
+            return 0.0
+        over, under = struct.unpack_from(self.layout.order + "2I", tag.value)
+        return over / under if under else 0.0
+
+    def raw(self, code: int) -> bytes | None:
+        tag = self.tags.get(code)
+        return tag.value if tag is not None else None
+
+
+def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits], Photo]) -> Photo:
+    """The photo in a TIFF file; ``by_pillow`` decodes the kinds that are left to Pillow."""
+    page, pages = _first_page(content)
+    width, height = page.number(256), page.number(257)
+    limits.check(width, height)
+    carried: Carried = {
+        "icc_profile": page.raw(34675),
+        "exif": exif_of_tiff(content),
+        "xmp": page.raw(700),
+        "dpi": _dpi(page),
+    }
+    notes = [f"the first of {pages} pages"] if pages > 1 else []
+    if not _is_plain(page):
+        try:
+            photo = by_pillow(content, limits)
+        except UnidentifiedImageError as error:
+            kind = f"compression {page.number(259, 1)}, photometric {page.number(262, -1)}, {page.number(258, 1)} bit"
+            raise ImageError(
+                f"a TIFF of a kind that cannot be read here ({kind}); save it as LZW or deflate"
+            ) from error
+        return _with_carried(photo, carried, notes)
+    array = _samples(content, page)
+    if page.number(262) == _CMYK:
+        rgb, note = _cmyk_as_rgb(array[:, :, :4], carried["icc_profile"])
+        notes += [note, "16 bit became 8 bit"] if array.dtype == np.uint16 else [note]
+        carried["icc_profile"], array, is_grey = None, rgb, False
+    else:
+        array, is_grey = _colour_and_alpha(array, page, notes), page.number(262) != _RGB
+    orientation = page.number(ORIENTATION, 0)
+    carried["note"] = ", ".join(notes)
+    return upright_photo(
+        array,
+        is_grey=is_grey,
+        orientation=orientation if 1 <= orientation <= 8 else None,
+        **carried,
+    )
+
+
+def _first_page(content: bytes) -> tuple[Page, int]:
+    """The first directory, and how many pictures there are.
+
+    Raises:
+        ImageError: several pages of one size, as scanners and microscopes write them.
+    """
+    layout, at = layout_of(content)
+    pages: list[Page] = []
+    seen = set()
+    while at and at not in seen and len(pages) < _MOST_PAGES:
+        seen.add(at)
+        try:
+            tags, next_at = read_directory(content, at, layout)
+            at = struct.unpack_from(layout.place, content, next_at)[0]
+        except (ValueError, struct.error):
+            if not pages:
+                raise
+            break
+        pages.append(Page({tag.code: tag for tag in tags}, layout))
+    if not pages:
+        raise ImageError("damaged or truncated (no picture in it)")
+    sizes = [(page.number(256), page.number(257)) for page in pages]
+    is_smaller_copy = [page.number(254) & 1 for page in pages]
+    same = [size for size, copy in zip(sizes, is_smaller_copy, strict=True) if size == sizes[0] and not copy]
+    if len(same) > 1:
+        raise ImageError(f"a TIFF of {len(pages)} pages; only single images can be restored")
+    return pages[0], len(pages) - sum(is_smaller_copy[1:])
+
+
+def _is_plain(page: Page) -> bool:
+    """Whole bytes, unpacked without a codec of pictures."""
+    bits, photometric = page.numbers(258, 1), page.number(262, -1)
+    return (
+        len(set(bits)) == 1
+        and bits[0] in (8, 16, 32, 64)
+        and photometric in _COLOURS
+        and page.number(259, 1) in _UNPACKED_HERE
+        and page.number(266, 1) == 1
+    )
+
+
+def _samples(content: bytes, page: Page) -> np.ndarray:
+    """H x W x samples, of uint8, uint16 or float32."""
+    width, height, samples = page.number(256), page.number(257), page.number(277, 1)
+    colours = _COLOURS[page.number(262)]
+    if not colours <= samples <= _MOST_SAMPLES:
+        raise ImageError(f"damaged: {samples} samples a pixel, where there should be {colours} or a few more")
+    name = {1: "uint", 2: "int", 3: "float"}.get(page.number(339, 1), "unknown ")
+    bits = page.number(258)
+    if (name, bits) not in {("uint", 8), ("uint", 16), ("float", 16), ("float", 32), ("float", 64)}:
+        raise ImageError(f"pixels of type {name}{bits}; 8 and 16 bit and float can be read")
+    is_tiled = 322 in page.tags
+    offsets, sizes = page.numbers(*((324, 0) if is_tiled else (273, 0))), page.numbers(325 if is_tiled else 279, 0)
+    if len(sizes) == 1 and not sizes[0]:
+        sizes = (len(content),) * len(offsets)
+    planes = samples if page.number(284, 1) == 2 else 1
+    plane = Segments(
+        width,
+        height,
+        samples // planes,
+        np.dtype(f"{page.layout.order}{name[0]}{bits // 8}"),
+        segment_width=page.number(322) if is_tiled else width,
+        segment_height=page.number(323) if is_tiled else min(page.number(278, height) or height, height),
+        is_tiled=is_tiled,
+        compression=page.number(259, 1),
+        predictor=page.number(317, 1) if page.number(259, 1) != 1 else 1,
+        offsets=offsets,
+        sizes=sizes,
+    )
+    _check_tiles(plane)
+    arrays = [unpack(content, part) for part in _planes(plane, planes)]
+    array = arrays[0] if planes == 1 else np.concatenate(arrays, axis=2)
+    if array.dtype.kind != "f":
+        return array
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise ImageError("pixels that are no numbers (NaN or infinite); replace them first")
+    return array
+
+
+def _check_tiles(plane: Segments) -> None:
+    if plane.segment_width < 1 or plane.segment_height < 1:
+        raise ImageError("damaged (tiles without pixels)")
+    stored = plane.rows * plane.across * plane.segment_width
+    if stored > 4 * max(plane.width * plane.height, 2**20):  # small pictures in one tile of 1024 pixels a side are fine
+        raise ImageError(f"damaged: tiles of {plane.segment_width} x {plane.segment_height} pixels")
+
+
+def _planes(plane: Segments, count: int) -> list[Segments]:
+    each = plane.across * plane.down
+    return [
+        replace(plane, offsets=plane.offsets[index * each :], sizes=plane.sizes[index * each :])
+        for index in range(count)
+    ]
+
+
+def _colour_and_alpha(array: np.ndarray, page: Page, notes: list[str]) -> np.ndarray:
+    """Black is zero; alpha, where there is one, is the last channel and not multiplied in."""
+    colours = _COLOURS[page.number(262)]
+    extra = page.numbers(338, 0)[0] if array.shape[2] > colours else 0
+    colour = array[:, :, :colours]
+    if page.number(262) == _WHITE_IS_ZERO:
+        colour = white(array.dtype) - colour
+    has_alpha = extra in (_ASSOCIATED, _UNASSOCIATED)
+    if array.shape[2] > colours + has_alpha:
+        notes.append("channels beside colour and alpha left out")
+    if not has_alpha:
+        return colour
+    alpha = array[:, :, colours : colours + 1]
+    if extra == _ASSOCIATED:
+        notes.append("colour multiplied with alpha was divided by it")
+        opacity = np.maximum(to_float(alpha), 1e-6)
+        colour = to_kind(to_float(colour) / opacity, array.dtype)
+    return np.concatenate([colour, alpha], axis=2)
+
+
+def _cmyk_as_rgb(array: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str]:
+    inks = array if array.dtype == np.uint8 else to_kind(to_float(array), np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(inks), "CMYK")
+    if profile:
+        image.info["icc_profile"] = profile
+    return plain_array(image)
+
+
+def _dpi(page: Page) -> tuple[float, float] | None:
+    """Unit 2: a inch, 3: a centimetre; 1 says nothing but the shape of a pixel."""
+    an_inch = {2: 1.0, 3: 2.54}.get(page.number(296, 2))
+    across, down = page.ratio(282), page.ratio(283)
+    return (across * an_inch, down * an_inch) if an_inch and across > 0 and down > 0 else None
+
+
+def _with_carried(photo: Photo, carried: Carried, notes: list[str]) -> Photo:
+    """Pillow has turned the pixels; the metadata are read here."""
+    turned = upright_photo(np.zeros((1, 1, 1), np.uint8), is_grey=True, orientation=1, **carried)
+    is_converted = (carried["icc_profile"] or b"")[16:20] in (b"CMYK", b"Lab ")
+    return replace(
+        photo,
+        icc_profile=None if is_converted else turned.icc_profile,
+        exif=turned.exif,
+        xmp=turned.xmp,
+        dpi=turned.dpi,
+        note=", ".join(filter(None, [*notes, photo.note])),
+    )

@@ -1,0 +1,120 @@
+"""A photo or an animation -> a file in the format of the suffix, written whole or not at all.
+
+In: a ``Photo``, an ``Animation`` or an array; a path. Out: the file. What the format cannot hold is converted or left
+out, and ``describe_losses`` says beforehand what that is; ``kept_suffix`` names a format that loses neither depth nor
+alpha nor frames. EXIF gets the size of the picture it goes with.
+"""
+
+import io
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from diffir.errors import ImageError, UsageError
+from diffir.files import write_atomically
+from diffir.image_io.animation import encode_gif, encode_webp, frame_array
+from diffir.image_io.formats import WRITABLE_SUFFIXES, Format, format_of
+from diffir.image_io.losses import as_held
+from diffir.image_io.metadata import sized_exif
+from diffir.image_io.photo import Animation, Photo
+from diffir.image_io.png_write import encode_animated_png, encode_png
+from diffir.image_io.tiff_write import encode_tiff
+
+_FULL_CHROMA_QUALITY = 90  # from here JPEG and AVIF keep colour at full resolution (4:4:4); a matter of taste
+_XMP_MARKER = b"http://ns.adobe.com/xap/1.0/\0"
+
+
+def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, quality: int = 95) -> None:
+    """Write a photo, an animation, or an array H x W x C or H x W, in the format of the suffix; makes missing folders.
+
+    A file appears complete or not at all. Floats have white at 1 and are clipped where the format has whole numbers.
+
+    Args:
+        quality: 1-100, of JPEG, WebP (unless ``lossless``) and AVIF.
+    Raises:
+        UsageError: a quality out of range.
+        ImageError: an unknown suffix, an array that is no image, more pixels a side than the format has, an animation
+            for a format of stills, or a disk that refuses.
+    """
+    path = Path(path)
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality {quality} cannot be: 1 (smallest file) to 100 (best)")
+    row = format_of(path.suffix)
+    if row is None or not row.can_write:
+        shown = path.suffix.lower() or "a file without suffix"
+        raise ImageError(f"{path}: cannot write {shown}; can: {', '.join(WRITABLE_SUFFIXES)}")
+    try:
+        content = _encode(Photo(np.atleast_3d(photo)) if isinstance(photo, np.ndarray) else photo, row, quality)
+        with write_atomically(path) as file:
+            file.write(content)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except (OSError, ValueError, MemoryError, struct.error) as error:
+        raise ImageError(f"{path}: cannot be written ({error})") from error
+
+
+def _encode(photo: Photo | Animation, row: Format, quality: int) -> bytes:
+    frames = photo.frames if isinstance(photo, Animation) else (photo,)
+    _check(photo, frames, row)
+    held = [as_held(frame, row) for frame in frames]
+    height, width = held[0].pixels.shape[:2]
+    held[0] = replace(held[0], exif=sized_exif(held[0].exif, width, height))
+    if not isinstance(photo, Animation):
+        return _encode_still(held[0], row, quality)
+    animation = replace(photo, frames=tuple(held))
+    if row.name == "GIF":
+        return encode_gif(animation)
+    return encode_webp(animation, quality) if row.name == "WEBP" else encode_animated_png(animation)
+
+
+def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> None:
+    if isinstance(photo, Animation) and not row.has_frames:
+        raise ImageError(f"{row.name} cannot hold an animation; .gif, .png and .webp can")
+    if isinstance(photo, Animation) and not len(frames) == len(photo.durations_ms) > 0:
+        raise ImageError(f"an animation has a time for each frame, not {len(photo.durations_ms)} for {len(frames)}")
+    for frame in frames:
+        shape = frame.pixels.shape
+        if len(shape) != 3 or shape[2] not in (1, 3) or not frame.pixels.size:
+            raise ImageError(f"an image has 1 or 3 channels, not shape {shape}")
+        if frame.alpha is not None and frame.alpha.shape != shape[:2]:
+            raise ImageError(f"alpha has the size of the pixels, not {frame.alpha.shape} for {shape}")
+        if shape != frames[0].pixels.shape or (frame.alpha is None) != (frames[0].alpha is None):
+            raise ImageError("the frames of an animation have one size, the same channels, and all have alpha or none")
+        if max(shape) > row.largest_side:
+            raise ImageError(f"{row.name} holds at most {row.largest_side} pixels a side, not {max(shape)}; take .png")
+
+
+def _encode_still(photo: Photo, row: Format, quality: int) -> bytes:
+    encoders = {"PNG": encode_png, "TIFF": encode_tiff, "GIF": _encode_still_gif}
+    if row.name in encoders:
+        return encoders[row.name](photo)
+    array = frame_array(photo)
+    options: dict[str, Any] = {}
+    if row.name != "BMP":
+        options = {"quality": quality, "icc_profile": photo.icc_profile or b"", "exif": photo.exif or b""}
+    if row.name == "JPEG":
+        options["subsampling"] = 0 if quality >= _FULL_CHROMA_QUALITY else 2
+        options["extra"] = _xmp_segment(photo.xmp)  # Pillow's own way came with version 11
+    elif row.name == "WEBP":
+        options |= {"xmp": photo.xmp or b"", "lossless": photo.lossless, "exact": photo.lossless}
+    elif row.name == "AVIF":
+        options |= {"xmp": photo.xmp or b""}
+        if array.shape[2] >= 3:
+            options["subsampling"] = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+    if photo.dpi and "dpi" in row.metadata:
+        options["dpi"] = tuple(min(max(round(dpi), 1), 65535) for dpi in photo.dpi)
+    buffer = io.BytesIO()
+    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(buffer, row.name, **options)
+    return buffer.getvalue()
+
+
+def _encode_still_gif(photo: Photo) -> bytes:
+    return encode_gif(Animation((photo,), (0.0,), loop=1))
+
+
+def _xmp_segment(xmp: bytes | None) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(xmp) + len(_XMP_MARKER) + 2) + _XMP_MARKER + xmp if xmp else b""
