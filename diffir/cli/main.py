@@ -10,6 +10,7 @@ import io
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from diffir import __version__
 from diffir.allocator import keep_freed_memory
@@ -51,8 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line and not the list of all flags."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"diffir: {message}; see {self.prog} --help\n")
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="diffir", description="Image restoration with DiffIR.", allow_abbrev=False)
+    parser = _Parser(prog="diffir", description="Image restoration with DiffIR.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"diffir {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)

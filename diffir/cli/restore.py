@@ -1,62 +1,134 @@
 """``diffir restore``: photos in, restored photos out.
 
-One line that says what runs where, one line per file, a summary. Results go to stdout, failures and the progress bar
-to stderr. Exit code 0: all restored; 1: some files failed; 2: wrong usage.
+Decided here: the flags, and what they mean for the library. One line says what runs where, one line a file what came
+of it, one line sums up; ``--json`` says the same to programs. Exit code 0: all restored or skipped; 1: some files
+failed; 2: wrong usage; 130: interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffir.cli.restore_report import JSON_FIELDS, JsonReport, Report, Tally, TextReport
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from diffir.inference.batch import Event, Job
+    from torch import Tensor
+
+    from diffir.inference.events import Settings
+    from diffir.inference.jobs import Job
     from diffir.inference.restorer import Restorer
 
 DEFAULT_OUTPUT = Path("restored")
-_EPILOG = """\
--o is a file if it ends like an image (out.png) and one file is restored; otherwise it is a folder, made if missing.
-Without -o results go to the folder "restored". Inputs are never overwritten.
-exit codes: 0 all restored, 1 some files failed, 2 wrong usage
+_EPILOG = f"""\
+-o is a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it is a folder, made if missing.
+Without -o results go to the folder "restored". Inputs are never overwritten, and no result is ever half written.
+Ctrl-C finishes the file in hand; a second one stops at once. The same call with --skip_existing goes on.
+
+--json prints objects with a field "event":
+{JSON_FIELDS}
+
+exit codes: 0 done, 1 some files failed, 2 wrong usage, 130 interrupted
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``diffir restore``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "diffir restore INPUT ... [-o OUT] [flags]"
     parser.epilog = _EPILOG
-    files = parser.add_argument_group("files")
-    files.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, folders of photos, patterns")
     parser.set_defaults(positional="inputs")
+    _add_file_flags(parser.add_argument_group("files"))
+    _add_format_flags(parser.add_argument_group("results"))
+    _add_network_flags(parser.add_argument_group("network"))
+    _add_prior_flags(parser.add_argument_group("prior"))
+    _add_machine_flags(parser.add_argument_group("machine"))
+
+
+def _add_file_flags(files: argparse._ArgumentGroup) -> None:
+    files.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="photos, animations, videos, folders of photos, patterns"
+    )
     files.add_argument(
         "-i", "--input", nargs="+", action="extend", default=[], metavar="INPUT", help="the same, as a flag"
     )
     files.add_argument("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="OUT", help="file or folder")
     files.add_argument("-r", "--recursive", action="store_true", help="folders below folders, the tree kept")
     files.add_argument("--suffix", default="", metavar="TEXT", help="added to each name: photo.jpg -> photoTEXT.jpg")
-    files.add_argument(
-        "--ext",
-        choices=["auto", "png", "jpg", "webp", "tif"],
-        default="auto",
-        help="format of results; auto: the input's, png where that cannot be written",
-    )
+    files.add_argument("--skip_existing", action="store_true", help="leave out photos whose result is there already")
     files.add_argument(
         "--mask",
         type=Path,
         metavar="MASK",
         help="for inpainting, above 0 where a hole is: a file for all, or a folder of masks named as the photos",
     )
-    network = parser.add_argument_group("network")
+    files.add_argument(
+        "--max_pixels", type=_positive, metavar="N", help="refuse larger photos before decoding (default: 500000000)"
+    )
+
+
+def _add_format_flags(results: argparse._ArgumentGroup) -> None:
+    results.add_argument(
+        "--ext",
+        choices=["auto", "png", "jpg", "webp", "tif", "avif", "gif", "bmp"],
+        default="auto",
+        help="format of photos; auto (default): the input's, or another one where that cannot hold the result",
+    )
+    results.add_argument(
+        "--quality", type=_quality, default=95, metavar="1-100", help="of JPEG, WebP, AVIF and videos (default: 95)"
+    )
+    results.add_argument("--strip_metadata", action="store_true", help="leave out EXIF, XMP and resolution")
+    results.add_argument("--json", action="store_true", help="tell programs what happens, see below")
+
+
+def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     choice = network.add_mutually_exclusive_group()
     choice.add_argument("-n", "--model_name", metavar="NAME", help="a name that diffir models lists; default: shipped")
     choice.add_argument("--model_path", type=Path, metavar="FILE", help="a weights file: .safetensors, .pth, .ckpt")
+    network.add_argument(
+        "--strength", type=float, default=1.0, metavar="0-1", help="0: the input, 1: restored (default), or between"
+    )
+    network.add_argument("-x", "--tta", action="store_true", help="mean over 8 turned and mirrored runs: 8 x the time")
+    network.add_argument(
+        "--stats",
+        choices=["auto", "tile", "global", "local"],
+        default="auto",
+        help="attention looks at each tile, the whole photo, or windows as large as in training; auto: as trained",
+    )
     network.add_argument("--seed", type=int, default=0, help="of the noise the prior starts from (default: 0)")
-    machine = parser.add_argument_group("machine")
+
+
+def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
+    priors.add_argument(
+        "--save_prior", type=Path, metavar="OUT", help="what the network took a photo for: a file, or a folder for many"
+    )
+    choice = priors.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--prior", type=Path, nargs="+", metavar="FILE", help="saved priors to use instead; several are mixed"
+    )
+    choice.add_argument("--share_prior", action="store_true", help="the first frame's for all of an animation or video")
+    priors.add_argument(
+        "--prior_mix", type=float, nargs="+", metavar="W", help="weights of the mixed priors (default: equal parts)"
+    )
+
+
+def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
+    device = machine.add_mutually_exclusive_group()
+    device.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
+    device.add_argument("-g", "--gpu_id", type=_gpu_ids, metavar="N[,N...]", help="cuda:N; several share the files")
+    precision = machine.add_mutually_exclusive_group()
+    precision.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help="auto: bf16 on CUDA, fp32 elsewhere",
+    )
+    precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
     machine.add_argument(
         "-t",
         "--tile",
@@ -68,22 +140,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     machine.add_argument(
         "--tile_overlap", type=int, default=32, metavar="PIXELS", help="shared by neighbouring tiles (default: 32)"
     )
-    machine.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
-    precision = machine.add_mutually_exclusive_group()
-    precision.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16", "fp16"],
-        default="auto",
-        help="auto: bf16 on CUDA, fp32 elsewhere",
+    machine.add_argument(
+        "--batch_size",
+        type=_positive,
+        metavar="N",
+        help="photos of one size restored together (default: 1 on the CPU, up to 4 on CUDA)",
     )
-    precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore and print."""
-    from diffir.inference.batch import plan_jobs
-    from diffir.inference.restorer import load
+    """Restore and tell."""
+    from diffir.inference.jobs import plan_jobs
 
+    if args.prior_mix and not args.prior:
+        raise UsageError("--prior_mix weighs the files of --prior: name them")
     jobs = plan_jobs(
         [*args.inputs, *args.input],
         args.output,
@@ -91,68 +161,109 @@ def run(args: argparse.Namespace) -> int:
         ext=args.ext,
         recursive=args.recursive,
         mask=args.mask,
+        save_prior=args.save_prior,
     )
-    restorer = load(
-        args.model_path or args.model_name,
-        device=args.device,
-        precision=args.precision,
-        tile=args.tile,
-        tile_overlap=args.tile_overlap,
-        seed=args.seed,
-    )
+    video = next((job.source for job in jobs if job.is_video), None)
+    if args.strip_metadata and video is not None:
+        raise UsageError(f"--strip_metadata is for photos, and {video} is a video")
+    restorers = _load(args)
+    restorer = restorers[0]
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
-    print(_headline(restorer))
-    return _restore_all(restorer, jobs)
+    settings = _settings(args, _given_prior(args, restorer))
+    return _restore_all(restorers, jobs, settings, JsonReport() if args.json else TextReport())
 
 
-def _headline(restorer: Restorer) -> str:
-    tile = {0: "by memory", -1: "never"}.get(restorer.tile, f"{restorer.tile} overlap {restorer.tile_overlap}")
-    enlarged = f" x{restorer.scale}" if restorer.scale > 1 else ""
-    return (
-        f"model {restorer.name}{enlarged}, device {restorer.device}, precision {restorer.precision}, tile {tile}, "
-        f"seed {restorer.seed}"
+def _load(args: argparse.Namespace) -> list[Restorer]:
+    from diffir.inference.restorer import load
+
+    devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
+    return [
+        load(
+            args.model_path or args.model_name,
+            device=device,
+            precision=args.precision,
+            tile=args.tile,
+            tile_overlap=args.tile_overlap,
+            stats=args.stats,
+            tta=args.tta,
+            strength=args.strength,
+            seed=args.seed,
+        )
+        for device in devices
+    ]
+
+
+def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
+    if args.prior is None:
+        return None
+    from diffir.inference.prior_file import load_prior, mix_priors
+
+    priors = []
+    for path in args.prior:
+        prior, name = load_prior(path)
+        if name != restorer.name:
+            raise UsageError(f"{path} is a prior of {name}, which means nothing to {restorer.name}")
+        priors.append(prior)
+    return mix_priors(priors, args.prior_mix)
+
+
+def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
+    from diffir.image_io import MAX_PIXELS
+    from diffir.inference.events import AUTO_BATCH, Settings
+
+    return Settings(
+        quality=args.quality,
+        max_pixels=args.max_pixels or MAX_PIXELS,
+        strip_metadata=args.strip_metadata,
+        skip_existing=args.skip_existing,
+        batch_size=args.batch_size or AUTO_BATCH,
+        share_prior=args.share_prior,
+        prior=prior,
     )
 
 
-def _restore_all(restorer: Restorer, jobs: Sequence[Job]) -> int:
-    from tqdm import tqdm
-
-    failed, seconds = 0, 0.0
-    for event in _with_progress(restorer, jobs):
-        seconds += event.seconds
-        failed += bool(event.error)
-        if event.error:
-            tqdm.write(f"diffir: {event.error}", file=sys.stderr)
-        else:
-            tqdm.write(_result_line(event), file=sys.stdout)
-    if len(jobs) > 1:
-        print(f"{len(jobs) - failed} restored, {failed} failed, {seconds:.1f} s")
-    return 1 if failed else 0
-
-
-def _with_progress(restorer: Restorer, jobs: Sequence[Job]) -> Iterator[Event]:
-    """Events, under a bar on stderr that tells the time left; tiles move it too. No bar where nobody watches."""
-    from tqdm import tqdm
-
+def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:
+    from diffir.cli.interrupts import EXIT_INTERRUPTED, stopping_on_signals
     from diffir.inference.batch import run_jobs
+    from diffir.inference.events import Stop
 
-    layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=len(jobs), unit="photo", leave=False, disable=None, bar_format=layout) as bar:
-        finished = 0
+    stop, tally, start = Stop(), Tally(len(jobs)), time.perf_counter()
+    report.start(restorers, len(jobs))
+    with stopping_on_signals(stop):
+        events = run_jobs(
+            restorers,
+            jobs,
+            settings,
+            on_progress=lambda job, share: report.progress(job.source, share),
+            stop=stop,
+        )
+        with closing(events):
+            for event in events:
+                tally.count(event)
+                report.event(event)
+        tally.seconds = time.perf_counter() - start
+        report.finish(tally)
+    if stop.is_requested:
+        return EXIT_INTERRUPTED
+    return 1 if tally.failed else 0
 
-        def on_tile(done: int, total: int) -> None:
-            bar.update(finished + done / total - bar.n)
 
-        for event in run_jobs(restorer, jobs, on_tile):
-            finished += 1
-            bar.update(finished - bar.n)
-            yield event
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return int(text)
 
 
-def _result_line(event: Event) -> str:
-    width, height = event.size
-    tile = "whole" if event.tile is None else f"tile {event.tile}"
-    losses = f" ({event.losses})" if event.losses else ""
-    return f"{event.job.source} -> {event.job.target}  {width} x {height}, {event.seconds:.1f} s, {tile}{losses}"
+def _quality(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 100, not {text!r}")
+    return int(text)
+
+
+def _gpu_ids(text: str) -> list[int]:
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise argparse.ArgumentTypeError(f"must be different numbers such as 0 or 0,1, not {text!r}")
+    return [int(word) for word in words]

@@ -1,207 +1,312 @@
-"""Many photos: which files go where, decided and checked before the first is touched; then one after the other.
+"""Many files through one or several restorers: read ahead, restored, written behind; an event per job, in their order.
 
-In: what the user named (files, folders, patterns). Out: a list of jobs, and one event per job when they run. A bad
-file is an event, not the end. No file is ever written over an input.
+A bad file is an event, not the end: whatever goes wrong with it, the rest goes on. Only a call that is wrong for every
+file (``UsageError``) and an interrupt end a run. Photos of one size and kind that follow each other are restored
+together. In: jobs. Out: files, which appear whole or not at all, and events.
 """
 
-import os
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch.nn.functional as F
-from torch import from_numpy
+from torch import Tensor
 
-from diffir.errors import DiffIRError, PairingError, UsageError
-from diffir.image_io import (
-    IMAGE_SUFFIXES,
-    WRITABLE_SUFFIXES,
-    describe_losses,
-    list_images,
-    read_image,
-    write_image,
+from diffir.errors import DiffIRError, UsageError
+from diffir.image_io import Animation, Photo, describe_losses, read_file, read_image, write_image
+from diffir.inference.events import AUTO_BATCH, Event, Settings, Stop
+from diffir.inference.jobs import Job, final_target
+from diffir.inference.overlap import AbandonedError, Overlap
+from diffir.inference.photos import (
+    Restored,
+    Wishes,
+    are_alike,
+    pixels_of,
+    restore_animation,
+    restore_photos,
+    size_of,
+    stripped,
 )
-from diffir.inference.restorer import OnTile, Restorer
-from diffir.pixels import to_float, to_kind
+from diffir.inference.prior_file import save_prior
+from diffir.inference.restorer import Restorer
+from diffir.inference.video import restore_video
 
-_NAMES_SHOWN = 3  # file names an error lists
+_CUDA_BATCH = 4  # photos; a guess that was not measured
+_AUTO_BATCH_PIXELS = 4_000_000  # of all photos of an automatic batch, as one large photo fills a card; not measured
+_PROGRESS_INTERVAL = 0.4  # seconds
 
-
-@dataclass(frozen=True)
-class Job:
-    """One photo to restore."""
-
-    source: Path
-    target: Path
-    mask: Path | None = None
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Event:
-    """What became of a job: ``error`` is empty if the target was written."""
+class _Loaded:
+    """A file that was read, or a video, which is read while it is restored."""
 
+    index: int
     job: Job
+    target: Path
+    content: Photo | Animation | None
+    """None: a video."""
+    mask: np.ndarray | None
     seconds: float
-    error: str = ""
-    size: tuple[int, int] = (0, 0)
-    """Width and height of what was written."""
-    tile: int | None = None
-    """None: restored whole."""
-    losses: str = ""
-    """What the target's format could not hold, such as "alpha dropped"."""
 
 
-def plan_jobs(
-    inputs: Sequence[str],
-    output: Path,
+@dataclass(frozen=True)
+class _Finished:
+    """A file that was restored and waits to be written."""
+
+    loaded: _Loaded
+    content: Photo | Animation
+    prior: Tensor | None
+    tile: int | None
+    notes: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Message:
+    """From the threads: how far a job is, or what became of it."""
+
+    index: int
+    share: float = 0
+    event: Event | None = None
+    wrong_usage: UsageError | None = None
+
+
+def run_jobs(
+    restorers: Restorer | Sequence[Restorer],
+    jobs: Sequence[Job],
+    settings: Settings | None = None,
     *,
-    suffix: str = "",
-    ext: str = "auto",
-    recursive: bool = False,
-    mask: Path | None = None,
-) -> list[Job]:
-    """Pair every input with its target and, for inpainting, its mask.
+    on_progress: Callable[[Job, float], None] | None = None,
+    stop: Stop | None = None,
+) -> Generator[Event, None, None]:
+    """Restore all jobs, and tell of each what became of it, in their order.
 
     Args:
-        inputs: files, folders (their images, with ``recursive`` those of all folders below) or patterns.
-        output: a file, if it has an image suffix, is no folder and one file is given; else a folder, in which the
-            tree below an input folder is kept.
-        suffix: added to the names of restored files.
-        ext: ``auto`` (the input's, or png where that cannot be written) or one of png, jpg, webp, tif ...
-        mask: one file for all inputs, or a folder of masks with the names of the images.
-    Raises:
-        UsageError: nothing to do, two inputs with one target, a target that is an input.
-        PairingError: images without a mask of their name.
-    """
-    found = _collect(inputs, output, recursive)
-    if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
-        jobs = [_single_job(inputs, found, output, suffix, ext)]
-    else:
-        jobs = [Job(source, output / below.with_name(_target_name(source, suffix, ext))) for source, below in found]
-    _check_targets(jobs)
-    return _with_masks(jobs, mask) if mask is not None else jobs
-
-
-def run_jobs(restorer: Restorer, jobs: Sequence[Job], on_tile: OnTile | None = None) -> Iterator[Event]:
-    """Restore job after job; what goes wrong with one file is told in its event.
-
+        restorers: one, or several with the same network on different devices, which share the work.
+        on_progress: called in the caller's thread, a few times a second, with a job in hand and its share done.
+        stop: when requested, files in hand are finished and the rest gets no event.
     Raises:
         UsageError: the call itself is wrong, and so would be every job.
     """
-    for job in jobs:
+    restorers = [restorers] if isinstance(restorers, Restorer) else list(restorers)
+    run = _Run(restorers, jobs, settings or Settings(), stop or Stop())
+    early: dict[int, Event] = {}  # of jobs whose turn to be told has not come
+    following = 0
+    with run.overlap as overlap:
+        for message in overlap:
+            if message.wrong_usage is not None:
+                raise message.wrong_usage
+            if message.event is None:
+                if on_progress is not None:
+                    on_progress(jobs[message.index], message.share)
+                continue
+            early[message.index] = message.event
+            while following in early:
+                yield early.pop(following)
+                following += 1
+    yield from (early[index] for index in sorted(early))  # after a stop there are gaps
+
+
+class _Run:
+    """The stages of one call of ``run_jobs``."""
+
+    def __init__(self, restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, stop: Stop) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._stop = stop
+        self._name = restorers[0].name
+        self._scale = restorers[0].scale
+        is_auto = settings.batch_size == AUTO_BATCH
+        auto = _CUDA_BATCH if restorers[0].device.type == "cuda" else 1
+        self._batch_size = auto if is_auto else settings.batch_size
+        self._batch_pixels = _AUTO_BATCH_PIXELS if is_auto else None
+        works = [partial(self._restore_group, restorer) for restorer in restorers]
+        self.overlap: Overlap[list[_Loaded], _Finished, _Message] = Overlap(
+            self._read_groups(), works, self._write, lambda: stop.is_requested
+        )
+
+    def _read_groups(self) -> Iterator[list[_Loaded]]:
+        group: list[_Loaded] = []
+        for loaded in self._read_all():
+            if group and not self._fits(group, loaded):
+                yield group
+                group = []
+            group.append(loaded)
+            if len(group) == self._batch_size:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _fits(self, group: list[_Loaded], loaded: _Loaded) -> bool:
+        first, content = group[0].content, loaded.content
+        if not isinstance(first, Photo) or not isinstance(content, Photo) or loaded.mask is not None:
+            return False
+        is_small = self._batch_pixels is None or (len(group) + 1) * pixels_of(content) <= self._batch_pixels
+        return is_small and are_alike(first, content)
+
+    def _read_all(self) -> Iterator[_Loaded]:
+        for index, job in enumerate(self._jobs):
+            if self._stop.is_requested:
+                return
+            try:
+                loaded = self._read(index, job)
+            except AbandonedError:
+                return
+            except Exception as error:  # noqa: BLE001 - it is told, and the rest goes on
+                self._tell_failure(index, job, error)
+            else:
+                if loaded is not None:
+                    yield loaded
+
+    def _read(self, index: int, job: Job) -> _Loaded | None:
+        """None: nothing is left to do."""
+        start = time.perf_counter()
+        self.overlap.check()
+        if self._is_done(index, job, job.target):
+            return None
+        if job.is_video:
+            return _Loaded(index, job, job.target, None, None, 0)
+        content = read_file(job.source, max_pixels=self._settings.max_pixels)
+        target = final_target(job, content, self._scale)
+        if target != job.target and self._is_done(index, job, target):
+            return None
+        mask = None
+        if job.mask is not None:
+            mask = read_image(job.mask, max_pixels=self._settings.max_pixels).pixels.max(axis=2)
+        return _Loaded(index, job, target, content, mask, time.perf_counter() - start)
+
+    def _is_done(self, index: int, job: Job, target: Path) -> bool:
+        """And if so, it is told."""
+        is_done = self._settings.skip_existing and target.is_file()
+        if is_done:
+            self.overlap.post(_Message(index, event=Event(job, "skipped", target)))
+        return is_done
+
+    def _restore_group(self, restorer: Restorer, group: list[_Loaded]) -> Iterator[_Finished]:
         start = time.perf_counter()
         try:
-            event = _run(restorer, job, on_tile)
-        except UsageError:
+            if group[0].content is None:
+                self._restore_video(restorer, group[0])
+                return
+            results = self._restore(restorer, group)
+        except AbandonedError:
             raise
-        except DiffIRError as error:
-            event = Event(job, 0, error=_one_line(error, job))
-        yield replace(event, seconds=time.perf_counter() - start)
+        except Exception as error:  # noqa: BLE001 - it is told, and the rest goes on
+            restorer.take_notes()
+            if len(group) == 1 or isinstance(error, UsageError):
+                self._tell_failure(group[0].index, group[0].job, error)
+                return
+            for loaded in group:  # one of them may be at fault
+                yield from self._restore_group(restorer, [loaded])
+            return
+        notes = tuple(restorer.take_notes())
+        seconds = (time.perf_counter() - start) / len(group)
+        for loaded, (content, prior) in zip(group, results, strict=True):
+            place = replace(loaded, content=None, mask=None)  # the input is not to be kept until the result is written
+            yield _Finished(place, content, prior, restorer.last_tile, notes, loaded.seconds + seconds)
+
+    def _restore(self, restorer: Restorer, group: list[_Loaded]) -> list[Restored]:
+        first = group[0]
+        wishes = Wishes(
+            prior=self._settings.prior,
+            share_prior=self._settings.share_prior,
+            keep_prior=first.job.prior_target is not None,
+            batch_size=self._batch_size,
+        )
+        on_progress = self._progress_of(group)
+        if isinstance(first.content, Animation):
+            return [restore_animation(restorer, first.content, first.mask, wishes, on_progress)]
+        photos = [loaded.content for loaded in group if isinstance(loaded.content, Photo)]
+        return restore_photos(restorer, photos, first.mask, wishes, on_progress)
+
+    def _restore_video(self, restorer: Restorer, loaded: _Loaded) -> None:
+        """From file to file; what stops it keeps the frames that are done."""
+        start, job = time.perf_counter(), loaded.job
+        on_progress = self._progress_of([loaded])
+        try:
+            video = restore_video(
+                restorer,
+                job.source,
+                loaded.target,
+                quality=self._settings.quality,
+                share_prior=self._settings.share_prior,
+                prior=self._settings.prior,
+                on_frame=lambda done, total: on_progress(done / total),
+                should_stop=lambda: self._stop.is_requested,
+            )
+        except UsageError as error:  # wrong for this video, not for the rest
+            raise DiffIRError(str(error)) from error
+        notes = [f"{video.resumed} of {video.frames} frames were there"] if video.resumed else []
+        event = Event(
+            job,
+            "done",
+            loaded.target,
+            seconds=time.perf_counter() - start,
+            size=video.size,
+            pixels=video.size[0] * video.size[1] // self._scale**2 * (video.frames - video.resumed),
+            tile=restorer.last_tile,
+            losses=video.losses,
+            notes=(*notes, *restorer.take_notes()),
+        )
+        self.overlap.post(_Message(loaded.index, event=event))
+
+    def _progress_of(self, group: list[_Loaded]) -> Callable[[float], None]:
+        last = time.perf_counter()
+
+        def on_progress(share: float) -> None:
+            nonlocal last
+            self.overlap.check()
+            if time.perf_counter() - last < _PROGRESS_INTERVAL:
+                return
+            last = time.perf_counter()
+            for loaded in group:
+                self.overlap.post(_Message(loaded.index, share))
+
+        return on_progress
+
+    def _write(self, finished: _Finished) -> None:
+        start = time.perf_counter()
+        loaded, job = finished.loaded, finished.loaded.job
+        content = stripped(finished.content) if self._settings.strip_metadata else finished.content
+        try:
+            with self._stop.writing:
+                write_image(loaded.target, content, quality=self._settings.quality)
+                if job.prior_target is not None and finished.prior is not None:
+                    save_prior(job.prior_target, finished.prior, self._name)
+        except Exception as error:  # noqa: BLE001 - it is told, and the rest goes on
+            self._tell_failure(loaded.index, job, error)
+            return
+        event = Event(
+            job,
+            "done",
+            loaded.target,
+            seconds=finished.seconds + time.perf_counter() - start,
+            size=size_of(content),
+            pixels=pixels_of(finished.content) // self._scale**2,
+            tile=finished.tile,
+            losses=describe_losses(content, loaded.target.suffix),
+            notes=(*_notes_on_format(finished), *finished.notes),
+        )
+        self.overlap.post(_Message(loaded.index, event=event))
+
+    def _tell_failure(self, index: int, job: Job, error: Exception) -> None:
+        if isinstance(error, UsageError):
+            self.overlap.post(_Message(index, wrong_usage=error))
+            return
+        _logger.debug("%s", job.source, exc_info=error)
+        self.overlap.post(_Message(index, event=Event.failure(job, error)))
 
 
-def _run(restorer: Restorer, job: Job, on_tile: OnTile | None) -> Event:
-    photo = read_image(job.source)
-    mask = None if job.mask is None else read_image(job.mask).pixels.max(axis=2)
-    pixels = restorer.restore(photo.pixels, mask, on_tile=on_tile)
-    restored = replace(photo, pixels=pixels, alpha=_enlarged(photo.alpha, restorer.scale))
-    write_image(job.target, restored)
-    height, width = pixels.shape[:2]
-    return Event(
-        job,
-        0,
-        size=(width, height),
-        tile=restorer.last_tile,
-        losses=describe_losses(restored, job.target.suffix),
-    )
-
-
-def _enlarged(alpha: np.ndarray | None, scale: int) -> np.ndarray | None:
-    """Alpha at the size of the output, bicubic; the network knows only colour."""
-    if alpha is None or scale == 1:
-        return alpha
-    opacity = from_numpy(to_float(alpha).astype(np.float32))[None, None]
-    enlarged = F.interpolate(opacity, scale_factor=scale, mode="bicubic")[0, 0].clamp(0, 1)
-    return to_kind(enlarged.numpy(), alpha.dtype)
-
-
-def _one_line(error: DiffIRError, job: Job) -> str:
-    message = " ".join(str(error).split())
-    named = (str(path) for path in (job.source, job.target, job.mask) if path is not None)
-    return message if message.startswith(tuple(named)) else f"{job.source}: {message}"
-
-
-def _collect(inputs: Sequence[str], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
-    """(file, its path below the input that named it); an input that does not exist is left to fail as a job."""
-    found: dict[Path, Path] = {}
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            images = list_images(path, recursive=recursive)
-            if recursive and output.resolve() != path.resolve() and _is_below(output, path):
-                images = [image for image in images if not _is_below(image, output)]  # results of an earlier run
-            if not images:
-                where = "nor in any folder below" if recursive else "(--recursive looks into the folders below)"
-                raise UsageError(f"no image in {path} {where}; known suffixes: {', '.join(IMAGE_SUFFIXES)}")
-            found |= {image: image.relative_to(path) for image in images}
-        elif has_magic(text) and not path.exists():
-            matches = [Path(match) for match in sorted(glob(text, recursive=True))]  # noqa: PTH207 - takes whole paths
-            matches = [match for match in matches if match.suffix.lower() in IMAGE_SUFFIXES and match.is_file()]
-            if not matches:
-                raise UsageError(f"no image matches {text}")
-            found |= {match: Path(match.name) for match in matches}
-        else:
-            found[path] = Path(path.name)
-    if not found:
-        raise UsageError("no input: name photos, folders or patterns")
-    return list(found.items())
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def _single_job(inputs: Sequence[str], found: list[tuple[Path, Path]], output: Path, suffix: str, ext: str) -> Job:
-    if len(found) > 1 or Path(inputs[0]).is_dir():
-        raise UsageError(f"{output} names one file, but the input is {len(found)} images of a list or a folder")
-    if suffix or ext != "auto":
-        raise UsageError(f"{output} says the name and the format already: give a folder, or no suffix and ext")
-    if output.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise UsageError(f"cannot write {output.suffix}; can: {', '.join(WRITABLE_SUFFIXES)}")
-    return Job(found[0][0], output)
-
-
-def _target_name(source: Path, suffix: str, ext: str) -> str:
-    ending = f".{ext}"
-    if ext == "auto":
-        ending = source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-    return source.stem + suffix + ending
-
-
-def _check_targets(jobs: Sequence[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    taken: dict[str, Path] = {}
-    for job in jobs:
-        target = job.target.resolve()
-        if target in sources:
-            raise UsageError(f"{job.target} is an input and would be overwritten; choose another output or a suffix")
-        other = taken.setdefault(os.path.normcase(target), job.source)
-        if other != job.source:
-            raise UsageError(f"{other} and {job.source} would both become {job.target}; restore them one by one")
-
-
-def _with_masks(jobs: Sequence[Job], mask: Path) -> list[Job]:
-    if not mask.is_dir():
-        return [replace(job, mask=mask) for job in jobs]
-    by_name: dict[str, Path] = {}
-    for path in list_images(mask):
-        other = by_name.setdefault(path.stem, path)
-        if other != path:
-            raise PairingError(f"two masks for one image in {mask}: {other.name} and {path.name}")
-    missing = [job.source.name for job in jobs if job.source.stem not in by_name]
-    if missing:
-        shown = ", ".join(missing[:_NAMES_SHOWN]) + (" ..." if len(missing) > _NAMES_SHOWN else "")
-        raise PairingError(f"{len(missing)} of {len(jobs)} images have no mask of their name in {mask}: {shown}")
-    return [replace(job, mask=by_name[job.source.stem]) for job in jobs]
+def _notes_on_format(finished: _Finished) -> list[str]:
+    first = finished.content if isinstance(finished.content, Photo) else finished.content.frames[0]
+    notes = [first.note] if first.note else []
+    planned, written = finished.loaded.job.target.suffix, finished.loaded.target.suffix
+    if written != planned:
+        notes.append(f"{written[1:]} since {planned[1:]} cannot hold it")
+    return notes

@@ -16,7 +16,6 @@ from diffir.errors import UsageError, WeightsError
 from diffir.files import write_atomically
 from diffir.weights.header import read_header
 
-SUFFIX = ".prior.safetensors"
 _TENSOR, _WEIGHTS = "prior", "weights"
 
 

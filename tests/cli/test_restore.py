@@ -1,5 +1,7 @@
 """``diffir restore`` as users call it."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import torch
 import diffir
 from diffir.archs import DiffIR
 from diffir.cli.main import main
-from diffir.image_io import read_image, write_image
+from diffir.cli.restore_report import JSON_FIELDS
+from diffir.image_io import Animation, Photo, read_file, read_image, write_image
+from diffir.inference.prior_file import load_prior, save_prior
 from diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
@@ -47,7 +51,7 @@ def test_a_photo_is_restored_and_one_line_says_so(
 
     head, result = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert head == "model toy, device cpu, precision fp32, tile by memory, seed 0"
+    assert head == "model toy, device cpu, precision fp32, tile by memory, statistics global, seed 0"
     assert result.startswith(f"{photos / 'one.png'} -> {target}  33 x 20, ")
     assert result.endswith(" s, whole")
 
@@ -72,7 +76,7 @@ def test_a_folder_goes_on_after_a_bad_file_and_the_exit_code_is_1(
     captured = capsys.readouterr()
     assert code == 1
     assert captured.err == f"diffir: {photos / 'broken.png'}: the file is empty\n"
-    assert captured.out.splitlines()[-1].startswith("2 restored, 1 failed, ")
+    assert captured.out.splitlines()[-1].startswith("2 restored, 0 skipped, 1 failed, ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one.png", "two.png"]
 
 
@@ -86,6 +90,11 @@ def test_a_folder_goes_on_after_a_bad_file_and_the_exit_code_is_1(
         (["{photos}", "--seed", "99999999999999999999"], "seed must be from 0 to"),
         (["{photos}", "--tile_overlap", "-1"], "tile_overlap must be"),
         (["{photos}", "--mask", "{photos}/one.png"], "toy takes no --mask"),
+        (["{photos}", "-g", "99"], "device cuda:99 is not here"),
+        (["{photos}", "--strength", "1.5"], "strength must be"),
+        (["{photos}", "--prior_mix", "1"], "--prior_mix weighs the files of --prior"),
+        (["{photos}", "--prior", "nowhere.safetensors"], "no such prior"),
+        (["clip.mp4", "--strip_metadata"], "--strip_metadata is for photos"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_line(
@@ -106,6 +115,29 @@ def test_wrong_usage_ends_with_2_and_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "restored").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-g", "0", "--device", "cpu"], "not allowed with argument"),
+        (["-g", "0,0"], "must be different numbers"),
+        (["--quality", "0"], "must be a whole number from 1 to 100"),
+        (["--batch_size", "0"], "must be a whole number above 0"),
+        (["--prior", "a", "--share_prior"], "not allowed with argument"),
+        (["--tiles", "8"], "unrecognized arguments: --tiles"),
+    ],
+)
+def test_flags_that_cannot_be_meant_end_with_2_and_one_line(
+    photos: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["restore", str(photos), *arguments])
+
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_unknown_models_are_named(photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -150,3 +182,122 @@ def test_behind_two_dashes_every_word_is_a_file(tmp_path: Path, weights: str, ca
 
     assert code == 1
     assert "--my-photo.png: no such file" in capsys.readouterr().err
+
+
+def run_as_json(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, list[dict]]:
+    code = main(["restore", *arguments, "--json"])
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_programs_are_told_everything_and_nothing_else(
+    tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture
+) -> None:
+    (photos / "broken.png").write_bytes(b"")
+    (photos / "one.png").rename(photos / "één ☃.png")
+
+    code, told = run_as_json(capsys, str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "-t", "32")
+
+    start, broken, two, one, summary = (event for event in told if event["event"] != "progress")
+    assert code == 1
+    assert (start["event"], start["model"], start["tile"], start["files"]) == ("start", "toy", 32, 3)
+    assert broken == {
+        "event": "failed",
+        "source": str(photos / "broken.png"),
+        "error": f"{photos / 'broken.png'}: the file is empty",
+    }
+    assert (two["event"], two["width"], two["height"], two["tile"]) == ("done", 33, 20, 32)
+    assert (one["target"], one["notes"], one["losses"]) == (str(tmp_path / "out" / "één ☃.png"), [], "")
+    assert (summary["restored"], summary["skipped"], summary["failed"], summary["not_begun"]) == (2, 0, 1, 0)
+
+
+def test_every_field_that_is_printed_is_documented(
+    tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffir.inference.batch._PROGRESS_INTERVAL", 0)
+    (photos / "broken.png").write_bytes(b"")
+    call = [str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "--skip_existing"]
+
+    told = [event for _ in range(2) for event in run_as_json(capsys, *call)[1]]
+
+    kinds = {event["event"] for event in told}
+    assert kinds == {"start", "progress", "done", "skipped", "failed", "summary"}
+    documented = dict(part.split(": ", 1) for part in re.sub(r"\([^)]*\)", "", JSON_FIELDS).split(";"))
+    for event in told:
+        words = {kind.strip(): set(re.findall(r"\w+", fields)) for kind, fields in documented.items()}
+        assert words[event["event"]] == event.keys() - {"event"}
+
+
+def test_what_is_there_is_not_restored_again(
+    tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture
+) -> None:
+    call = ["restore", str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "--skip_existing"]
+    assert main(call) == 0
+    (tmp_path / "out" / "one.png").unlink()
+    capsys.readouterr()
+
+    assert main(call) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith(f"{photos / 'one.png'} -> ")
+    assert lines[2].startswith("1 restored, 1 skipped, 0 failed, ")
+
+
+def test_strength_0_gives_the_photo_back(tmp_path: Path, photos: Path, weights: str) -> None:
+    call = ["restore", str(photos / "one.png"), "-o", str(tmp_path / "out.png"), "--model_path", weights]
+
+    assert main([*call, "--strength", "0", "-x", "--stats", "tile", "--batch_size", "2"]) == 0
+
+    assert np.array_equal(read_image(tmp_path / "out.png").pixels, read_image(photos / "one.png").pixels)
+
+
+def test_a_saved_prior_can_be_given_back_and_mixed(tmp_path: Path, photos: Path, weights: str) -> None:
+    common = ["--model_path", weights, "--device", "cpu"]
+    priors = [str(tmp_path / "priors" / f"{name}.prior.safetensors") for name in ("one", "two")]
+    assert (
+        main(["restore", str(photos), "-o", str(tmp_path / "a"), "--save_prior", str(tmp_path / "priors"), *common])
+        == 0
+    )
+
+    mix = ["--prior", *priors, "--prior_mix", "1", "0", "--save_prior", str(tmp_path / "mix.safetensors")]
+    assert main(["restore", str(photos / "one.png"), "-o", str(tmp_path / "b.png"), *mix, *common]) == 0
+
+    assert torch.allclose(load_prior(tmp_path / "mix.safetensors")[0], load_prior(priors[0])[0])
+    assert np.array_equal(read_image(tmp_path / "a" / "one.png").pixels, read_image(tmp_path / "b.png").pixels)
+
+
+def test_a_prior_of_other_weights_is_refused(
+    tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture
+) -> None:
+    save_prior(tmp_path / "other.safetensors", torch.zeros(1, 4), "other")
+
+    code = main(["restore", "-i", str(photos), "--prior", str(tmp_path / "other.safetensors"), "--model_path", weights])
+
+    assert code == 2
+    assert "is a prior of other, which means nothing to toy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animation_keeps_its_frames_and_their_time(
+    tmp_path: Path, weights: str, suffix: str, capsys: pytest.CaptureFixture
+) -> None:
+    frames = [Photo(np.full((16, 24, 3), 60 * number, np.uint8)) for number in range(4)]
+    write_image(tmp_path / f"in{suffix}", Animation(tuple(frames), (40.0, 80.0, 120.0, 160.0), 2))
+
+    code = main(
+        [
+            "restore",
+            str(tmp_path / f"in{suffix}"),
+            "-o",
+            str(tmp_path / "out"),
+            "--model_path",
+            weights,
+            "--share_prior",
+        ]
+    )
+
+    restored = read_file(tmp_path / "out" / f"in{suffix}")
+    assert code == 0, capsys.readouterr().err
+    assert isinstance(restored, Animation)
+    assert (restored.durations_ms, restored.loop) == ((40.0, 80.0, 120.0, 160.0), 2)
+    assert len(restored.frames) == 4

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from diffir.archs import DiffIR
-from diffir.errors import DiffIRError, ImageError, UsageError
+from diffir.errors import ImageError, UsageError
 from diffir.inference.restorer import Restorer
 from diffir.tasks import get_task
 

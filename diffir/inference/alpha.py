@@ -1,0 +1,56 @@
+"""Transparency: what the network sees where nothing is visible, and how opacity is enlarged.
+
+In: pixels and alpha of one photo. Networks know only colour, and look at neighbours: whatever a file hides under
+transparent pixels, mostly black or white, would come back as a fringe. So that colour is replaced beforehand. Opacity
+goes through the network as a grey image of its own, and is put right where it was constant.
+"""
+
+import cv2
+import numpy as np
+
+from diffir.inference.restorer import OnProgress, Restorer
+
+_REACH = 2  # pixels of lq on each side that must be equal for opacity to count as constant; a matter of taste
+
+
+def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, C) whose colour under fully transparent places (alpha 0, (H, W)) is that of the nearest visible
+    pixel; the same array where nothing or everything is hidden."""
+    hidden = alpha <= 0
+    if not hidden.any() or hidden.all():
+        return pixels
+    # Each pixel gets the label of the nearest zero, that is of the nearest visible pixel, labels counting these.
+    _, labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.empty((labels.max() + 1, pixels.shape[2]), pixels.dtype)
+    colours[labels[~hidden]] = pixels[~hidden]
+    filled = pixels.copy()
+    filled[hidden] = colours[labels[hidden]]
+    return filled
+
+
+def needs_network(alpha: np.ndarray, scale: int) -> bool:
+    """Whether opacity has edges to enlarge."""
+    return scale > 1 and bool((alpha != alpha.flat[0]).any())
+
+
+def enlarge_alpha(restorer: Restorer, alpha: np.ndarray, on_progress: OnProgress | None = None) -> np.ndarray:
+    """Opacity (H, W) at the size of the output. At scale 1 it stays as it is; at others edges are the network's, and
+    what was constant stays exactly that constant."""
+    scale = restorer.scale
+    if scale == 1:
+        return alpha
+    repeated = alpha.repeat(scale, axis=0).repeat(scale, axis=1)
+    if not needs_network(alpha, scale):
+        return repeated
+    holes = np.zeros(alpha.shape, np.uint8) if restorer.has_mask else None
+    enlarged = restorer.restore(alpha, holes, on_progress=on_progress)
+    constant = _is_constant(alpha).repeat(scale, axis=0).repeat(scale, axis=1)
+    return np.where(constant, repeated, enlarged)
+
+
+def _is_constant(alpha: np.ndarray) -> np.ndarray:
+    """(H, W): whether all neighbours within reach are equal."""
+    window = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
+    return cv2.dilate(alpha, window) == cv2.erode(alpha, window)

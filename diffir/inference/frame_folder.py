@@ -1,0 +1,103 @@
+"""Restored frames on the disk while the rest of a video is being restored, so that a stopped run can go on.
+
+In: frames one by one, and the facts of the run they belong to. Out: PNG files, numbered from 0 without gaps since each
+appears complete or not at all. A folder that holds frames of another run is refused: no video is a mixture.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from diffir.errors import DiffIRError
+from diffir.files import write_atomically
+from diffir.image_io import Photo, write_image
+
+Fact = str | float | bool | list[float]
+
+_FACTS = "run.json"
+_PNG_SIZE = slice(16, 24)  # bytes of width and height in a PNG header
+_SAME_NUMBERS = 1 / 255  # largest difference between two restorations of one picture by one network on any machine
+
+_logger = logging.getLogger(__name__)
+
+
+class FrameFolder:
+    """The frames of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def claim(self, facts: Mapping[str, Fact]) -> None:
+        """Begin a run, or go on with the one that has these facts.
+
+        Args:
+            facts: by the words that a message shall use; lists of numbers may differ by rounding.
+        Raises:
+            DiffIRError: the folder belongs to another run or to somebody else, or the disk refuses.
+        """
+        try:
+            if self.folder.exists() and any(self.folder.iterdir()):
+                self._compare(facts)
+                return
+            with write_atomically(self.folder / _FACTS) as file:
+                file.write(json.dumps(facts, indent=1).encode())
+        except OSError as error:
+            raise DiffIRError(f"{self.folder}: cannot be written ({error.strerror})") from error
+
+    def _compare(self, facts: Mapping[str, Fact]) -> None:
+        try:
+            kept = json.loads((self.folder / _FACTS).read_text("utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise DiffIRError(f"{self.folder} is in the way: remove it, or choose another output") from error
+        for name, value in facts.items():
+            if not _is_same(kept.get(name), value):
+                difference = "" if isinstance(value, list) else f" ({kept.get(name)}, now {value})"
+                raise DiffIRError(
+                    f"{self.folder} holds frames of a run with another {name}{difference}: "
+                    "repeat that run, remove the folder, or choose another output"
+                )
+
+    def count(self) -> int:
+        """How many frames are there."""
+        found = {path.name for path in self.folder.glob("*.png")}
+        return next(number for number in range(len(found) + 1) if self.frame(number).name not in found)
+
+    def frame(self, number: int) -> Path:
+        """The file of a frame, there or not."""
+        return self.folder / f"{number:08d}.png"
+
+    def frames(self, count: int) -> Iterator[Path]:
+        """The files of the first frames."""
+        return (self.frame(number) for number in range(count))
+
+    def write(self, number: int, frame: np.ndarray) -> None:
+        """Keep a frame, H x W x 3, uint8 or uint16."""
+        write_image(self.frame(number), Photo(frame))
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        with self.frame(0).open("rb") as file:
+            head = file.read(_PNG_SIZE.stop)[_PNG_SIZE]
+        return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+
+    def leave(self, total: int) -> None:
+        """End a run that is not done: what is kept is said; a folder without frames goes."""
+        count = self.count()
+        if count:
+            _logger.info("%d of %d frames are kept in %s; the same command goes on there", count, total, self.folder)
+        else:
+            self.remove()
+
+    def remove(self) -> None:
+        """The run is done, or worth nothing."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_same(kept: Fact | None, value: Fact) -> bool:
+    if not isinstance(value, list):
+        return kept == value
+    return isinstance(kept, list) and len(kept) == len(value) and bool(np.allclose(kept, value, 0, _SAME_NUMBERS))

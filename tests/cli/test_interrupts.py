@@ -1,0 +1,87 @@
+"""Ctrl-C and SIGTERM, sent to a real process."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pytest
+
+from diffir.archs import DiffIR
+from diffir.image_io import read_image, write_image
+from diffir.tasks import get_task
+from diffir.weights.card import WeightsCard
+from diffir.weights.published import save_published
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+
+def deliver_signals() -> None:
+    """In the child: whoever runs these tests in the background may have them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def restoring(folder: Path, *, photos: int, side: int) -> Iterator[subprocess.Popen]:
+    """A process that restores photos one by one into ``out``."""
+    settings = get_task("denoise_tiny").arch
+    card = WeightsCard(name="toy", settings=settings, task="denoise_tiny")
+    save_published(folder / "toy.safetensors", DiffIR(settings).state_dict(), card)
+    for number in range(photos):
+        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        write_image(folder / "photos" / f"{number:02}.png", pixels)
+    flags = ["-o", "out", "--model_path", "toy.safetensors", "--device", "cpu", "--json", "--batch_size", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "diffir", "restore", "photos", *flags],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=deliver_signals,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def wait_for(stream: IO[str] | None, words: str) -> None:
+    assert stream is not None
+    for line in stream:
+        if words in line:
+            return
+    pytest.fail(f"the process ended without {words}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_finishes_the_file_in_hand_and_sums_up(tmp_path: Path, number: signal.Signals) -> None:
+    with restoring(tmp_path, photos=40, side=200) as process:
+        wait_for(process.stdout, '"done"')
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+
+    summary = json.loads(output.splitlines()[-1])
+    written = list((tmp_path / "out").iterdir())
+    assert process.returncode == 130
+    assert summary["event"] == "summary"
+    assert summary["restored"] == len(written) == 40 - summary["not_begun"] < 40
+    assert all(read_image(path).pixels.shape == (200, 200, 3) for path in written)
+    assert errors.strip() == "diffir: stopping after the file in hand; once more to stop at once"
+
+
+def test_the_second_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
+    with restoring(tmp_path, photos=2, side=1600) as process:
+        wait_for(process.stdout, '"progress"')
+        process.send_signal(signal.SIGINT)
+        wait_for(process.stderr, "stopping")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert '"done"' not in output
+    assert '"summary"' not in output
+    assert errors.strip() == "diffir: stopped"
+    assert not (tmp_path / "out").exists()
