@@ -126,7 +126,7 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
         "--precision",
         choices=["auto", "fp32", "bf16", "fp16"],
         default="auto",
-        help="auto: bf16 on CUDA, fp32 elsewhere",
+        help="auto: bf16 on CUDA and on CPUs that are faster in it, else fp32",
     )
     precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
     machine.add_argument(

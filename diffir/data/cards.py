@@ -113,7 +113,7 @@ def files_by_id(folder: Path, pattern: str = "{id}") -> dict[str, Path]:
     before, after = (re.escape(part) for part in stem.split("{id}"))
     found: dict[str, Path] = {}
     directory = folder / parent
-    for path in sorted(list_images(directory)) if directory.is_dir() else []:
+    for path in list_images(directory, with_plugins=False) if directory.is_dir() else []:
         match = re.fullmatch(f"{before}(.+){after}", path.stem)
         if match is None:
             continue

@@ -28,7 +28,10 @@ def find_photos(photos: PhotosConfig) -> list[Path]:
     folder = Path(photos.dataroot_gt)
     if not folder.is_dir():
         raise ConfigError(f"dataroot_gt {folder} is not a folder")
-    found = list_images(folder) if photos.meta_info_file is None else _listed(folder, Path(photos.meta_info_file))
+    if photos.meta_info_file is None:
+        found = list_images(folder, with_plugins=False)  # raw files lie beside the JPEGs made from them
+    else:
+        found = _listed(folder, Path(photos.meta_info_file))
     if not found:
         raise ConfigError(f"no photo in {folder}")
     return found

@@ -35,6 +35,8 @@ class Format:
     """Pixels."""
     longest: Mapping[str, int] = field(default_factory=dict)
     """Bytes of metadata, by field of ``Photo``; no entry: no limit that matters."""
+    is_plugin: bool = False
+    """Read by an optional package."""
 
 
 _FORMATS = (
@@ -55,9 +57,9 @@ _FORMATS = (
     Format("JPEG", (".jfif",)),
     Format("JPEG2000", (".jp2",)),
     Format("PPM", (".pgm", ".pnm", ".ppm")),
-    Format("HEIF", (".heic", ".heif")),
-    Format("JXL", (".jxl",)),
-    Format("RAW", (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")),
+    Format("HEIF", (".heic", ".heif"), is_plugin=True),
+    Format("JXL", (".jxl",), is_plugin=True),
+    Format("RAW", (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), is_plugin=True),
 )
 _BY_SUFFIX = {suffix: row for row in _FORMATS for suffix in row.suffixes}
 
@@ -102,13 +104,16 @@ def kind_of(content: bytes, suffix: str) -> str:
     return next((kind for beginning, kind in _BEGINNINGS if content.startswith(beginning)), "")
 
 
-def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Image files of a folder by suffix (any case), sorted; hidden files are left out."""
+def list_images(folder: Path, *, recursive: bool = False, with_plugins: bool = True) -> list[Path]:
+    """Image files of a folder by suffix (any case), sorted; hidden files are left out.
+
+    Args:
+        with_plugins: also formats that need an optional package, such as camera raw files beside their JPEGs.
+    """
     found: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
+    wanted = {suffix for suffix, row in _BY_SUFFIX.items() if with_plugins or not row.is_plugin}
     return sorted(
-        path
-        for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        path for path in found if path.suffix.lower() in wanted and not path.name.startswith(".") and path.is_file()
     )
 
 

@@ -42,7 +42,7 @@ def upright_exif(exif: bytes | None) -> tuple[int | None, bytes | None]:
 
 
 def sized_exif(exif: bytes | None, width: int, height: int) -> bytes | None:
-    """The block with the size of the picture it goes with, where it names one."""
+    """The block, behind its prefix, with the size of the picture it goes with, where it names one."""
     if not exif:
         return None
     block = bytearray(exif.removeprefix(EXIF_PREFIX))
@@ -50,15 +50,14 @@ def sized_exif(exif: bytes | None, width: int, height: int) -> bytes | None:
         layout, at = layout_of(bytes(block))
         tags, _ = read_directory(bytes(block), at, layout)
     except (ValueError, struct.error):
-        return exif
+        return EXIF_PREFIX + bytes(block)
     for tag in (*tags, *(inner for outer in tags for inner in outer.below)):
         if tag.code in _LENGTHS and tag.kind in (SHORT, LONG) and tag.count == 1 and not layout.is_big:
             length = (width, height)[_LENGTHS[tag.code]]
             kind = tag.kind if length < 65536 else LONG  # an entry has room for four bytes, whatever its kind
             struct.pack_into(layout.order + "H", block, tag.at + 2, kind)
             struct.pack_into(layout.order + ("I" if kind == LONG else "H"), block, tag.at + 8, length)
-    prefix = EXIF_PREFIX if exif.startswith(EXIF_PREFIX) else b""
-    return prefix + bytes(block)
+    return EXIF_PREFIX + bytes(block)
 
 
 def upright_xmp(xmp: bytes | None) -> tuple[int | None, bytes | None]:

@@ -97,3 +97,12 @@ def test_grey_and_16_bit_photos_become_8_bit_rgb(tmp_path):
 
     assert np.array_equal(read_rgb(tmp_path / "grey.png"), np.full((8, 8, 3), 77, np.uint8))
     assert np.array_equal(read_rgb(tmp_path / "deep.png"), np.full((8, 8, 3), 255, np.uint8))
+
+
+def test_raw_files_beside_their_jpegs_are_not_photos_to_learn_from(folder):
+    (folder / "a.dng").write_bytes(b"II*\0")
+
+    found = find_photos(PhotosConfig(str(folder)))
+
+    assert found
+    assert all(photo.suffix != ".dng" for photo in found)
