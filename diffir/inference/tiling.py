@@ -35,26 +35,30 @@ def round_tile(tile: int, overlap: int, multiple_of: int) -> int:
 
 
 def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Span]:
-    """Spans that cover a side, each starting at a multiple, neighbours sharing ``overlap`` or more.
+    """As few spans as cover a side, about equal, each starting at a multiple, neighbours sharing ``overlap`` or more.
 
-    Their length is ``round_tile``, the last one's up to a multiple more, the overlap half of it at most. Starts keep
-    to multiples so that every tile samples the image on the same grid as the whole does.
+    None is longer than ``round_tile``; the overlap is half of that, rounded up, at most. Starts keep to multiples so that every tile
+    samples the image on the same grid as the whole does.
     """
     tile = round_tile(tile, overlap, multiple_of)
-    overlap = min(overlap, tile // 2)
     if tile >= side:
         return [Span(0, torch.ones(side))]
-    stride = max((tile - overlap) // multiple_of, 1) * multiple_of
-    last = (side - tile) // multiple_of * multiple_of
-    spans = [(start, start + tile) for start in range(0, last, stride)] + [(last, side)]
-    # A raised cosine over the overlap, never zero; what neighbours share is divided by their sum below.
-    ramp = min(max(overlap, 1), tile // 2)
-    rise = torch.sin(math.pi / 2 * (torch.arange(ramp) + 0.5) / ramp) ** 2
-    windows = [torch.cat([rise, torch.ones(stop - start - 2 * ramp), rise.flip(0)]) for start, stop in spans]
+    shared = min(math.ceil(overlap / multiple_of), math.ceil(tile / multiple_of / 2)) * multiple_of
+    count = math.ceil((side - shared) / (tile - shared))
+    stride = math.ceil((side - shared) / count / multiple_of) * multiple_of
+    spans = [(start, min(start + stride + shared, side)) for start in range(0, side - shared, stride)]
+    windows = [_window(stop - start, shared) for start, stop in spans]
     total = torch.zeros(side)
     for (start, stop), window in zip(spans, windows, strict=True):
         total[start:stop] += window
     return [Span(start, window / total[start:stop]) for (start, stop), window in zip(spans, windows, strict=True)]
+
+
+def _window(length: int, shared: int) -> Tensor:
+    """A raised cosine over what is shared, never zero; what neighbours share is divided by their sum."""
+    ramp = min(max(shared, 1), length // 2)
+    rise = torch.sin(math.pi / 2 * (torch.arange(ramp) + 0.5) / ramp) ** 2
+    return torch.cat([rise, torch.ones(length - 2 * ramp), rise.flip(0)])
 
 
 def blend_tiles(

@@ -66,6 +66,14 @@ def test_shares_of_all_spans_add_up_to_one(side: int, tile: int, step: int) -> N
     torch.testing.assert_close(total, torch.ones(side))
 
 
+@pytest.mark.parametrize(("side", "tile", "expected"), [(600, 512, 2 * 320), (5000, 4448, 2 * 2528), (512, 512, 512)])
+def test_tiles_are_no_larger_than_their_number_needs(side: int, tile: int, expected: int) -> None:
+    lengths = [len(span.weights) for span in split_side(side, tile, 32, 16)]
+
+    assert sum(lengths) <= expected
+    assert max(lengths) <= tile
+
+
 @pytest.mark.parametrize("tile", [16, 24, 64])
 @pytest.mark.parametrize("overlap", [1, 8, 12])
 def test_neighbouring_tiles_share_the_overlap_or_more(tile: int, overlap: int) -> None:
