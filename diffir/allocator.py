@@ -10,7 +10,7 @@ import platform
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _NEVER = -1  # read as the largest size
-_BLOCK = 1 << 30  # bytes; larger blocks still go back to the system when they are freed
+_BLOCK = 64 << 20  # bytes; larger blocks, the maps of large photos, still go back to the system when they are freed
 _STEP = 64 << 20  # bytes the heap grows by at a time
 
 

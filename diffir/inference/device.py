@@ -6,7 +6,8 @@ is the half type chosen by itself: transformers overflow in fp16 and photos come
 
 import os
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -51,7 +52,7 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     """
     if name == "auto":
         if device.type == "cuda":
-            return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
         return "bf16" if device.type == "cpu" and _is_bf16_faster_on_cpu() else "fp32"
     if name not in _DTYPES:
         raise UsageError(f"unknown precision {name!r}; known: auto, {', '.join(_DTYPES)}")
@@ -84,9 +85,15 @@ def _is_bf16_faster_on_cpu() -> bool:
     return bf16 < fp32
 
 
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
-    """Matrix products and convolutions in ``precision``; fp32 leaves everything as it is."""
-    return torch.autocast(device.type, dtype=_DTYPES[precision], enabled=precision != "fp32")
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Matrix products and convolutions in ``precision``; fp32 means it, also where CUDA would take TF32."""
+    with ExitStack() as stack:
+        if precision != "fp32":
+            stack.enter_context(torch.autocast(device.type, dtype=_DTYPES[precision]))
+        elif device.type == "cuda":
+            stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+        yield
 
 
 def free_bytes(device: torch.device) -> int:

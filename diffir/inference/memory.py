@@ -38,11 +38,13 @@ def bytes_of_strip(settings: ArchSettings) -> int:
 
 
 def bytes_of_maps(settings: ArchSettings, windows: Windows | None) -> int:
-    """Memory per pixel of lq of the maps that live at once, from above: the merge of decoder level 1 with its skip.
+    """Memory per pixel of lq of the maps that live at once: at the merge of decoder level 1 with its skip 3.75 times
+    ``dim``, and as much again as allocators lose between maps of many sizes. Measured for denoise_small: 125 bytes of
+    120 (global), 133 of 138 (local).
 
     Windows add the sums of every cell, one matrix a head, and their stacking.
     """
-    maps = 4 * settings.dim * (2 + 1 + 0.5 + 0.25) / settings.unshuffle**2
+    maps = 4 * settings.dim * 5 / settings.unshuffle**2
     if windows is not None:
         heads = settings.heads[0]
         maps += 4 * 2 * heads * (2 * settings.dim / heads) ** 2 / windows.cell**2

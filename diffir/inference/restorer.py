@@ -321,7 +321,8 @@ class Restorer:
 
             own = self._estimate_prior(turned) if prior is None else prior
             self._runner.restore(turned, own.expand(len(source.images), -1), canvas.write, tell)
-            mean += turn_back(canvas.images, quarter_turns, mirrored) / len(_TURNS)
+            np.divide(canvas.images, len(_TURNS), out=canvas.images)
+            mean += turn_back(canvas.images, quarter_turns, mirrored)
         return mean
 
     def _finish(self, source: Source, canvas: Canvas) -> Write:
@@ -338,16 +339,18 @@ class Restorer:
                 rows = holes * rows + known
             if self.strength < 1:
                 rows = rows.clamp(0, 1) if canvas.clips else rows  # a blend of two pictures, not with what is cut off
-                rows = torch.lerp(self._input_rows(source, start, stop)[..., : rows.shape[-1]], rows, self.strength)
+                untouched = self._input_rows(source, start, stop)
+                rows = torch.lerp(untouched, rows[..., : untouched.shape[-2], : untouched.shape[-1]], self.strength)
             canvas.write(top, rows)
 
         return write
 
     def _input_rows(self, source: Source, start: int, stop: int) -> Tensor:
-        """Rows of the input at the size of the output, (B, 3, h, w): bicubic where the network enlarges."""
-        above = min(start, _BICUBIC_REACH)
-        below = min(source.height - stop, _BICUBIC_REACH)
-        rows = source.without_masks().rows(start - above, stop + below)
+        """Rows of the photo, none of its padding, at the size of the output: bicubic where the network enlarges."""
+        photo = source.bare()
+        stop = min(stop, photo.height)
+        above, below = min(start, _BICUBIC_REACH), min(photo.height - stop, _BICUBIC_REACH)
+        rows = photo.rows(start - above, stop + below)
         if self.scale > 1:
             rows = F.interpolate(rows, scale_factor=self.scale, mode="bicubic")
         return rows[..., self.scale * above : rows.shape[-2] - self.scale * below, :]

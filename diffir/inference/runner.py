@@ -5,6 +5,7 @@ numbers that are not finite are computed again in the next higher precision. Eac
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeVar
 
 import torch
@@ -60,7 +61,8 @@ class Runner:
         """Tile of the latest photo; None: it was restored whole."""
         self.notes: list[str] = []
         self._tile_after_failure: int | None = None
-        self._network = network.eval().requires_grad_(False).to(device)
+        self._network = network.eval().requires_grad_(False)
+        self._surviving(lambda: self._network.to(self.device), self._move_to_cpu)
 
     @property
     def settings(self) -> ArchSettings:
@@ -76,14 +78,15 @@ class Runner:
             condition = StreamedNetwork(self._network, self.device, plan.strip_pixels).condition(source)
             return self._network.denoise_prior(noise.to(self.device), condition)[-1]
 
-        return self._surviving(source, estimate)
+        return self._surviving(estimate, lambda: self._halve(source))
 
     def restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None = None) -> None:
         """Restore whole photos; ``write`` may be given a row more than once, and the last time counts."""
-        self._surviving(source, lambda: self._restore(source, prior.to(self.device), write, on_progress))
+        work = partial(self._restore, source, prior, write, on_progress)
+        self._surviving(work, lambda: self._halve(source))
 
     def _restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None) -> None:
-        plan = self._plan(source)
+        plan, prior = self._plan(source), prior.to(self.device)
         self.last_tile = plan.tile
         progress = _Progress(on_progress)
         if plan.tile is None:
@@ -171,8 +174,8 @@ class Runner:
         tile = round_tile(tile, self.overlap, self._tile_step)
         return Plan(min(plan.strip_pixels, tile**2), None if tile >= max(height, width) else tile)
 
-    def _surviving(self, source: Source, work: Callable[[], _T]) -> _T:
-        """Do it again, in smaller pieces, when memory runs out."""
+    def _surviving(self, work: Callable[[], _T], retreat: Callable[[], None]) -> _T:
+        """Do it again, in less memory, when memory runs out."""
         while True:
             try:
                 return work()
@@ -180,23 +183,25 @@ class Runner:
                 if not _is_out_of_memory(error):
                     raise
             # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
-            self._halve(self._plan(source).tile or max(source.height, source.width))
+            retreat()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
-    def _halve(self, side: int) -> None:
+    def _halve(self, source: Source) -> None:
+        side = self._plan(source).tile or max(source.height, source.width)
+        smallest = max(SMALLEST_TILE, round_tile(1, self.overlap, self._tile_step))
         if self.tile == WHOLE:
             raise DiffIRError(f"out of memory on {self.device} with the whole photo; allow tiles with tile 0")
-        if side > SMALLEST_TILE:
-            self._tile_after_failure = max(side // 2, SMALLEST_TILE)
+        if side > smallest:
+            self._tile_after_failure = max(side // 2, smallest)
             self._note(f"out of memory on {self.device}: tiles of {self._tile_after_failure} pixels from here on")
-        elif self.device.type == "cpu":
-            raise DiffIRError(f"out of memory on {self.device} even with tiles of {side} pixels")
         else:
-            self._note(f"out of memory on {self.device} even with tiles of {side} pixels: on the CPU from here on")
-            self._move_to_cpu()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            self._move_to_cpu(f"with tiles of {side} pixels")
 
-    def _move_to_cpu(self) -> None:
+    def _move_to_cpu(self, what: str = "for the network alone") -> None:
+        if self.device.type == "cpu":
+            raise DiffIRError(f"out of memory on {self.device} even {what}")
+        self._note(f"out of memory on {self.device} even {what}: on the CPU from here on")
         self.device, self.precision, self._tile_after_failure = torch.device("cpu"), "fp32", None
         self._network.to(self.device)
 
@@ -227,5 +232,6 @@ class _Progress:
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The CPU allocator and MPS raise a plain RuntimeError.
-    return any(words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory"))
+    # The CPU's allocator, MPS, and the libraries of CUDA raise a plain RuntimeError.
+    words = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine")
+    return any(word in str(error) for word in words)

@@ -16,6 +16,8 @@ from torch import Tensor
 from diffir.archs import ArchSettings
 from diffir.pixels import to_float, to_kind
 
+_ROWS_AT_ONCE = 64
+
 
 @dataclass(frozen=True)
 class Source:
@@ -43,9 +45,10 @@ class Source:
         place = {"top": self.top + rows.start, "left": self.left + columns.start}
         return replace(self, **place, height=rows.stop - rows.start, width=columns.stop - columns.start)
 
-    def without_masks(self) -> "Source":
-        """The same with the holes as the photos have them."""
-        return replace(self, masks=None)
+    def bare(self) -> "Source":
+        """The whole photos alone: no mask, no mirrored edge."""
+        height, width = self.images.shape[1:3]
+        return replace(self, masks=None, top=0, left=0, height=height, width=width)
 
     def turned(self, quarter_turns: int, mirrored: bool) -> "Source":
         """The whole photos turned anticlockwise, then mirrored left to right if asked; views, not copies."""
@@ -89,13 +92,15 @@ class Canvas:
 
     def write(self, top: int, rows: Tensor) -> None:
         """Lay down rows (B, 3, h, w) from ``top`` on; what stands beyond the canvas is padding and falls away."""
-        place = self.images[:, top : top + rows.shape[2]]
-        rows = rows[:, :, : place.shape[1], : place.shape[2]].float()
-        if self.images.shape[-1] == 1:
-            rows = rows.mean(dim=1, keepdim=True)
-        if self.clips:
-            rows = rows.clamp(0, 1)
-        place[...] = to_kind(rearrange(rows, "b c h w -> b h w c").cpu().numpy(), self.images.dtype)
+        for start in range(0, rows.shape[2], _ROWS_AT_ONCE):  # each conversion is a copy
+            some = rows[:, :, start : start + _ROWS_AT_ONCE]
+            place = self.images[:, top + start : top + start + some.shape[2]]
+            some = some[:, :, : place.shape[1], : place.shape[2]].float()
+            if self.images.shape[-1] == 1:
+                some = some.mean(dim=1, keepdim=True)
+            if self.clips:
+                some = some.clamp(0, 1)
+            place[...] = to_kind(rearrange(some, "b c h w -> b h w c").cpu().numpy(), self.images.dtype)
 
 
 def round_up(side: int, multiple: int) -> int:

@@ -20,7 +20,7 @@ from diffir.inference.source import Source
 
 Write = Callable[[int, Tensor], None]
 """Takes the first row and restored rows (B, 3, h, W) float32 of the output."""
-Rows = Callable[[Tensor], Tensor]
+_FEWEST_ROWS = 8  # of a strip, since two more are computed with it
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,12 @@ class _Run:
 
     def rows_of(self, x: Tensor) -> int:
         """Rows of a strip, even, so that they can be halved."""
-        return max(self.strip_pixels // x.shape[-1] // 2, 1) * 2
+        return max(self.strip_pixels // x.shape[-1] // 2, _FEWEST_ROWS // 2) * 2
 
     def gather(self, compute: Callable[[Strip], Tensor], height: int, width: int, halo: int) -> Tensor:
         """A map from what is computed for each of its strips."""
         result: Tensor | None = None
-        rows = max(self.strip_pixels // width // 2, 1) * 2
+        rows = max(self.strip_pixels // width // 2, _FEWEST_ROWS // 2) * 2
         for strip in split_rows(height, rows, halo):
             inner = strip.inner(compute(strip))
             factor = Fraction(inner.shape[-2], strip.bottom - strip.top)
@@ -225,7 +225,7 @@ class _Run:
         self._update(x, lambda piece, strip: strip.inner(block.ffn(block.norm2(piece), self.prior)))
 
     def _whole_cells(self, x: Tensor, cell: int) -> int:
-        return max(self.strip_pixels // x.shape[-1] // cell, 1) * cell
+        return -(-max(self.strip_pixels // x.shape[-1], _FEWEST_ROWS) // cell) * cell
 
     def _update(self, x: Tensor, change: Callable[[Tensor, Strip], Tensor], step: int = 1) -> None:
         """Add to each strip what ``change`` makes of it and its neighbour rows; these are the old ones."""

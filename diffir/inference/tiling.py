@@ -7,6 +7,7 @@ The shares of all tiles add up to one at every pixel: tiles that agree merge int
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -37,16 +38,17 @@ def round_tile(tile: int, overlap: int, multiple_of: int) -> int:
 def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Span]:
     """As few spans as cover a side, about equal, each starting at a multiple, neighbours sharing ``overlap`` or more.
 
-    None is longer than ``round_tile``; the overlap is half of that, rounded up, at most. Starts keep to multiples so that every tile
-    samples the image on the same grid as the whole does.
+    None is longer than ``round_tile``; the overlap is half of that, rounded up, at most. Starts keep to multiples so
+    that every tile samples the image on the same grid as the whole does.
     """
     tile = round_tile(tile, overlap, multiple_of)
     if tile >= side:
         return [Span(0, torch.ones(side))]
     shared = min(math.ceil(overlap / multiple_of), math.ceil(tile / multiple_of / 2)) * multiple_of
-    count = math.ceil((side - shared) / (tile - shared))
-    stride = math.ceil((side - shared) / count / multiple_of) * multiple_of
-    spans = [(start, min(start + stride + shared, side)) for start in range(0, side - shared, stride)]
+    steps = math.ceil((side - shared) / multiple_of)
+    count = math.ceil(steps * multiple_of / (tile - shared))
+    starts = [number * steps // count * multiple_of for number in range(count)]
+    spans = [(start, min(after + shared, side)) for start, after in pairwise([*starts, side])]
     windows = [_window(stop - start, shared) for start, stop in spans]
     total = torch.zeros(side)
     for (start, stop), window in zip(spans, windows, strict=True):
@@ -82,7 +84,7 @@ def blend_tiles(
             if band is None:
                 band = torch.zeros(*tile.shape[:3], scale * columns[-1].stop)
             across = column.weights.repeat_interleave(scale)
-            band[..., scale * column.start : scale * column.stop] += tile * across
+            band[..., scale * column.start : scale * column.stop].addcmul_(tile, across)
         assert band is not None
         band *= row.weights.repeat_interleave(scale)[:, None]
         if unfinished is not None:

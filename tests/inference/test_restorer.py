@@ -142,7 +142,7 @@ def test_strength_0_is_the_input_and_1_the_restored_photo(make_restorer: MakeRes
 
 
 def test_strength_0_of_a_network_that_enlarges_is_bicubic(make_restorer: MakeRestorer) -> None:
-    lq = torch.rand(1, 3, 16, 16)
+    lq = torch.rand(1, 3, 19, 21)
 
     enlarged = make_restorer({"unshuffle": 1, "upsample": 4, "global_skip": "nearest"}, strength=0).restore_tensor(lq)
 

@@ -49,15 +49,49 @@ def test_out_of_memory_halves_the_tile_goes_on_and_says_so() -> None:
 
     assert restored.shape == (80, 192, 3)
     assert restorer.last_tile == 64
-    assert (
-        restorer.take_notes()
-        == [
-            "out of memory on cpu: tiles of 96 pixels from here on",
-            "out of memory on cpu: tiles of 64 pixels from here on",
-        ]
-        or restorer.last_tile <= 64
-    )
+    assert restorer.take_notes() == [
+        "out of memory on cpu: tiles of 96 pixels from here on",
+        "out of memory on cpu: tiles of 64 pixels from here on",
+    ]
     assert restorer.take_notes() == []
+
+
+@pytest.mark.parametrize("patch", [32, 256])
+@pytest.mark.parametrize("overlap", [0, 32])
+def test_memory_for_no_window_ends_in_an_error_not_in_a_loop(patch: int, overlap: int) -> None:
+    network = with_memory_for(0)
+    restorer = Restorer(network, device="cpu", precision="fp32", stats="local", patch=patch, tile_overlap=overlap)
+
+    with pytest.raises(DiffIRError, match="out of memory on cpu even with tiles of"):
+        restorer.restore(photo(80, 500))
+
+
+@pytest.mark.parametrize(
+    "words", ["DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory"]
+)
+def test_every_library_s_words_for_out_of_memory_are_known(words: str) -> None:
+    network, attempts = toy(), []
+
+    def refuse_once(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise RuntimeError(words)
+
+    network.dirformer.patch_embed.register_forward_pre_hook(refuse_once)
+
+    assert Restorer(network, device="cpu", precision="fp32").restore(photo(160, 160)).shape == (160, 160, 3)
+
+
+def test_other_errors_of_the_network_are_not_taken_for_memory() -> None:
+    network = toy()
+
+    def fail(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        raise RuntimeError("shapes do not match")
+
+    network.dirformer.patch_embed.register_forward_pre_hook(fail)
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        Restorer(network, device="cpu", precision="fp32").restore(photo(32, 32))
 
 
 def test_a_smaller_tile_is_kept_for_the_photos_that_follow() -> None:

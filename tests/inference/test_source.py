@@ -66,6 +66,14 @@ def test_rows_beyond_the_canvas_are_padding_and_fall_away() -> None:
     assert np.array_equal(canvas.images, source.images)
 
 
+def test_rows_of_the_bare_photo_hold_no_padding() -> None:
+    source = Source.whole(photo(1, 9, 5, 3), None, DEBLUR)
+
+    rows = source.region(slice(0, 8), slice(0, 8)).bare().rows(0, 9)
+
+    assert np.array_equal(rows[0].permute(1, 2, 0), source.images[0])
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_integers_are_clipped_and_rounded_once(dtype: type) -> None:
     source = Source.whole(np.zeros((1, 8, 8, 3), dtype), None, DEBLUR)
