@@ -44,6 +44,8 @@ class Modulation(nn.Module):
     def __init__(self, channels: int, prior_width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(prior_width, 2 * channels, bias=False)
+        if self.linear.weight.is_meta:  # a shape without numbers; torch would load its compiler to draw none, 2 s
+            return
         nn.init.normal_(self.linear.weight, std=MODULATION_STD)
         with torch.no_grad():
             self.linear.weight[:channels] += 1 / prior_width

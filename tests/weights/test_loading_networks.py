@@ -1,5 +1,8 @@
 """A name or any file becomes a network that gives the same pixels."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -115,3 +118,9 @@ def test_the_default_is_the_most_general_that_ships(tmp_path, shipped, expected)
 def test_without_shipped_weights_there_is_no_default(tmp_path):
     with pytest.raises(UsageError, match="--model_path"):
         default_name(tmp_path)
+
+
+def test_loading_the_shipped_network_does_not_load_torch_s_compiler():
+    program = "import sys, diffir; diffir.load('denoise'); sys.exit('torch._dynamo' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
