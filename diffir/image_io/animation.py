@@ -16,7 +16,7 @@ from PIL import Image
 from diffir.errors import ImageError
 from diffir.image_io.colour import plain_array
 from diffir.image_io.palette import as_palette
-from diffir.image_io.photo import Animation, Limits, Photo
+from diffir.image_io.photo import Animation, Limits, Photo, flat_if_grey
 from diffir.image_io.upright import Carried, upright_photo
 
 _CLEAR_BEFORE_NEXT = 2  # GIF's disposal that lets holes of a frame be holes
@@ -42,9 +42,9 @@ def read_frames(image: Image.Image, limits: Limits, carried: Carried) -> Animati
 
 
 def encode_gif(animation: Animation) -> bytes:
-    """256 colours and one bit of alpha a frame."""
+    """256 colours and one bit of alpha a frame; times in whole hundredths of a second."""
     frames = [as_palette(photo) for photo in animation.frames]
-    options: dict[str, Any] = {"duration": [round(ms) for ms in animation.durations_ms]}
+    options: dict[str, Any] = {"duration": _rounded_times(animation, 10)}
     if animation.loop != 1:
         options["loop"] = max(animation.loop - 1, 0)
     if animation.frames[0].alpha is not None:
@@ -55,17 +55,16 @@ def encode_gif(animation: Animation) -> bytes:
 
 
 def encode_webp(animation: Animation, quality: int) -> bytes:
-    """Whole milliseconds; a rounded time is made up for by the next."""
+    """Times in whole milliseconds."""
     first = animation.frames[0]
-    ends = [0, *(round(end) for end in accumulate(animation.durations_ms))]
-    images = [Image.fromarray(frame_array(photo).squeeze()) for photo in animation.frames]
+    images = [Image.fromarray(flat_if_grey(frame_array(photo))) for photo in animation.frames]
     buffer = io.BytesIO()
     images[0].save(
         buffer,
         "WEBP",
         save_all=True,
         append_images=images[1:],
-        duration=[end - start for start, end in pairwise(ends)],
+        duration=_rounded_times(animation, 1),
         loop=animation.loop,
         quality=quality,
         lossless=first.lossless,
@@ -80,6 +79,12 @@ def encode_webp(animation: Animation, quality: int) -> bytes:
 def frame_array(photo: Photo) -> np.ndarray:
     """H x W x C: colour and alpha in one."""
     return photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
+
+
+def _rounded_times(animation: Animation, unit_ms: int) -> list[int]:
+    """Milliseconds, multiples of the unit; what one time loses by it, a later one makes up for."""
+    ends = [0, *(unit_ms * round(end / unit_ms) for end in accumulate(animation.durations_ms))]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def _alike(arrays: list[np.ndarray]) -> list[np.ndarray]:

@@ -20,6 +20,7 @@ from diffir.image_io.metadata import EXIF_PREFIX
 from diffir.image_io.photo import Animation, Limits, Photo
 from diffir.image_io.upright import Carried, upright_photo
 
+_PHOTOSHOP = b"Photoshop 3.0\0"  # holds IPTC
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 
 
@@ -76,6 +77,10 @@ def _carried(image: Image.Image, content: bytes, kind: str) -> Carried:
         segments = getattr(image, "applist", [])
         if any(segment.startswith(_EXTENDED_XMP) for _, segment in segments):
             notes.append("the second part of a long XMP left out")
+        if any(segment.startswith(_PHOTOSHOP) for _, segment in segments):
+            notes.append("IPTC left out")
+        if "comment" in image.info:
+            notes.append("comment left out")
         if image.format == "MPO":
             notes.append(f"the first of {image.n_frames} pictures")  # type: ignore[attr-defined]
     if kind == "AVIF" and _is_deep_avif(content):

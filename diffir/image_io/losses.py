@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from diffir.image_io.formats import Format, format_of
-from diffir.image_io.photo import Animation, Photo
+from diffir.image_io.photo import Animation, Photo, flat_if_grey
 from diffir.pixels import to_float, to_kind
 
 _FIELD_NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
@@ -117,5 +117,5 @@ def _has_more_colours(photo: Photo) -> bool:
     if photo.pixels.dtype != np.uint8:
         return True
     free = _GIF_COLOURS - (photo.alpha is not None)
-    image = Image.fromarray(photo.pixels.squeeze(2) if photo.pixels.shape[2] == 1 else photo.pixels)
+    image = Image.fromarray(flat_if_grey(photo.pixels))
     return image.getcolors(free) is None

@@ -1,13 +1,14 @@
-"""A photo as at most 256 colours, for GIF: exactly if it has no more, else the nearest by median cut, dithered.
+"""A photo as at most 256 colours, for GIF: exactly if it has no more, else those of a median cut, dithered.
 
 In: a ``Photo``. Out: a Pillow image of mode P (or L, which GIF holds as it is). Alpha becomes one bit, with the limit
-at one half, and takes one of the colours. Source: GIF89a; P. Heckbert, "Color image quantization", 1982.
+at one half, and takes one of the colours. Source: GIF89a; P. Heckbert, "Color image quantization", 1982; R. Floyd and
+L. Steinberg, "An adaptive algorithm for spatial grey scale", 1976.
 """
 
 import numpy as np
 from PIL import Image
 
-from diffir.image_io.photo import Photo
+from diffir.image_io.photo import Photo, flat_if_grey
 from diffir.pixels import to_float, to_kind
 
 _COLOURS = 256
@@ -17,10 +18,10 @@ def as_palette(photo: Photo) -> Image.Image:
     """The photo in mode L or P; transparent pixels have the last colour."""
     pixels = to_kind(to_float(photo.pixels), np.uint8)
     if photo.alpha is None and pixels.shape[2] == 1:
-        return Image.fromarray(pixels[:, :, 0])
+        return Image.fromarray(flat_if_grey(pixels))
     rgb = np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
     free = _COLOURS - (photo.alpha is not None)
-    image = _exact(rgb, free) or Image.fromarray(rgb).quantize(free, Image.Quantize.MEDIANCUT)
+    image = _exact(rgb, free) or _dithered(rgb, free)
     if photo.alpha is None:
         return image
     hole = _COLOURS - 1
@@ -29,6 +30,13 @@ def as_palette(photo: Photo) -> Image.Image:
     with_holes.putpalette((image.getpalette() or [])[: 3 * free])
     with_holes.info["transparency"] = hole
     return with_holes
+
+
+def _dithered(rgb: np.ndarray, free: int) -> Image.Image:
+    """Pillow dithers only to colours it is given. Undithered, a ramp falls into fields with edges that anyone sees."""
+    image = Image.fromarray(rgb)
+    colours = image.quantize(free, Image.Quantize.MEDIANCUT)
+    return image.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _exact(rgb: np.ndarray, free: int) -> Image.Image | None:

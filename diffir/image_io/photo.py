@@ -25,7 +25,10 @@ class Photo:
     icc_profile: bytes | None = None
     """Of the space ``pixels`` are in; None: sRGB is meant."""
     exif: bytes | None = None
-    """Behind ``Exif`` and two zeros. As the file had it, but for the orientation (1) and the thumbnail (taken out)."""
+    r"""Begins with ``b"Exif\0\0"``, whatever the format; a TIFF's header and directories follow.
+
+    As the file had it, but for the orientation (1) and the thumbnail (taken out).
+    """
     xmp: bytes | None = None
     """As the file had it, but for the orientation (1)."""
     dpi: tuple[float, float] | None = None
@@ -69,6 +72,11 @@ class Limits:
             raise ImageError(
                 f"{width} x {height}{times} is more than {self.max_pixels} pixels; --max_pixels raises that limit"
             )
+
+
+def flat_if_grey(array: np.ndarray) -> np.ndarray:
+    """H x W x C -> H x W for one channel, as Pillow and tifffile want it; a height or width of 1 stays."""
+    return array[:, :, 0] if array.shape[2] == 1 else array
 
 
 def without_metadata(photo: Photo) -> Photo:

@@ -26,8 +26,12 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 INCHES_A_METRE = 1 / 0.0254
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
+_COLOURS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 _RAW_PROFILES = {b"Raw profile type exif": b"eXIf", b"Raw profile type APP1": b"eXIf", b"Raw profile type xmp": b"xmp"}
 _LONGEST_METADATA = 64 * 2**20  # bytes unpacked, against bombs; the largest profiles have a few million
+_SRGB_GAMMA, _GAMMA_CLOSE = 45455, 0.05  # 1/2.2 in 1/100000; a part of it, of taste
+_SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # white, red, green, blue of BT.709 in 1/100000
+_POINTS_CLOSE = 1000  # a hundredth of x or y; a matter of taste
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6  # colour types
 
 
@@ -96,7 +100,7 @@ def _sort_chunks(content: bytes) -> _Chunks:
             chunks.picture.append(whole)
         if kind in _PICTURE + _FRAMES:
             chunks.with_frames.append(whole)
-        if (kind == b"IHDR" and len(inside) == 13) or kind in (b"eXIf", b"tRNS", b"pHYs"):
+        if (kind == b"IHDR" and len(inside) == 13) or kind in (b"eXIf", b"tRNS", b"pHYs", *_COLOURS):
             chunks.metadata[kind] = bytes(inside)
         elif kind == b"acTL" and len(inside) == 8 and not chunks.has_pixels:
             chunks.frames = struct.unpack_from(">I", inside)[0]
@@ -104,11 +108,26 @@ def _sort_chunks(content: bytes) -> _Chunks:
             chunks.has_pixels = True
         elif kind in (b"iCCP", b"iTXt", b"zTXt", b"tEXt"):
             _read_text(kind, bytes(inside), chunks)
-        elif kind == b"cICP":
-            chunks.left_out.append("a colour space named by number (cICP) left out")
     if b"IHDR" not in chunks.metadata:
         raise ImageError("damaged or truncated (no header)")
+    chunks.left_out += _lost_colours(chunks.metadata)
     return chunks
+
+
+def _lost_colours(found: dict[bytes, bytes]) -> list[str]:
+    """Of what says which colours are meant, the first counts (section 4.3): cICP, iCCP, sRGB, gAMA with cHRM."""
+    if b"cICP" in found:
+        return ["a colour space named by number (cICP) left out"]
+    if b"iCCP" in found or b"sRGB" in found:
+        return []
+    others = []
+    gamma, points = int.from_bytes(found.get(b"gAMA", b""), "big"), found.get(b"cHRM", b"")
+    if gamma and abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_CLOSE:
+        others.append("gAMA")
+    if len(points) == 32:
+        pairs = zip(struct.unpack(">8I", points), _SRGB_POINTS, strict=True)
+        others += ["cHRM"] if any(abs(point - of_srgb) > _POINTS_CLOSE for point, of_srgb in pairs) else []
+    return [f"a colour space other than sRGB ({' and '.join(others)}) left out"] if others else []
 
 
 def _read_text(kind: bytes, inside: bytes, chunks: _Chunks) -> None:
@@ -126,6 +145,8 @@ def _read_text(kind: bytes, inside: bytes, chunks: _Chunks) -> None:
             is_exif = found.startswith((EXIF_PREFIX, b"II*\0", b"MM\0*"))
             if is_exif or keyword.endswith(b"xmp"):
                 chunks.metadata.setdefault(_RAW_PROFILES[keyword], found)
+        elif "texts left out" not in chunks.left_out:
+            chunks.left_out.append("texts left out")
     except (ValueError, IndexError, zlib.error):
         chunks.left_out.append(f"a broken {'ICC profile' if kind == b'iCCP' else 'text'} left out")
 

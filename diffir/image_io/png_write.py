@@ -7,19 +7,24 @@ filter whose differences are smallest, the rule of the PNG specification, sectio
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import count
 
 import numpy as np
 from PIL import Image
 
 from diffir.image_io.animation import frame_array
 from diffir.image_io.metadata import EXIF_PREFIX
-from diffir.image_io.photo import Animation, Photo
+from diffir.image_io.photo import Animation, Photo, flat_if_grey
 from diffir.image_io.png import INCHES_A_METRE, SIGNATURE, XMP_KEYWORD, chunk
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _BLOCK = 4 * 2**20  # bytes filtered at a time
-_LEVEL = 6  # of zlib; its default
+# Of zlib. On photos (Kodak24) as they are, with noise of 5/255 and of 15/255, and enlarged twice, level 3 takes 0.49,
+# 0.77, 1.0 and 0.31 of the time of 6, the default, for 0.97, 1.05, 1.01 and 1.04 of the bytes (8 bit, Pillow 13:
+# 0.13 to 0.19 s a megapixel on one core, against 0.18 to 0.41).
+_LEVEL = 3
 _HEADER = len(SIGNATURE) + 25
 
 
@@ -27,10 +32,10 @@ def encode_png(photo: Photo) -> bytes:
     """A still."""
     array = frame_array(photo)
     if array.dtype == np.uint16:
-        parts = [SIGNATURE, _header(array), *_metadata(photo), chunk(b"IDAT", _pack(array)), chunk(b"IEND", b"")]
-        return b"".join(parts)
+        pixels = (chunk(b"IDAT", packed) for packed in _pack(array))
+        return b"".join([SIGNATURE, _header(array), *_metadata(photo), *pixels, chunk(b"IEND", b"")])
     buffer = io.BytesIO()
-    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(buffer, "PNG")
+    Image.fromarray(flat_if_grey(array)).save(buffer, "PNG", compress_level=_LEVEL)
     content = buffer.getbuffer()
     return b"".join([content[:_HEADER], *_metadata(photo), content[_HEADER:]])
 
@@ -40,12 +45,13 @@ def encode_animated_png(animation: Animation) -> bytes:
     arrays = [frame_array(photo) for photo in animation.frames]
     parts = [SIGNATURE, _header(arrays[0]), chunk(b"acTL", struct.pack(">II", len(arrays), animation.loop))]
     parts += _metadata(animation.frames[0])
-    number = 0
-    for array, duration in zip(arrays, animation.durations_ms, strict=True):
-        parts.append(chunk(b"fcTL", _frame_control(number, array, duration)))
-        packed = _pack(array)
-        parts.append(chunk(b"fdAT", struct.pack(">I", number + 1) + packed) if number else chunk(b"IDAT", packed))
-        number += 2 if number else 1
+    numbers = count()
+    for index, (array, duration) in enumerate(zip(arrays, animation.durations_ms, strict=True)):
+        parts.append(chunk(b"fcTL", _frame_control(next(numbers), array, duration)))
+        if index == 0:
+            parts += [chunk(b"IDAT", packed) for packed in _pack(array)]
+        else:
+            parts += [chunk(b"fdAT", struct.pack(">I", next(numbers)) + packed) for packed in _pack(array)]
     return b"".join([*parts, chunk(b"IEND", b"")])
 
 
@@ -79,19 +85,25 @@ def _frame_control(number: int, array: np.ndarray, duration_ms: float) -> bytes:
     return struct.pack(">5I2H2B", number, width, height, 0, 0, seconds.numerator, seconds.denominator, 0, 0)
 
 
-def _pack(array: np.ndarray) -> bytes:
-    """Filtered and deflated rows."""
-    rows = array.astype(">u2") if array.dtype == np.uint16 else array
-    rows = np.ascontiguousarray(rows).view(np.uint8).reshape(len(array), -1)
+def _pack(array: np.ndarray) -> Iterator[bytes]:
+    """Filtered and deflated rows, in parts: a chunk for each, which is never too long (section 5.3: 2 GiB)."""
     step = array.shape[2] * array.itemsize
     deflate = zlib.compressobj(_LEVEL)
-    parts = []
-    at_once = max(1, _BLOCK // rows.shape[1])
-    for top in range(0, len(rows), at_once):
-        block = rows[top : top + at_once]
-        before = rows[top - 1 : top] if top else np.zeros_like(rows[:1])
-        parts.append(deflate.compress(_filtered(block, np.concatenate([before, block[:-1]]), step).tobytes()))
-    return b"".join([*parts, deflate.flush()])
+    at_once = max(1, _BLOCK // (array.shape[1] * step))
+    before = np.zeros((1, array.shape[1] * step), np.uint8)
+    for top in range(0, len(array), at_once):
+        rows = _bytes_of_rows(array[top : top + at_once])
+        packed = deflate.compress(_filtered(rows, np.concatenate([before, rows[:-1]]), step).data)
+        before = rows[-1:]
+        if packed:
+            yield packed
+    yield deflate.flush()
+
+
+def _bytes_of_rows(array: np.ndarray) -> np.ndarray:
+    """H x bytes of a row; the upper byte of a sample goes first (section 7.1)."""
+    array = array.astype(">u2") if array.dtype == np.uint16 else array
+    return np.ascontiguousarray(array).view(np.uint8).reshape(len(array), -1)
 
 
 def _filtered(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:

@@ -17,6 +17,9 @@ from diffir.image_io.pnm import is_pnm, read_pnm
 from diffir.image_io.quiet import quiet_decoders
 from diffir.image_io.tiff import read_tiff
 
+_BEGINNING = 512  # bytes, more than any kind needs to be known
+_READABLE = "PNG, JPEG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000, PNM; HEIC, JPEG XL and camera raw by extra packages"
+
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """The photo in a file.
@@ -56,8 +59,15 @@ def _read(path: Path, limits: Limits) -> Photo | Animation:
 def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise ImageError("a folder, not an image")
+    if path.exists() and not path.is_file():
+        raise ImageError("a pipe or a device, not a file")  # it might never end
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+            if beginning and not kind_of(beginning, path.suffix):  # before a film of 3 GB is read for nothing
+                raise ImageError(f"not an image that can be read here; can: {_READABLE}")
+            file.seek(0)
+            content = file.read()
     except FileNotFoundError as error:
         raise ImageError("no such file") from error
     except OSError as error:
@@ -69,8 +79,6 @@ def _read_bytes(path: Path) -> bytes:
 
 def _decode(content: bytes, suffix: str, limits: Limits) -> Photo | Animation:
     kind = kind_of(content, suffix)
-    if not kind:
-        raise ImageError("not an image that can be read here")
     if kind == "PPM" and is_pnm(content):
         return read_pnm(content, limits)
     if kind == "TIFF":

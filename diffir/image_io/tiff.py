@@ -25,6 +25,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # photometric
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _UNPACKED_HERE = (1, 5, 8, 32773, 32946)  # compression: none, LZW, deflate, PackBits, deflate again
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha
+_FAR_OUTSIDE = 1.0  # noise leaves [0, 1] by less; scientific files from 0 to 255 would come out white
+_IPTC = (33723, 34377)  # as such, and in Photoshop's blocks
 _MOST_SAMPLES = 16  # a pixel; a matter of taste, against absurd headers
 _MOST_PAGES = 100_000
 
@@ -72,6 +74,8 @@ def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits
         "dpi": _dpi(page),
     }
     notes = [f"the first of {pages} pages"] if pages > 1 else []
+    if not page.tags.keys().isdisjoint(_IPTC):
+        notes.append("IPTC left out")
     if not _is_plain(page):
         try:
             photo = by_pillow(content, limits)
@@ -175,6 +179,9 @@ def _samples(content: bytes, page: Page) -> np.ndarray:
     array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise ImageError("pixels that are no numbers (NaN or infinite); replace them first")
+    lowest, highest = float(array.min()), float(array.max())
+    if lowest < -_FAR_OUTSIDE or highest > 1 + _FAR_OUTSIDE:
+        raise ImageError(f"pixels from {lowest:g} to {highest:g}, but white is 1 in float files; divide them first")
     return array
 
 

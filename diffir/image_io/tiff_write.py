@@ -12,7 +12,7 @@ import tifffile
 
 from diffir.image_io.animation import frame_array
 from diffir.image_io.metadata import exif_tags
-from diffir.image_io.photo import Photo
+from diffir.image_io.photo import Photo, flat_if_grey
 from diffir.image_io.tags import Tag, layout_of, read_directory, write_directory
 
 _XMP, _BYTE = 700, 1
@@ -26,7 +26,7 @@ def encode_tiff(photo: Photo) -> bytes:
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
-        array.squeeze(2) if array.shape[2] == 1 else array,
+        flat_if_grey(array),
         byteorder=layout.order,
         bigtiff=array.nbytes > _CLASSIC_LIMIT,
         photometric="rgb" if array.shape[2] >= 3 else "minisblack",

@@ -20,7 +20,7 @@ from diffir.image_io.animation import encode_gif, encode_webp, frame_array
 from diffir.image_io.formats import WRITABLE_SUFFIXES, Format, format_of
 from diffir.image_io.losses import as_held
 from diffir.image_io.metadata import sized_exif
-from diffir.image_io.photo import Animation, Photo
+from diffir.image_io.photo import Animation, Photo, flat_if_grey
 from diffir.image_io.png_write import encode_animated_png, encode_png
 from diffir.image_io.tiff_write import encode_tiff
 
@@ -108,7 +108,7 @@ def _encode_still(photo: Photo, row: Format, quality: int) -> bytes:
     if photo.dpi and "dpi" in row.metadata:
         options["dpi"] = tuple(min(max(round(dpi), 1), 65535) for dpi in photo.dpi)
     buffer = io.BytesIO()
-    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(buffer, row.name, **options)
+    Image.fromarray(flat_if_grey(array)).save(buffer, row.name, **options)
     return buffer.getvalue()
 
 

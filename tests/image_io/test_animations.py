@@ -49,6 +49,41 @@ def test_frames_times_and_repetitions_come_back(
     assert describe_losses(animation, suffix) == ""
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_frames_of_one_row_or_column_stay_so(
+    tmp_path: Path, suffix: str, shape: tuple[int, int], channels: int, has_alpha: bool
+) -> None:
+    alpha = np.arange(9, dtype=np.uint8).reshape(shape) % 2 * 255 if has_alpha else None
+    greys = [np.full((*shape, channels), grey, np.uint8) for grey in (50, 200)]
+    frames = tuple(Photo(grey, alpha, lossless=True) for grey in greys)
+    write_image(tmp_path / f"a{suffix}", Animation(frames, (50.0, 50.0)))
+
+    found = read_file(tmp_path / f"a{suffix}")
+
+    assert isinstance(found, Animation)
+    assert [frame.pixels.shape[:2] for frame in found.frames] == [shape, shape]
+    shown = slice(None) if alpha is None else alpha > 0
+    assert all((frame.pixels[shown] == grey).all() for frame, grey in zip(found.frames, (50, 200), strict=True))
+
+
+@pytest.mark.parametrize(("suffix", "unit"), [(".gif", 10), (".webp", 1)])
+@pytest.mark.parametrize("ms", [39.0, 33.0, 1000 / 30, 1000 / 24, 15.0, 101.7])
+def test_rounded_times_make_an_animation_neither_faster_nor_slower(
+    tmp_path: Path, suffix: str, unit: int, ms: float
+) -> None:
+    frames = tuple(Photo(np.full((4, 4, 3), index * 20, np.uint8)) for index in range(12))
+    write_image(tmp_path / f"a{suffix}", Animation(frames, (ms,) * 12))
+
+    found = read_file(tmp_path / f"a{suffix}")
+
+    assert isinstance(found, Animation)
+    assert sum(found.durations_ms) == pytest.approx(12 * ms, abs=unit / 2)
+    assert found.durations_ms == pytest.approx((ms,) * 12, abs=unit)
+
+
 def test_frames_that_hold_only_what_moved_are_read_whole(tmp_path: Path) -> None:
     still = Image.new("RGB", (20, 20), "white")
     frames = [still.copy() for _ in range(3)]
@@ -128,6 +163,26 @@ def test_a_gif_says_what_it_cannot_show(draw) -> None:
     assert describe_losses(photo, ".gif") == "colours reduced to 256, alpha reduced to one bit"
     assert describe_losses(Animation((photo,), (33.0,)), ".gif").endswith("times rounded to 10 ms")
     assert kept_suffix(photo, ".gif") == ".png"
+
+
+def test_a_ramp_in_a_gif_has_no_edges(tmp_path: Path) -> None:
+    across, down = np.meshgrid(np.arange(128) * 2, np.arange(96) * 2)
+    ramp = np.dstack([across, down, 255 - across]).astype(np.uint8)
+    write_image(tmp_path / "a.gif", ramp)
+
+    found = read_image(tmp_path / "a.gif").pixels
+
+    from_afar = [array.reshape(24, 4, 32, 4, 3).mean(axis=(1, 3)) for array in (ramp, found)]
+    assert np.abs(from_afar[0] - from_afar[1]).mean() < 1  # fields of one colour: 1.5
+
+
+def test_dithering_makes_no_holes(tmp_path: Path, draw) -> None:
+    alpha = np.repeat(np.uint8([[0], [255]]), 40, axis=0).repeat(80, axis=1)
+    pixels = draw(80, 80, 3)
+    pixels[60:] = 0
+    write_image(tmp_path / "a.gif", Photo(pixels, alpha))
+
+    assert np.array_equal(read_image(tmp_path / "a.gif").alpha, alpha)
 
 
 def test_an_animation_does_not_become_a_still(tmp_path: Path, draw) -> None:

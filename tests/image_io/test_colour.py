@@ -1,6 +1,7 @@
-"""What is not RGB becomes sRGB through its profile, and the photo's note says how."""
+"""What is not RGB becomes sRGB through its profile, and the photo's note says how; or what it leaves out of colours."""
 
 import struct
+import zlib
 from itertools import product
 from pathlib import Path
 
@@ -129,3 +130,39 @@ def test_a_wide_gamut_profile_stays_with_its_pixels(tmp_path: Path, ramp) -> Non
 
     assert np.array_equal(photo.pixels, ramp)
     assert read_image(tmp_path / "b.tif").icc_profile == wide
+
+
+SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+WIDE_POINTS = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "points", "others", "left_out"),
+    [
+        (45455, SRGB_POINTS, {}, ""),
+        (45000, (31269, 32899, 63999, 33001, 30000, 60000, 15000, 5999), {}, ""),
+        (100000, SRGB_POINTS, {}, "a colour space other than sRGB (gAMA) left out"),
+        (55556, None, {}, "a colour space other than sRGB (gAMA) left out"),
+        (45455, WIDE_POINTS, {}, "a colour space other than sRGB (cHRM) left out"),
+        (100000, WIDE_POINTS, {}, "a colour space other than sRGB (gAMA and cHRM) left out"),
+        (100000, WIDE_POINTS, {b"sRGB": b"\0"}, ""),
+        (100000, WIDE_POINTS, {b"iCCP": b"wide\0\0" + zlib.compress(bytes(300))}, ""),
+        (100000, WIDE_POINTS, {b"cICP": bytes([9, 16, 0, 1])}, "a colour space named by number (cICP) left out"),
+        (0, None, {}, ""),
+    ],
+)
+def test_a_png_says_which_colours_it_leaves_out(
+    tmp_path: Path, ramp, gamma: int, points: tuple[int, ...] | None, others: dict[bytes, bytes], left_out: str
+) -> None:
+    write_image(tmp_path / "a.png", ramp)
+    content = (tmp_path / "a.png").read_bytes()
+    chunks = {**others, b"gAMA": struct.pack(">I", gamma)} | ({b"cHRM": struct.pack(">8I", *points)} if points else {})
+    added = b"".join(
+        struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks.items()
+    )
+    (tmp_path / "a.png").write_bytes(content[:33] + added + content[33:])
+
+    photo = read_image(tmp_path / "a.png")
+
+    assert photo.note == left_out
+    assert np.array_equal(photo.pixels, ramp)

@@ -1,6 +1,7 @@
 """What can be written comes back as it was, in every depth and kind; files of others are read right."""
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from diffir.image_io import WRITABLE_SUFFIXES, Photo, describe_losses, kept_suffix, read_image, write_image
+from diffir.image_io import (
+    WRITABLE_SUFFIXES,
+    Animation,
+    Photo,
+    describe_losses,
+    kept_suffix,
+    read_file,
+    read_image,
+    write_image,
+)
+from diffir.image_io.png_write import encode_png
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
@@ -65,8 +76,9 @@ def test_a_lossy_webp_is_not_taken_for_a_lossless_one(tmp_path: Path, ramp) -> N
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "I;16", "F"])
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits"])
 def test_every_mode_of_tiff_becomes_grey_or_rgb(tmp_path: Path, ramp, mode: str, compression: str | None) -> None:
-    image = Image.fromarray(ramp[:, :, 0].astype(np.uint16) if mode == "I;16" else ramp)
-    (image if mode == "I;16" else image.convert(mode)).save(tmp_path / "a.tif", compression=compression)
+    own = {"I;16": ramp[:, :, 0].astype(np.uint16), "F": ramp[:, :, 0] / np.float32(255)}
+    image = Image.fromarray(own[mode]) if mode in own else Image.fromarray(ramp).convert(mode)
+    image.save(tmp_path / "a.tif", compression=compression)
 
     photo = read_image(tmp_path / "a.tif")
 
@@ -75,7 +87,7 @@ def test_every_mode_of_tiff_becomes_grey_or_rgb(tmp_path: Path, ramp, mode: str,
     assert photo.pixels.dtype == {"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8)
     assert (photo.alpha is not None) == (mode in ("LA", "PA", "RGBA"))
     assert mode in ("1", "P", "PA", "CMYK") or np.array_equal(
-        photo.pixels[:, :, 0], np.asarray(image.convert(mode) if mode != "I;16" else image).reshape(64, 48, -1)[:, :, 0]
+        photo.pixels[:, :, 0], np.asarray(image).reshape(64, 48, -1)[:, :, 0]
     )
 
 
@@ -187,6 +199,41 @@ def test_opencv_and_pillow_read_our_png_as_we_do(tmp_path: Path, draw, dtype: ty
     assert np.array_equal(found[:, :, {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]], array)
     with Image.open(tmp_path / "a.png") as image:
         image.load()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_png_of_many_chunks_is_read_by_all(tmp_path: Path, draw, monkeypatch, frames: int) -> None:
+    monkeypatch.setattr("diffir.image_io.png_write._BLOCK", 16_000)
+    photos = tuple(Photo(draw(120, 91, 3, dtype=np.uint16)) for _ in range(frames))
+    write_image(tmp_path / "a.png", photos[0] if frames == 1 else Animation(photos, (50.0,) * frames))
+
+    content = (tmp_path / "a.png").read_bytes()
+    found = read_file(tmp_path / "a.png")
+
+    assert content.count(b"IDAT") > 2
+    assert (content.count(b"fdAT") > 4) == (frames > 1)
+    assert np.array_equal(cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)[:, :, ::-1], photos[0].pixels)
+    shift = 0 if frames == 1 else 8  # of frames, Pillow reads the upper bytes
+    for photo, read in zip(photos, found.frames if isinstance(found, Animation) else [found], strict=True):
+        assert np.array_equal(read.pixels, photo.pixels >> shift)
+
+
+def test_writing_a_deep_png_takes_twice_its_size_and_no_more(draw, monkeypatch) -> None:
+    monkeypatch.setattr("diffir.image_io.png_write._BLOCK", 2**15)  # the room for filters is that of a block
+    photo = Photo(draw(600, 600, 3, dtype=np.uint16))
+    tracemalloc.start()
+    encode_png(photo)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 2.3 * photo.pixels.nbytes  # the packed rows, and the file they are joined to
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_is_packed_at_a_level_that_does_not_take_long(ramp, dtype: type) -> None:
+    content = encode_png(Photo(ramp.astype(dtype)))
+
+    assert content[content.index(b"IDAT") + 5] >> 6 == 1  # RFC 1950: fast, neither fastest (0) nor the default (2)
 
 
 @pytest.mark.parametrize("largest", [1, 200, 255, 1023, 65535])

@@ -1,5 +1,6 @@
 """What is no photo is refused in one line, writing leaves nothing half done, and nobody but us speaks."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,25 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, ramp) -> None:
 def test_more_pixels_a_side_than_a_format_has_is_one_line(tmp_path: Path, suffix: str, largest: int) -> None:
     with pytest.raises(ImageError, match=f"holds at most {largest} pixels a side, not {largest + 1}; take .png"):
         write_image(tmp_path / f"a{suffix}", np.zeros((1, largest + 1, 1), np.uint8))
+
+
+def test_floats_far_outside_0_to_1_are_refused_with_their_range_not_turned_white(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.linspace(0, 255, 64, dtype=np.float32).reshape(8, 8))
+
+    with pytest.raises(ImageError, match="pixels from 0 to 255, but white is 1"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_noise_a_little_outside_0_to_1_is_read_as_it_is(tmp_path: Path) -> None:
+    noisy = np.linspace(-0.4, 1.4, 64, dtype=np.float32).reshape(8, 8)
+    tifffile.imwrite(tmp_path / "a.tif", noisy)
+
+    assert np.array_equal(read_image(tmp_path / "a.tif").pixels[:, :, 0], noisy)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+
+    with pytest.raises(ImageError, match="a pipe or a device"):
+        read_image(tmp_path / "a.png")
