@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, whatever happens while they are written.
+"""Files that appear complete or not at all, whatever happens while they are written; and paths the system refuses.
 
 In: a path. Out: a stream whose bytes get the path's name only once they are all on the disk; until then an earlier
 file of that name stays as it was. Every result that diffir leaves behind is written through here.
@@ -38,3 +38,17 @@ def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def why_refused(path: Path) -> str:
+    """Why the system does not even say what is at a path, such as "Permission denied"; empty where it does.
+
+    Ask it before ``exists``, ``is_file`` and ``is_dir``, which in these cases raise or not, as the Python version goes.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return ""

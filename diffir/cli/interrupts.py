@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from diffir.inference.events import Stop
@@ -49,4 +49,5 @@ def stopping_on_signals(stop: Stop) -> Iterator[None]:
 
 def _say(line: str) -> None:
     """Straight to the file: a stream may be in the middle of a write when the signal comes."""
-    os.write(_STDERR, f"\n{line}\n".encode())
+    with suppress(OSError):  # nobody reads it any more
+        os.write(_STDERR, f"\n{line}\n".encode())

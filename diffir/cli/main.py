@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # diffir models | head
         sys.stdout = None
         return 0
+    except OSError as error:  # the system refuses what no command has foreseen
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"diffir: {' '.join(reason.split())}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("diffir: interrupted", file=sys.stderr)
         return 130

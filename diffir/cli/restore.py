@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffir.cli.restore_report import JSON_FIELDS, JsonReport, Report, Tally, TextReport
-from diffir.errors import UsageError
+from diffir.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from diffir.inference.jobs import Job
     from diffir.inference.restorer import Restorer
 
-DEFAULT_OUTPUT = Path("restored")
+DEFAULT_OUTPUT = "restored"
 _EPILOG = f"""\
--o is a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it is a folder, made if missing.
+-o is a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it is a folder, made if missing;
+a slash at its end says that a folder is meant.
 Without -o results go to the folder "restored". Inputs are never overwritten, and no result is ever half written.
 Ctrl-C finishes the file in hand; a second one stops at once. The same call with --skip_existing goes on.
 
@@ -57,13 +58,13 @@ def _add_file_flags(files: argparse._ArgumentGroup) -> None:
     files.add_argument(
         "-i", "--input", nargs="+", action="extend", default=[], metavar="INPUT", help="the same, as a flag"
     )
-    files.add_argument("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="OUT", help="file or folder")
+    files.add_argument("-o", "--output", type=_name, default=DEFAULT_OUTPUT, metavar="OUT", help="file or folder")
     files.add_argument("-r", "--recursive", action="store_true", help="folders below folders, the tree kept")
     files.add_argument("--suffix", default="", metavar="TEXT", help="added to each name: photo.jpg -> photoTEXT.jpg")
     files.add_argument("--skip_existing", action="store_true", help="leave out photos whose result is there already")
     files.add_argument(
         "--mask",
-        type=Path,
+        type=_path,
         metavar="MASK",
         help="for inpainting, above 0 where a hole is: a file for all, or a folder of masks named as the photos",
     )
@@ -89,7 +90,7 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
 def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     choice = network.add_mutually_exclusive_group()
     choice.add_argument("-n", "--model_name", metavar="NAME", help="a name that diffir models lists; default: shipped")
-    choice.add_argument("--model_path", type=Path, metavar="FILE", help="a weights file: .safetensors, .pth, .ckpt")
+    choice.add_argument("--model_path", type=_path, metavar="FILE", help="a weights file: .safetensors, .pth, .ckpt")
     network.add_argument(
         "--strength", type=float, default=1.0, metavar="0-1", help="0: the input, 1: restored (default), or between"
     )
@@ -105,11 +106,14 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
 
 def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
     priors.add_argument(
-        "--save_prior", type=Path, metavar="OUT", help="what the network took a photo for: a file, or a folder for many"
+        "--save_prior",
+        type=_path,
+        metavar="OUT",
+        help="what the network took a photo for: a .safetensors file, or a folder for many",
     )
     choice = priors.add_mutually_exclusive_group()
     choice.add_argument(
-        "--prior", type=Path, nargs="+", metavar="FILE", help="saved priors to use instead; several are mixed"
+        "--prior", type=_path, nargs="+", metavar="FILE", help="saved priors to use instead; several are mixed"
     )
     choice.add_argument("--share_prior", action="store_true", help="the first frame's for all of an animation or video")
     priors.add_argument(
@@ -162,6 +166,8 @@ def run(args: argparse.Namespace) -> int:
         recursive=args.recursive,
         mask=args.mask,
         save_prior=args.save_prior,
+        skip_existing=args.skip_existing,
+        spared=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
     )
     video = next((job.source for job in jobs if job.is_video), None)
     if args.strip_metadata and video is not None:
@@ -179,20 +185,23 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
     from diffir.inference.restorer import load
 
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
-    return [
-        load(
-            args.model_path or args.model_name,
-            device=device,
-            precision=args.precision,
-            tile=args.tile,
-            tile_overlap=args.tile_overlap,
-            stats=args.stats,
-            tta=args.tta,
-            strength=args.strength,
-            seed=args.seed,
-        )
-        for device in devices
-    ]
+    try:
+        return [
+            load(
+                args.model_path or args.model_name,
+                device=device,
+                precision=args.precision,
+                tile=args.tile,
+                tile_overlap=args.tile_overlap,
+                stats=args.stats,
+                tta=args.tta,
+                strength=args.strength,
+                seed=args.seed,
+            )
+            for device in devices
+        ]
+    except WeightsError as error:  # in what a flag has named
+        raise UsageError(str(error)) from error
 
 
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
@@ -243,11 +252,21 @@ def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: S
             for event in events:
                 tally.count(event)
                 report.event(event)
-        tally.seconds = time.perf_counter() - start
+        tally.seconds, tally.is_interrupted = time.perf_counter() - start, stop.is_requested
         report.finish(tally)
     if stop.is_requested:
         return EXIT_INTERRUPTED
     return 1 if tally.failed else 0
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must not be an empty name; the current folder is named .")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_name(text))
 
 
 def _positive(text: str) -> int:

@@ -7,6 +7,7 @@ JSON everything goes to stdout and nothing else does. Each line is flushed.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 JSON_FIELDS = """\
 start: model, scale, devices, precision, tile, stats, seed, files; progress: file, fraction;
 done: source, target, width, height, seconds, tile (null: whole), notes, losses; skipped: source, target;
-failed: source, error; summary: restored, skipped, failed, not_begun, seconds, megapixels_per_second"""
+failed: source, error; summary: restored, skipped, failed, not_begun, interrupted, seconds, megapixels_per_second"""
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Tally:
     pixels: int = 0
     seconds: float = 0
     """By the clock, not the sum over files."""
+    is_interrupted: bool = False
 
     @property
     def not_begun(self) -> int:
@@ -78,7 +80,7 @@ class TextReport:
         """One line, then the bar, which moves with parts of files, too; none where nobody watches."""
         from tqdm import tqdm
 
-        print(headline(restorers), flush=True)
+        _say(headline(restorers), sys.stdout)
         layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         self._bar: tqdm = tqdm(total=files, leave=False, disable=None, bar_format=layout)
         self._told = 0
@@ -103,11 +105,11 @@ class TextReport:
         """The summary, where there is something to sum up."""
         self._bar.close()
         if tally.files > 1 or not tally.restored:
-            print(summary_line(tally), flush=True)
+            _say(summary_line(tally), sys.stdout)
 
     def _print(self, line: str, stream: TextIO) -> None:
         with self._bar.external_write_mode(file=stream):
-            print(line, file=stream, flush=True)
+            _say(line, stream)
 
 
 class JsonReport:
@@ -160,13 +162,24 @@ class JsonReport:
             skipped=tally.skipped,
             failed=tally.failed,
             not_begun=tally.not_begun,
+            interrupted=tally.is_interrupted,
             seconds=round(tally.seconds, 3),
             megapixels_per_second=round(tally.megapixels_per_second, 4),
         )
 
     def _print(self, event: str, **fields: object) -> None:
         # ASCII, so that names in any script, and even broken ones, pass through any terminal and come back.
-        print(json.dumps({"event": event, **fields}), flush=True)
+        _say(json.dumps({"event": event, **fields}), sys.stdout)
+
+
+def _say(line: str, stream: TextIO) -> None:
+    """Print; once the stream takes no more, as after ``| head``, it leads nowhere: photos matter more than words."""
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what waits in the stream's buffer goes there, too
+        os.close(nowhere)
 
 
 def headline(restorers: Sequence[Restorer]) -> str:

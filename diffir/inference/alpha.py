@@ -10,6 +10,7 @@ import numpy as np
 
 from diffir.inference.restorer import OnProgress, Restorer
 
+_STRIP = 64  # rows whose colours are looked up at once
 _REACH = 2  # pixels of lq on each side that must be equal for opacity to count as constant; a matter of taste
 
 
@@ -19,14 +20,18 @@ def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     hidden = alpha <= 0
     if not hidden.any() or hidden.all():
         return pixels
-    # Each pixel gets the label of the nearest zero, that is of the nearest visible pixel, labels counting these.
-    _, labels = cv2.distanceTransformWithLabels(
-        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    # Each pixel gets the label of the nearest zero, that is of the nearest visible pixel, labels counting these. The
+    # distances are dropped at once, and rows go strip by strip: whole photos of indices would be most of the memory.
+    labels = cv2.distanceTransformWithLabels(
+        hidden.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )[1]
+    strips = [slice(top, top + _STRIP) for top in range(0, len(pixels), _STRIP)]
     colours = np.empty((labels.max() + 1, pixels.shape[2]), pixels.dtype)
-    colours[labels[~hidden]] = pixels[~hidden]
+    for rows in strips:
+        colours[labels[rows][~hidden[rows]]] = pixels[rows][~hidden[rows]]
     filled = pixels.copy()
-    filled[hidden] = colours[labels[hidden]]
+    for rows in strips:
+        filled[rows][hidden[rows]] = colours[labels[rows][hidden[rows]]]
     return filled
 
 

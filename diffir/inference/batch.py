@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from diffir.errors import DiffIRError, UsageError
+from diffir.errors import DiffIRError, ImageError, UsageError
 from diffir.image_io import Animation, Photo, describe_losses, read_file, read_image, write_image
 from diffir.inference.events import AUTO_BATCH, Event, Settings, Stop
 from diffir.inference.jobs import Job, final_target
@@ -168,6 +168,8 @@ class _Run:
         """None: nothing is left to do."""
         start = time.perf_counter()
         self.overlap.check()
+        if job.refusal:
+            raise ImageError(job.refusal)
         if self._is_done(index, job, job.target):
             return None
         if job.is_video:
@@ -183,7 +185,7 @@ class _Run:
 
     def _is_done(self, index: int, job: Job, target: Path) -> bool:
         """And if so, it is told."""
-        is_done = self._settings.skip_existing and target.is_file()
+        is_done = self._settings.skip_existing and target.is_file() and target.stat().st_size > 0
         if is_done:
             self.overlap.post(_Message(index, event=Event(job, "skipped", target)))
         return is_done
@@ -206,6 +208,8 @@ class _Run:
                 yield from self._restore_group(restorer, [loaded])
             return
         notes = tuple(restorer.take_notes())
+        if 0 < restorer.tile < (restorer.last_tile or 0):
+            notes += (f"tile rounded up from {restorer.tile}",)
         seconds = (time.perf_counter() - start) / len(group)
         for loaded, (content, prior) in zip(group, results, strict=True):
             place = replace(loaded, content=None, mask=None)  # the input is not to be kept until the result is written
@@ -235,6 +239,7 @@ class _Run:
                 job.source,
                 loaded.target,
                 quality=self._settings.quality,
+                max_pixels=self._settings.max_pixels,
                 share_prior=self._settings.share_prior,
                 prior=self._settings.prior,
                 on_frame=lambda done, total: on_progress(done / total),
@@ -306,7 +311,7 @@ class _Run:
 def _notes_on_format(finished: _Finished) -> list[str]:
     first = finished.content if isinstance(finished.content, Photo) else finished.content.frames[0]
     notes = [first.note] if first.note else []
-    planned, written = finished.loaded.job.target.suffix, finished.loaded.target.suffix
-    if written != planned:
-        notes.append(f"{written[1:]} since {planned[1:]} cannot hold it")
+    job, written = finished.loaded.job, finished.loaded.target.suffix
+    if job.spare is not None and written.lower() != job.source.suffix.lower():
+        notes.append(f"{job.source.suffix[1:]} became {written[1:]}")
     return notes

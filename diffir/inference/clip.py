@@ -64,6 +64,8 @@ class Clip:
     """Seconds."""
     frame_rate: Fraction
     """Frames a second; on average where it varies."""
+    size: tuple[int, int]
+    """Width and height, as stored."""
     has_constant_rate: bool
     """Every frame is in its place, though single ones may be missing."""
     pixel_format: str
@@ -103,13 +105,15 @@ def probe_clip(path: Path) -> Clip:
     """
     if not path.is_file():
         raise ImageError(f"{path}: {'a folder, not a video' if path.is_dir() else 'no such file'}")
+    if not path.stat().st_size:
+        raise ImageError(f"{path}: the file is empty")
     try:
         found = json.loads(_probe(path, "-show_streams", "-show_format", "-of", "json"))
         streams, is_avi = found["streams"], found["format"]["format_name"] == "avi"
         videos = [stream for stream in streams if _kind(stream) == "video"]
         stamps = _read_stamps(path, videos[0]["index"], is_avi) if videos else []
     except DiffIRError as error:
-        raise ImageError(str(error)) from error
+        raise ImageError(str(error).replace(f"{file_url(path)}: ", "")) from error  # the path stands at the front
     if not stamps:
         raise ImageError(f"{path}: no video in this file")
     return _clip(path, videos[0], stamps, streams)
@@ -194,6 +198,7 @@ def _clip(path: Path, video: dict[str, Any], stamps: list[int], streams: list[di
     frame_rate, is_constant = _frame_rate(video, [(stamp - stamps[0]) * time_base for stamp in stamps])
     return Clip(
         path=path,
+        size=(int(video["width"]), int(video["height"])),
         index=video["index"],
         stamps=tuple(stamps),
         time_base=time_base,

@@ -59,10 +59,10 @@ class Settings:
     quality: int = 95
     """1-100, of JPEG, WebP and AVIF."""
     max_pixels: int = MAX_PIXELS
-    """Larger files are refused before they are decoded."""
+    """Photos of more, over all frames, and videos of larger frames are refused."""
     strip_metadata: bool = False
     skip_existing: bool = False
-    """A job whose target is there is not done again."""
+    """A job whose target is there, and not empty, is not done again."""
     batch_size: int = AUTO_BATCH
     """Photos or frames restored together, at most."""
     share_prior: bool = False

@@ -10,16 +10,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from diffir.errors import DiffIRError
 from diffir.files import write_atomically
-from diffir.image_io import Photo, write_image
 
 Fact = str | float | bool | list[float]
 
 _FACTS = "run.json"
 _PNG_SIZE = slice(16, 24)  # bytes of width and height in a PNG header
+_COMPRESSION = 1  # of 9: these files do not last
 _SAME_NUMBERS = 1 / 255  # largest difference between two restorations of one picture by one network on any machine
 
 _logger = logging.getLogger(__name__)
@@ -76,7 +77,13 @@ class FrameFolder:
 
     def write(self, number: int, frame: np.ndarray) -> None:
         """Keep a frame, H x W x 3, uint8 or uint16."""
-        write_image(self.frame(number), Photo(frame))
+        fast = [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION]
+        content = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), fast)[1]
+        try:
+            with write_atomically(self.frame(number)) as file:
+                file.write(content.data)
+        except OSError as error:
+            raise DiffIRError(f"{self.folder}: cannot be written ({error.strerror})") from error
 
     def size(self) -> tuple[int, int]:
         """Width and height of the frames."""

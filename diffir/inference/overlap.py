@@ -115,6 +115,7 @@ class Overlap(Generic[Read, Worked, Message]):
             try:
                 for worked in work(item):
                     self._worked_items.put(worked)
+                    del worked  # nor a result while the next is worked on
             except AbandonedError:
                 pass
             except BaseException as error:  # noqa: BLE001 - it is raised to the caller

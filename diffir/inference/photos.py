@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from diffir.image_io import Animation, Photo, without_metadata
@@ -42,9 +41,10 @@ def restore_photos(
     on_progress: OnProgress | None = None,
 ) -> list[Restored]:
     """Restore photos that are alike (``are_alike``) together; a mask is for one photo alone."""
-    priors = [_first_prior(restorer, photo, mask, wishes, is_needed=wishes.keep_prior) for photo in photos]
-    restored = _restore(restorer, photos, mask, _stacked(priors), on_progress)
-    return list(zip(restored, priors, strict=True))
+    # Kept priors are not passed on: a self-ensemble has one for each turn, and keeping one must not change results.
+    kept = [_first_prior(restorer, photo, mask, wishes, is_needed=wishes.keep_prior) for photo in photos]
+    restored = _restore(restorer, photos, mask, wishes.prior, on_progress)
+    return list(zip(restored, kept, strict=True))
 
 
 def restore_animation(
@@ -124,7 +124,10 @@ def _restore_one(
 ) -> Photo:
     alpha = photo.alpha
     runs = 2 if alpha is not None and needs_network(alpha, restorer.scale) else 1
-    pixels = restorer.restore(_visible(photo), mask, prior=prior, on_progress=part_of(on_progress, 0, 1 / runs))
+    is_kept = restorer.strength == 0 and restorer.scale == 1  # then even hidden colours stay
+    pixels = restorer.restore(
+        photo.pixels if is_kept else _visible(photo), mask, prior=prior, on_progress=part_of(on_progress, 0, 1 / runs)
+    )
     if alpha is not None:
         alpha = enlarge_alpha(restorer, alpha, part_of(on_progress, 1 / runs, 1))
     return replace(photo, pixels=pixels, alpha=alpha)
@@ -140,8 +143,3 @@ def _first_prior(
     if wishes.prior is not None:
         return wishes.prior
     return restorer.estimate_prior_of(_visible(photo), mask) if is_needed else None
-
-
-def _stacked(priors: Sequence[Tensor | None]) -> Tensor | None:
-    """(B, P); a given prior, the same for all, as well."""
-    return None if priors[0] is None else torch.cat([prior for prior in priors if prior is not None])

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from diffir.errors import UsageError, WeightsError
-from diffir.files import write_atomically
+from diffir.files import why_refused, write_atomically
 from diffir.weights.header import read_header
 
 _TENSOR, _WEIGHTS = "prior", "weights"
@@ -34,15 +34,18 @@ def load_prior(path: str | Path) -> tuple[Tensor, str]:
     """The prior (1, P), float32, and the name of the weights it belongs to.
 
     Raises:
-        UsageError: no such file.
+        UsageError: no such file, or one that the system refuses.
         WeightsError: not a prior, or one with NaN or infinity.
     """
     path = Path(path)
-    if not path.is_file():
+    reason = why_refused(path)
+    if not reason and not path.is_file():
         raise UsageError(f"no such prior: {path}")
     try:
         tensors, name = load(path.read_bytes()), read_header(path).metadata.get(_WEIGHTS, "")
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({reason or error.strerror or error})") from error
+    except (SafetensorError, ValueError) as error:
         raise WeightsError(f"{path} is not a prior that diffir wrote ({error})") from error
     prior = tensors.get(_TENSOR)
     if prior is None or prior.ndim != 2 or len(prior) != 1 or not torch.isfinite(prior).all():

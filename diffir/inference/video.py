@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from diffir.errors import DiffIRError, UsageError
+from diffir.errors import DiffIRError, ImageError, UsageError
+from diffir.image_io import MAX_PIXELS
 from diffir.inference.clip import Clip, probe_clip, read_frames
 from diffir.inference.frame_folder import Fact, FrameFolder
 from diffir.inference.restorer import Restorer
@@ -47,6 +48,7 @@ def restore_video(
     target: Path,
     *,
     quality: int = 95,
+    max_pixels: int = MAX_PIXELS,
     share_prior: bool = False,
     prior: Tensor | None = None,
     on_frame: OnFrame | None = None,
@@ -56,13 +58,14 @@ def restore_video(
 
     Args:
         quality: 1-100, as of JPEG; may differ when a run goes on.
+        max_pixels: larger frames are refused.
         share_prior: one prior, that of the first frame, for all: steadier, and less work.
         prior: (1, P), for all frames.
         on_frame: called after each frame with (frames done, frames in all).
         should_stop: asked after each frame; yes ends the run, as KeyboardInterrupt does, and frames are kept.
     Raises:
         UsageError: a target that cannot be written, a network that needs masks.
-        ImageError: the source is no video that can be read.
+        ImageError: the source is no video that can be read, or its frames are too large.
         DiffIRError: ffmpeg is missing or fails, the disk is full, frames of another run are in the way, or the run
             was stopped.
     """
@@ -70,8 +73,15 @@ def restore_video(
         raise UsageError(f"{restorer.name} fills holes and needs a mask; videos have none")
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input and would be overwritten; choose another output")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder, and the video would be a file of that name; choose another output")
     require_programs()
     clip = probe_clip(source)
+    width, height = clip.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{source}: {width} x {height} is more than {max_pixels} pixels; --max_pixels raises that limit"
+        )
     encoding = plan_encoding(clip, target, quality)
     parts = FrameFolder(target.with_name(target.name + ".parts"))
     parts.claim(_facts(restorer, clip, share_prior, prior))

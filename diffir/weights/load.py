@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diffir.archs import DiffIR
 from diffir.errors import UsageError, WeightsError
+from diffir.files import why_refused
 from diffir.weights.card import METADATA_KEY, WeightsCard
 from diffir.weights.catalogue import CatalogueEntry, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
@@ -29,11 +30,14 @@ def load_network(source: str | Path, *, stage: int | None = 2) -> tuple[DiffIR, 
     Args:
         stage: the stage that is needed; None takes any.
     Raises:
-        UsageError: no such name or file.
+        UsageError: no such name or file, or one that the system refuses.
         WeightsError: the file is not weights of a DiffIR network of that stage, or is damaged.
     """
     path = locate(source)
-    network, card = _read(path)
+    try:
+        network, card = _read(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     if stage is not None and card.stage != stage:
         raise WeightsError(f"{path} is {_WRONG_STAGE[card.stage]}")
     return network, card
@@ -43,8 +47,11 @@ def locate(source: str | Path) -> Path:
     """The file of that name of the catalogue, or the file itself; raises as ``load_network`` for what is not here."""
     path = Path(source)
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
-    if is_name and not path.is_file():
+    reason = why_refused(path)
+    if is_name and (reason or not path.is_file()):
         return _shipped_path(find_entry(str(source)))
+    if reason:
+        raise UsageError(f"{path}: cannot be read ({reason})")
     if not path.is_file():
         raise UsageError(f"no such weights file: {path}")
     return path

@@ -67,6 +67,7 @@ def test_the_first_finishes_the_file_in_hand_and_sums_up(tmp_path: Path, number:
     written = list((tmp_path / "out").iterdir())
     assert process.returncode == 130
     assert summary["event"] == "summary"
+    assert summary["interrupted"]
     assert summary["restored"] == len(written) == 40 - summary["not_begun"] < 40
     assert all(read_image(path).pixels.shape == (200, 200, 3) for path in written)
     assert errors.strip() == "diffir: stopping after the file in hand; once more to stop at once"

@@ -1,5 +1,6 @@
 """Transparency: no fringes, and opacity that is exact where it is constant."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -74,3 +75,26 @@ def test_only_edges_of_opacity_are_the_networks(make_restorer: MakeRestorer, dty
     assert (enlarged[:, 56:] == opaque).all()
     assert np.array_equal(enlarged[:, 40:56], network[:, 40:56])
     assert not (network[:, :40] == 0).all()  # else this would prove nothing
+
+
+def test_filling_takes_little_memory() -> None:
+    pixels, alpha = np.zeros((600, 700, 3), np.uint8), np.zeros((600, 700), np.uint8)
+    alpha[200:400] = 255
+
+    tracemalloc.start()
+    fill_hidden(pixels, alpha)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak / alpha.size < 15  # bytes a pixel
+
+
+def test_strips_fit_together() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 3, 1), dtype=np.uint8)
+    alpha = np.zeros((600, 3), np.uint8)
+    alpha[::2] = 255
+
+    filled = fill_hidden(pixels, alpha)
+
+    above, below = pixels[:-1:2], np.concatenate([pixels[2::2], pixels[-2:-1]])
+    assert ((filled[1::2] == above) | (filled[1::2] == below)).all()

@@ -42,7 +42,7 @@ def test_a_bad_file_is_told_and_the_rest_goes_on(tmp_path: Path, make_restorer: 
     errors = [event.error for event in run_jobs(make_restorer(), jobs)]
 
     assert [bool(error) for error in errors] == [False, True, False, True]
-    assert errors[1] == f"{sources[1]}: not an image that can be read here"
+    assert errors[1].startswith(f"{sources[1]}: not an image that can be read here")
     assert errors[3].endswith("d.png: no such file")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
 
@@ -109,7 +109,7 @@ def test_what_is_there_is_skipped_also_in_another_format(tmp_path: Path, make_re
     again = list(run_jobs(make_restorer(), jobs, Settings(skip_existing=True)))
 
     assert [event.target.name for event in first] == ["a.png", "b.png"]
-    assert first[1].notes == ("png since jpg cannot hold it",)
+    assert first[1].notes == ("jpg became png",)
     assert [event.outcome for event in again] == ["skipped", "skipped", "done"]
     assert [event.target for event in again[:2]] == [event.target for event in first]
 
@@ -310,3 +310,50 @@ def test_a_stopped_video_goes_on_where_it_was(tmp_path: Path, make_restorer: Mak
     assert "stopped" in stopped.error
     assert finished.notes == ("1 of 5 frames were there",)
     assert finished.outcome == "done"
+
+
+def test_a_file_that_is_refused_is_told_without_being_restored(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+    sources = save_photos(tmp_path, "a.png", "b.png")
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+
+    bad, good = run_jobs(make_restorer(), plan_jobs(sources, tmp_path / "out"), Settings(batch_size=2))
+
+    assert bad.error == f"{tmp_path / 'out' / 'a.png'}: cannot be written (a folder of that name is in the way)"
+    assert (bad.seconds, good.outcome) == (0, "done")
+
+
+def test_an_empty_result_is_restored_again(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+    sources = save_photos(tmp_path, "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").touch()
+
+    outcomes = [
+        next(run_jobs(make_restorer(), plan_jobs(sources, tmp_path / "out"), Settings(skip_existing=True))).outcome
+        for _ in range(2)
+    ]
+
+    assert outcomes == ["done", "skipped"]
+
+
+@pytest.mark.parametrize(("name", "notes"), [("a.ppm", ("ppm became png",)), ("a.PNG", ())])
+def test_another_format_than_the_input_has_is_said(
+    tmp_path: Path, make_restorer: MakeRestorer, name: str, notes: tuple[str, ...]
+) -> None:
+    (source,) = save_photos(tmp_path, "a.png")
+    Path(source).rename(tmp_path / name)
+
+    (event,) = run_jobs(make_restorer(), plan_jobs([str(tmp_path / name)], tmp_path / "out"))
+
+    assert event.outcome == "done"
+    assert event.notes == notes
+
+
+@pytest.mark.parametrize(("tile", "notes"), [(5, ("tile rounded up from 5",)), (32, ())])
+def test_a_tile_that_had_to_grow_is_said(
+    tmp_path: Path, make_restorer: MakeRestorer, tile: int, notes: tuple[str, ...]
+) -> None:
+    sources = save_photos(tmp_path, "a.png", size=(64, 64))
+
+    (event,) = run_jobs(make_restorer(tile=tile, tile_overlap=8), plan_jobs(sources, tmp_path / "out"))
+
+    assert event.notes == notes

@@ -85,7 +85,10 @@ def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, ou
 @pytest.mark.parametrize(
     ("inputs", "output", "options", "message"),
     [
-        (["a.png", "x/a.png"], "out", {}, "would both become"),
+        (["a.png", "x/a.png"], "out", {}, "would both become .* different output folders"),
+        (["a.png"], "out", {"suffix": "x/y"}, "cannot be part of a file's name"),
+        (["a.png"], "out.pgn", {}, "out.pgn ends like no file that can be written .* add a /"),
+        (["a.png"], "out", {"save_prior": Path("prior.png")}, "priors go to a folder"),
         (["a.png", "a.jpg"], "out", {"ext": "png"}, "would both become"),
         (["."], ".", {}, "would be overwritten"),
         (["a.png"], "a.png", {}, "would be overwritten"),
@@ -199,11 +202,81 @@ def test_masks_are_found_by_name(tmp_path: Path) -> None:
 def test_one_prior_goes_to_a_file_and_many_to_a_folder(tmp_path: Path) -> None:
     sources = make_files(tmp_path, "a.jpg", "a.png", "b.png", "file")
 
-    (single,) = plan_jobs(sources[2:3], tmp_path / "out.png", save_prior=tmp_path / "b.prior")
+    (single,) = plan_jobs(sources[2:3], tmp_path / "out.png", save_prior=tmp_path / "b.safetensors")
     many = plan_jobs(sources[:3], tmp_path / "out", save_prior=tmp_path / "priors")
 
-    assert single.prior_target == tmp_path / "b.prior"
+    assert single.prior_target == tmp_path / "b.safetensors"
     names = [job.prior_target.relative_to(tmp_path / "priors").as_posix() for job in many if job.prior_target]
     assert names == ["a.jpg.prior.safetensors", "a.png.prior.safetensors", "b.prior.safetensors"]
-    with pytest.raises(UsageError, match="need a folder"):
+    with pytest.raises(UsageError, match="priors go to a folder"):
         plan_jobs(sources[:3], tmp_path / "out", save_prior=tmp_path / "file")
+
+
+def test_a_slash_says_that_a_folder_is_meant(tmp_path: Path) -> None:
+    (source,) = make_files(tmp_path, "a.png")
+
+    names = [targets(plan_jobs([source], f"{tmp_path}/{name}"), tmp_path) for name in ("out.xyz/", "b.png/", "v1.5")]
+
+    assert names == [["out.xyz/a.png"], ["b.png/a.png"], ["v1.5/a.png"]]
+
+
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [
+        ("out.png", {"save_prior": "a.png"}),
+        ("out.png", {"save_prior": "given.safetensors"}),
+        ("masks", {"mask": "masks"}),
+        ("mask.png", {"mask": "mask.png"}),
+        ("out.png", {"save_prior": "photos"}),
+    ],
+)
+def test_nothing_that_is_read_is_written_over(tmp_path: Path, output: str, options: dict[str, str]) -> None:
+    (source, *_) = make_files(tmp_path, "a.png", "masks/a.png", "mask.png", "given.safetensors", "photos")
+    paths = {name: tmp_path / path for name, path in options.items()}
+
+    with pytest.raises(UsageError, match=r"would be overwritten|priors go to a folder"):
+        plan_jobs([source], tmp_path / output, spared=[tmp_path / "given.safetensors"], **paths)
+
+
+def test_a_changed_format_never_hits_a_mask(tmp_path: Path) -> None:
+    (source, _) = make_files(tmp_path, "a.jpg", "masks/a.png")
+
+    (job,) = plan_jobs([source], tmp_path / "masks", mask=tmp_path / "masks")
+
+    assert final_target(job, DEEP) == tmp_path / "masks" / "a.jpg.png"
+
+
+def test_results_in_place_are_not_taken_for_photos_when_a_run_goes_on(tmp_path: Path) -> None:
+    make_files(tmp_path, "a.png", "a_r.png", "b.png")
+
+    jobs = plan_jobs([str(tmp_path)], tmp_path, suffix="_r", skip_existing=True)
+
+    assert [job.source.name for job in jobs] == ["a.png", "b.png"]
+    with pytest.raises(UsageError, match="would be overwritten"):  # it may be a photo of that name
+        plan_jobs([str(tmp_path)], tmp_path, suffix="_r")
+
+
+def test_a_target_that_cannot_be_is_known_before_restoring(tmp_path: Path) -> None:
+    sources = make_files(tmp_path, "a.png", "b.mp4", f"{'c' * 250}.png", "d.png")
+    for name in ("a_new.png", "b_new.mp4"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+
+    refusals = [job.refusal for job in plan_jobs(sources, tmp_path / "out", suffix="_new")]
+
+    assert ["in the way" in refusal for refusal in refusals] == [True, True, False, False]
+    assert ["too long" in refusal for refusal in refusals] == [False, False, True, False]
+
+
+def test_a_refused_input_may_stand_alone(tmp_path: Path) -> None:
+    for output in ("out", "out.png"):
+        (job,) = plan_jobs([f"{'x' * 300}.png"], tmp_path / output)
+        assert "File name too long" in job.refusal
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_mask_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    sources = make_files(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "mask.png")
+
+    with pytest.raises(UsageError, match="not a file; choose another mask"):
+        plan_jobs(sources, tmp_path / "out", mask=tmp_path / "mask.png")

@@ -1,7 +1,9 @@
 """Three stages at once: what they promise to whoever waits for them."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -101,3 +103,27 @@ def test_who_leaves_early_waits_for_no_more_than_a_check() -> None:
 
     assert time.perf_counter() - start < 2
     assert not threads_of_ours()
+
+
+class Result:
+    """As large as a photo."""
+
+
+def test_a_result_that_was_written_is_not_kept_while_the_next_is_worked_on() -> None:
+    written, alive = threading.Event(), []
+    results: list[weakref.ref[Result]] = []
+
+    def work(number: int) -> Iterator[Result]:
+        if number == 1:
+            assert written.wait(10)
+            gc.collect()
+            alive.extend(result() for result in results)
+        result = Result()
+        results.append(weakref.ref(result))
+        yield result
+
+    overlap: Overlap[int, Result, int] = Overlap(iter(range(3)), [work], lambda _: written.set(), never)
+    with overlap:
+        list(overlap)
+
+    assert alive == [None]

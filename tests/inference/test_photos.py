@@ -90,3 +90,21 @@ def test_keeping_priors_changes_nothing_but_giving_one_does(make_restorer: MakeR
         assert prior is not None
         assert np.allclose(same.pixels, expected.pixels, atol=1e-5)
         assert not np.allclose(other.pixels, expected.pixels, atol=1e-5)
+
+
+def test_keeping_priors_leaves_a_self_ensemble_as_it_is(make_restorer: MakeRestorer) -> None:
+    photos, restorer = [float_photo(0)], make_restorer(tta=True)
+
+    ((plain, _),) = restore_photos(restorer, photos, None, Wishes())
+    ((kept, prior),) = restore_photos(restorer, photos, None, Wishes(keep_prior=True))
+
+    assert prior is not None
+    assert np.array_equal(plain.pixels, kept.pixels)
+
+
+def test_at_strength_0_even_hidden_colours_stay(make_restorer: MakeRestorer) -> None:
+    alpha = np.eye(16, 24, dtype=np.uint8)
+
+    ((same, _),) = restore_photos(make_restorer(strength=0), [random_photo(0, alpha=alpha)], None, Wishes())
+
+    assert np.array_equal(same.pixels, random_photo(0).pixels)

@@ -46,6 +46,11 @@ def test_a_missing_prior_is_wrong_usage(tmp_path: Path) -> None:
         load_prior(tmp_path / "none")
 
 
+def test_a_prior_the_system_refuses_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"xxx: cannot be read \(File name too long"):
+        load_prior(tmp_path / ("x" * 300))
+
+
 def test_mixing_is_a_weighted_mean() -> None:
     one, other = torch.zeros(1, 8), torch.ones(1, 8)
 

@@ -270,3 +270,33 @@ def test_what_cannot_end_well_does_not_start(
 
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.glob("*.parts"))
+
+
+def test_a_target_that_is_a_folder_is_refused_before_the_first_frame(
+    tmp_path: Path, make_restorer: MakeRestorer
+) -> None:
+    source, told = make_clip(tmp_path / "in.mp4"), []
+    (tmp_path / "out.mp4").mkdir()
+
+    with pytest.raises(UsageError, match=r"out\.mp4 is a folder"):
+        restore_video(make_restorer(), source, tmp_path / "out.mp4", on_frame=lambda *frame: told.append(frame))
+
+    assert not told
+
+
+def test_frames_that_are_too_large_are_refused(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+    source = make_clip(tmp_path / "in.mp4")
+
+    with pytest.raises(ImageError, match=r"in\.mp4: 64 x 48 is more than 3071 pixels; --max_pixels"):
+        restore_video(make_restorer(), source, tmp_path / "out.mp4", max_pixels=64 * 48 - 1)
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "the file is empty"), (b"text" * 9, "ffprobe says: Invalid")])
+def test_what_is_no_video_is_told_with_its_path_once(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "in.mp4").write_bytes(content)
+
+    with pytest.raises(ImageError) as raised:
+        probe_clip(tmp_path / "in.mp4")
+
+    assert str(raised.value).startswith(f"{tmp_path / 'in.mp4'}: {message}")
+    assert str(raised.value).count("in.mp4") == 1
