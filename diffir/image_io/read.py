@@ -57,11 +57,11 @@ def _read(path: Path, limits: Limits) -> Photo | Animation:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError("a folder, not an image")
-    if path.exists() and not path.is_file():
-        raise ImageError("a pipe or a device, not a file")  # it might never end
     try:
+        if path.is_dir():
+            raise ImageError("a folder, not an image")
+        if path.exists() and not path.is_file():
+            raise ImageError("a pipe or a device, not a file")  # it might never end
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)
             if beginning and not kind_of(beginning, path.suffix):  # before a film of 3 GB is read for nothing
