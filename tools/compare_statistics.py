@@ -8,7 +8,6 @@ memory never falls; it is taken on the mosaic of all photos, above what the proc
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -57,8 +56,7 @@ class DownscaledRunner(Runner):
 
 def restorer_for(weights: str, stats: str, tile: int) -> Restorer:
     restorer = load(weights, device="cpu", stats="global" if stats == "downscaled" else stats, tile=tile)
-    if stats == "downscaled":
-        restorer._runner.__class__ = DownscaledRunner
+    restorer._runner.__class__ = DownscaledRunner if stats == "downscaled" else Runner
     return restorer
 
 
@@ -68,8 +66,7 @@ def measure(row: str, restorer: Restorer, photos: list[np.ndarray], sigma: float
     start = time.perf_counter()
     restored = np.stack([restorer.restore(photo) for photo in noisy])
     found = {"s/MP": (time.perf_counter() - start) / (restored[..., 0].size / 1e6)}
-    pairs = zip(np.rint(restored * 255.0), photos, strict=True)
-    found[f"psnr {sigma:g}"] = float(np.mean([psnr(one, gt) for one, gt in pairs]))
+    found[f"psnr {sigma:g}"] = float(np.mean(list(map(psnr, np.rint(restored * 255.0), photos))))
     if reference is None:
         np.save(BETWEEN / f"{row}-{sigma:g}.npy", restored)
         return found
@@ -115,7 +112,7 @@ def main() -> None:
             command = [sys.executable, __file__, *sys.argv[1:], "--row", row, *part]
             found |= json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         scores = " / ".join(f"{found[f'psnr {sigma:g}']:.2f}" for sigma in args.sigma)
-        seam = f"{found['mean']:.2f} ({math.ceil(found['max'])})" if "mean" in found else "0, by definition"
+        seam = f"{found['mean']:.2f} ({found['max']:.0f})" if "mean" in found else "0, by definition"
         print(f"| {row} | {scores} | {seam} | {found['s/MP']:.1f} | {found['MB']:.0f} MB |", flush=True)
 
 
