@@ -10,13 +10,16 @@ import numpy as np
 
 from diffir.inference.restorer import OnProgress, Restorer
 
-_STRIP = 64  # rows whose colours are looked up at once
+_STRIP = 16  # rows whose colours are looked up at once
 _REACH = 2  # pixels of lq on each side that must be equal for opacity to count as constant; a matter of taste
 
 
 def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, C) whose colour under fully transparent places (alpha 0, (H, W)) is that of the nearest visible
-    pixel; the same array where nothing or everything is hidden."""
+    """Pixels (H, W, C) whose colour under fully transparent places (alpha 0, (H, W)) goes on as the visible does.
+
+    It is mirrored at the nearest visible pixel, so that noise stays noise and does not become streaks; where the mirror
+    shows nothing visible, it is that pixel's own. The same array comes back where nothing or everything is hidden.
+    """
     hidden = alpha <= 0
     if not hidden.any() or hidden.all():
         return pixels
@@ -25,13 +28,21 @@ def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     labels = cv2.distanceTransformWithLabels(
         hidden.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )[1]
-    strips = [slice(top, top + _STRIP) for top in range(0, len(pixels), _STRIP)]
-    colours = np.empty((labels.max() + 1, pixels.shape[2]), pixels.dtype)
-    for rows in strips:
-        colours[labels[rows][~hidden[rows]]] = pixels[rows][~hidden[rows]]
+    height, width = alpha.shape
+    places = np.empty(labels.max() + 1, np.int32)
+    for top in range(0, height, _STRIP):
+        rows, columns = np.nonzero(~hidden[top : top + _STRIP])
+        places[labels[top + rows, columns]] = (top + rows) * width + columns
     filled = pixels.copy()
-    for rows in strips:
-        filled[rows][hidden[rows]] = colours[labels[rows][hidden[rows]]]
+    for top in range(0, height, _STRIP):
+        rows, columns = np.nonzero(hidden[top : top + _STRIP])
+        rows += top
+        edge_rows, edge_columns = np.divmod(places[labels[rows, columns]], width)
+        mirrored = np.clip(2 * edge_rows - rows, 0, height - 1), np.clip(2 * edge_columns - columns, 0, width - 1)
+        is_visible = ~hidden[mirrored]
+        filled[rows, columns] = pixels[
+            np.where(is_visible, mirrored[0], edge_rows), np.where(is_visible, mirrored[1], edge_columns)
+        ]
     return filled
 
 

@@ -13,15 +13,25 @@ MakeRestorer = Callable[..., Restorer]
 ENLARGING = {"unshuffle": 1, "upsample": 4, "global_skip": "nearest"}
 
 
-def test_hidden_colour_is_that_of_the_nearest_visible_pixel() -> None:
+def test_hidden_colour_is_mirrored_at_the_nearest_visible_pixel_or_its_own() -> None:
     pixels = np.arange(7 * 9 * 3, dtype=np.uint8).reshape(7, 9, 3)
     alpha = np.zeros((7, 9), np.uint8)
     alpha[:, 2] = alpha[:, 5] = 1  # hardly visible is visible
 
     filled = fill_hidden(pixels, alpha)
 
-    nearest = [2, 2, 2, 2, 5, 5, 5, 5, 5]
-    assert np.array_equal(filled, pixels[:, nearest])
+    shown = [2, 2, 2, 2, 5, 5, 5, 5, 2]  # column 8 mirrored at 5 is 2; the others meet hidden columns
+    assert np.array_equal(filled, pixels[:, shown])
+
+
+def test_noise_goes_on_as_noise_and_not_as_streaks() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    alpha = np.zeros((40, 40), np.uint8)
+    alpha[:, :20] = 255
+
+    filled = fill_hidden(noise, alpha)
+
+    assert np.array_equal(filled[:, 20:39], noise[:, 18::-1])
 
 
 @pytest.mark.parametrize("value", [0, 255])
