@@ -131,14 +131,14 @@ def test_deflated_bytes_beyond_the_picture_are_never_unpacked(tmp_path: Path) ->
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB
 
 
+def settings_of_the_process() -> tuple[object, ...]:
+    level = cv2.utils.logging.getLogLevel()
+    return Image.MAX_IMAGE_PIXELS, level, logging.getLogger("PIL").level, warnings.filters[:]
+
+
 def test_many_threads_leave_the_process_as_they_found_it(tmp_path: Path, draw) -> None:
     write_image(tmp_path / "a.png", draw(64, 64, 3))
-    before = (
-        Image.MAX_IMAGE_PIXELS,
-        cv2.utils.logging.getLogLevel(),
-        logging.getLogger("PIL").level,
-        warnings.filters[:],
-    )
+    before = settings_of_the_process()
     found: list[tuple[int, ...]] = []
 
     def read() -> None:
@@ -152,13 +152,7 @@ def test_many_threads_leave_the_process_as_they_found_it(tmp_path: Path, draw) -
         thread.join()
 
     assert found == [(64, 64, 3)] * 80
-    after = (
-        Image.MAX_IMAGE_PIXELS,
-        cv2.utils.logging.getLogLevel(),
-        logging.getLogger("PIL").level,
-        warnings.filters[:],
-    )
-    assert after == before
+    assert settings_of_the_process() == before
 
 
 def test_the_last_reader_puts_back_what_the_first_found() -> None:

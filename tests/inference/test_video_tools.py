@@ -46,7 +46,7 @@ def test_a_new_ffmpeg_is_taken_whatever_it_calls_itself(programs: Path, version:
     for name in ("ffmpeg", "ffprobe"):
         put(programs, name, f"echo ffmpeg version {version} Copyright")
 
-    require_programs()
+    assert require_programs() is None  # it would have raised
 
 
 def test_the_last_line_that_names_a_cause_is_told(programs: Path) -> None:
