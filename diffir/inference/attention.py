@@ -34,11 +34,6 @@ class Windows:
         cell = max(patch // 3 // multiple_of, 1) * multiple_of
         return cls(cell, round((patch / cell - 1) / 2))
 
-    @property
-    def side(self) -> int:
-        """Pixels of lq that a window spans."""
-        return (2 * self.reach + 1) * self.cell
-
 
 @dataclass(frozen=True)
 class Sums:

@@ -52,4 +52,4 @@ def test_windows_are_about_as_large_as_the_patch(patch: int, multiple_of: int) -
     windows = Windows.for_patch(patch, multiple_of)
 
     assert windows.cell % multiple_of == 0
-    assert windows.side == pytest.approx(max(patch, multiple_of), rel=0.26)
+    assert (2 * windows.reach + 1) * windows.cell == pytest.approx(max(patch, multiple_of), rel=0.26)
