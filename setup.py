@@ -18,7 +18,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["diffir", "diffir.*"]),
-    package_data={"diffir.weights": ["pretrained/*.safetensors"]},
+    package_data={"diffir.weights": ["pretrained/*.safetensors"], "diffir.degradations": ["shipped/*.yml"]},
     install_requires=[
         "torch>=2.6",
         "numpy>=1.26",

@@ -136,7 +136,7 @@ class TrainConfig:
     prior_weight: float = 1.0
     """Stage 2: weight of the L1 between estimated and oracle prior."""
     encoder_iter: int = 0
-    """Stage 2: first steps that train prior and condition alone, DIRformer at rest."""
+    """First steps that train what makes the prior alone, DIRformer at rest."""
     encoder_lr: float | None = None
     """Learning rate of those steps; optim_g.lr when not given."""
     iters: tuple[int, ...] = ()
@@ -166,7 +166,7 @@ class PathConfig:
 
     experiments_root: str = "experiments"
     pretrain_network_g: str | None = None
-    """Stage-1 weights for a run that starts at stage 2; for stage 1, weights to start from."""
+    """Stage-1 weights for a run that starts at stage 2; for stage 1, weights of either stage to start from."""
     pretrain_network_s2: str | None = None
     """Stage-2 weights that stage 2 goes on from; it starts from stage 1 when not given."""
 

@@ -87,6 +87,7 @@ TASKS: dict[str, Task] = {
             _RGB,
         ),
         Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False, patch=None),
+        Task("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, official=False, patch=None),
         Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False, patch=None),
     )
 }

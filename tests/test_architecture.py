@@ -16,6 +16,7 @@ FLOORS = {
     "allocator": 1,
     "image_io": 1,
     "typed_mapping": 1,
+    "seeds": 1,
     "_basicsr": 1,
     "diffusion": 2,
     "degradations": 2,

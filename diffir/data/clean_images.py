@@ -1,12 +1,12 @@
-"""Clean photos for training: which photo, which patch and which turn a sample is, as a pure function of its number.
+"""Clean photos for training: which photo, patch, turn and damage a sample is, as a pure function of its number.
 
 Sample i of a run depends on the seed and on i alone: not on workers, not on what was read before. So a resumed run sees
 exactly what an uninterrupted one would have, without any saved position.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from diffir.config import PhotosConfig
+from diffir.data.batch_plan import PatchRequest
+from diffir.degradations.recipes import Recipe
 from diffir.errors import ConfigError
 from diffir.image_io import list_images, read_image
 from diffir.pixels import as_rgb, to_float, to_kind
+from diffir.seeds import generator_for
+
+CPU = torch.device("cpu")
 
 
 def find_photos(photos: PhotosConfig) -> list[Path]:
@@ -55,38 +60,46 @@ def read_rgb(path: Path) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else to_kind(to_float(pixels), np.uint8)
 
 
-@dataclass(frozen=True)
-class PatchRequest:
-    """What a sampler asks a dataset for."""
+class Pair(NamedTuple):
+    """A low-quality image and the clean one; with a leading axis, a batch of them."""
 
-    index: int
-    """Number of the sample since the start of the stage."""
-    size: int
-    """Side of the patch in pixels."""
+    lq: Tensor
+    """(C, h, w) float32, around [0, 1]; C is 4 with a mask."""
+    gt: Tensor
+    """(3, S, S) float32 in [0, 1], RGB."""
 
 
-class CleanPatches(Dataset[Tensor]):
-    """Random patches (3, S, S) float32 in [0, 1], RGB, of clean photos, mirrored and turned.
+class DamagedPatches(Dataset[Pair]):
+    """Random patches of clean photos, mirrored and turned, and what a recipe makes of them.
 
     Every photo is used once before any is used again.
     """
 
     def __init__(
-        self, photos: Sequence[Path], *, seed: Sequence[int], hflip: bool, rotate: bool, cache_images: bool
+        self,
+        photos: Sequence[Path],
+        recipe: Recipe,
+        *,
+        seed: Sequence[int],
+        hflip: bool,
+        rotate: bool,
+        cache_images: bool,
     ) -> None:
         self.photos = list(photos)
+        self.recipe = recipe
         self.seed = list(seed)
         self.hflip = hflip
         self.rotate = rotate
         self._cache: dict[Path, np.ndarray] | None = {} if cache_images else None
 
-    def __getitem__(self, request: PatchRequest) -> Tensor:
+    def __getitem__(self, request: PatchRequest) -> Pair:
         epoch, place = divmod(request.index, len(self.photos))
         order = np.random.default_rng([*self.seed, 0, epoch]).permutation(len(self.photos))
         image = self._read(self.photos[order[place]])
         rng = np.random.default_rng([*self.seed, 1, request.index])
         patch = _turn(_random_crop(image, request.size, rng), rng, hflip=self.hflip, rotate=self.rotate)
-        return torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))).float() / 255
+        gt = torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))).float() / 255
+        return Pair(self.recipe(gt[None], generator_for(CPU, *self.seed, 2, request.index))[0], gt)
 
     def _read(self, path: Path) -> np.ndarray:
         if self._cache is None:
@@ -114,32 +127,3 @@ def _turn(patch: np.ndarray, rng: np.random.Generator, *, hflip: bool, rotate: b
     if rotate and rng.random() < 0.5:
         patch = patch.swapaxes(0, 1)
     return patch
-
-
-@dataclass(frozen=True)
-class PatchSize:
-    """One leg of progressive training."""
-
-    steps: int
-    gt_size: int
-    batch_size: int
-
-
-class BatchPlan:
-    """Batch sampler: the requests of every step from ``first_step`` to the end of the plan."""
-
-    def __init__(self, legs: Sequence[PatchSize], first_step: int = 0) -> None:
-        self.legs = list(legs)
-        self.first_step = first_step
-
-    def __len__(self) -> int:
-        return sum(leg.steps for leg in self.legs) - self.first_step
-
-    def __iter__(self) -> Iterator[list[PatchRequest]]:
-        step = index = 0
-        for leg in self.legs:
-            for _ in range(leg.steps):
-                if step >= self.first_step:
-                    yield [PatchRequest(index + k, leg.gt_size) for k in range(leg.batch_size)]
-                step += 1
-                index += leg.batch_size

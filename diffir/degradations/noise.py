@@ -1,34 +1,60 @@
 """Noise: what a sensor adds to a photo.
 
-In: clean images (B, 3, H, W) float in [0, 1] on any device, and a generator. Out: the same shape, not clipped, because
+In: one image (1, 3, H, W) float in [0, 1] on any device, and its ``Draw``. Out: the same shape, not clipped, because
 benchmarks of this field measure on unclipped noise.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from diffir.errors import ConfigError
+from diffir.degradations.draw import Draw
+from diffir.degradations.ranges import check_probability, check_range
 
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """y = x + n, n ~ N(0, (sigma/255)^2), the same sigma for all pixels and channels of an image.
+    """y = x + n, n ~ N(0, (sigma/255)^2), the same sigma for all pixels of an image.
 
-    sigma is drawn for each image, evenly from ``sigma`` = (lowest, highest), in units of 1/255.
+    sigma is drawn evenly from [low, high], in units of 1/255. With ``gray_prob`` the three channels get one noise.
     """
 
     sigma: tuple[float, float]
+    gray_prob: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sigma[0] <= self.sigma[1]:
-            raise ConfigError(
-                f"gaussian_noise: sigma must be [low, high] with 0 <= low <= high, got {list(self.sigma)}"
-            )
+        check_range("sigma", self.sigma, lowest=0)
+        check_probability("gray_prob", self.gray_prob)
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        low, high = (sigma / 255 for sigma in self.sigma)
-        device = images.device
-        sigma = torch.rand(len(images), 1, 1, 1, generator=generator, device=device) * (high - low) + low
-        return images + sigma * torch.randn(images.shape, generator=generator, device=device)
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        sigma = draw.uniform(*self.sigma) / 255
+        channels = 1 if draw.happens(self.gray_prob) else image.shape[1]
+        return image + sigma * draw.normal(1, channels, *image.shape[2:]).to(image)
+
+
+@dataclass(frozen=True)
+class PoissonNoise:
+    """y = x + s (P(x v) / v - x), P Poisson: shot noise, whose variance grows with brightness.
+
+    v is the number of distinct 8-bit levels of the image, rounded up to a power of two; s is drawn evenly from
+    ``scale``. With ``gray_prob`` the noise is that of the grey image, equal in all channels. Wang et al.,
+    "Real-ESRGAN", ICCVW 2021, as BasicSR computes it.
+    """
+
+    scale: tuple[float, float]
+    gray_prob: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("scale", self.scale, lowest=0)
+        check_probability("gray_prob", self.gray_prob)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        scale = draw.uniform(*self.scale)
+        source = image.mean(dim=1, keepdim=True) if draw.happens(self.gray_prob) else image
+        levels = (source.clamp(0, 1) * 255).round()
+        count = 2 ** math.ceil(math.log2(max(torch.unique(levels).numel(), 2)))
+        rate = (levels / 255 * count).cpu()
+        shot = torch.poisson(rate, generator=draw.generator) / count - rate / count
+        return image + scale * shot.to(image)

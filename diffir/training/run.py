@@ -15,7 +15,8 @@ from diffir.archs import DiffIR
 from diffir.archs.settings import Stage as StageNumber
 from diffir.config import RunConfig
 from diffir.config_file import dump_config
-from diffir.data.clean_images import BatchPlan, CleanPatches, PatchSize, find_photos
+from diffir.data.batch_plan import BatchPlan, PatchSize
+from diffir.data.clean_images import DamagedPatches, find_photos
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 from diffir.inference.device import resolve_device
@@ -39,7 +40,7 @@ class Run:
         self.config = config
         self.folder = RunFolder(config)
         self.device = resolve_device(config.device)
-        self.degrade = build_recipe(config.datasets.train.degradation)
+        self.recipe = build_recipe(config.datasets.train.degradation)
         self.protocol = get_task(config.network_g.task).protocol
 
     def start(self, *, auto_resume: bool) -> Path:
@@ -64,7 +65,7 @@ class Run:
 
     def _run_stage(self, stage: Stage, photos: list[Path], validator: Validator | None) -> None:
         learning = self.config.learning(stage.number)
-        trainer = Trainer(stage, learning, self.degrade, device=self.device, seed=self.config.manual_seed)
+        trainer = Trainer(stage, learning, device=self.device, seed=self.config.manual_seed)
         state = self.folder.checkpoints.load_latest(stage.number)
         if state is not None:
             trainer.load_state_dict(state)
@@ -100,7 +101,7 @@ class Run:
             if number == 1:
                 stage = StageOne(self.config.network_g.arch(), learning)
                 if start is not None:
-                    stage.network.load_state_dict(self._pretrained(Path(start), 1).state_dict())
+                    self._start_stage_one(stage, start)
                 return stage
             weights = Path(start) if start and self.config.stages == (2,) else self.folder.weights(1)
             if not weights.is_file():
@@ -110,11 +111,19 @@ class Run:
                 )
             stage_two = StageTwo(self._pretrained(weights, 1), learning)
             if self.config.path.pretrain_network_s2 is not None:
-                student = self._pretrained(Path(self.config.path.pretrain_network_s2), 2)
+                student = self._pretrained(self.config.path.pretrain_network_s2, 2)
                 stage_two.network.load_state_dict(student.state_dict())
             return stage_two
 
-    def _pretrained(self, weights: Path, stage: StageNumber) -> DiffIR:
+    def _start_stage_one(self, stage: StageOne, weights: str) -> None:
+        network = self._pretrained(weights, None)
+        if network.stage == 1:
+            stage.network.load_state_dict(network.state_dict())
+        else:
+            photos = find_photos(self.config.datasets.train)
+            stage.take_over(network, next(iter(self._batches(1, photos, 0))).lq)
+
+    def _pretrained(self, weights: str | Path, stage: StageNumber | None) -> DiffIR:
         network, _ = load_network(weights, stage=stage)
         if network.settings != self.config.network_g.arch():
             raise ConfigError(f"{weights} has other network settings than network_g")
@@ -125,8 +134,9 @@ class Run:
         sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
         legs = [PatchSize(*leg) for leg in sizes]
         legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
-        patches = CleanPatches(
+        patches = DamagedPatches(
             photos,
+            self.recipe,
             seed=(self.config.manual_seed, number),
             hflip=train.use_hflip,
             rotate=train.use_rot,
@@ -143,8 +153,8 @@ class Run:
         val = self.config.datasets.val
         if val is None:
             return None
-        degrade = build_recipe(val.degradation) if val.degradation else self.degrade
-        return Validator(val, degrade, multiple_of=self.config.network_g.arch().multiple_of)
+        recipe = build_recipe(val.degradation) if val.degradation else self.recipe
+        return Validator(val, recipe, multiple_of=self.config.network_g.arch().multiple_of)
 
     def _publish(self, trainer: Trainer, number: StageNumber, scores: dict[str, float]) -> None:
         path, task = self.folder.weights(number), get_task(self.config.network_g.task)

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from diffir.archs import ArchSettings, DiffIR
+from diffir.archs.layers import LEAKY_SLOPE
 from diffir.archs.settings import Stage as StageNumber
 from diffir.config import TrainConfig
 from diffir.losses import pixel_l1, prior_divergence, prior_l1
+
+TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a choice of taste
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,26 @@ class StageOne:
     def __init__(self, settings: ArchSettings, config: TrainConfig) -> None:
         self.config = config
         self.network = DiffIR(settings, stage=1)
-        self.phases = [Phase("pixel", 0, config.total_iter, config.optim_g.lr, list(self.network.parameters()))]
+        extractor = list(self.network.cpen.parameters())
+        encoder = Phase("prior", 0, config.encoder_iter, config.encoder_lr or config.optim_g.lr, extractor)
+        whole = Phase(
+            "pixel", config.encoder_iter, config.total_iter, config.optim_g.lr, list(self.network.parameters())
+        )
+        self.phases = [phase for phase in (encoder, whole) if phase.stop > phase.start]
+
+    @torch.no_grad()
+    def take_over(self, student: DiffIR, lq: Tensor) -> None:
+        """Start from stage-2 weights: their DIRformer, and an oracle prior that begins as their mean one.
+
+        A new CPEN knows nothing of the prior this DIRformer is used to. So its last layer starts as a constant, the
+        mean of what the student estimates on lq (B, C, H, W), and grows from there.
+        """
+        self.network.dirformer.load_state_dict(student.dirformer.state_dict())
+        mean = student.estimate_prior(lq, noise=torch.zeros(len(lq), student.settings.prior_width)).mean(dim=0)
+        last = self.network.cpen.mlp[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(TAKE_OVER_GAIN)
+        last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
 
     def losses(self, lq: Tensor, gt: Tensor, phase: Phase, generator: torch.Generator) -> Losses:
         """L1 between restored and clean image."""

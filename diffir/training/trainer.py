@@ -1,7 +1,7 @@
 """The loop: one stage, from its first step or from where it was stopped, to weights that can be used.
 
 In: a stage (what learns, which losses), loaders, settings. Out: the trained network (moving average, if one is kept).
-The loop knows order, not content: batch -> degrade on the device -> losses -> step -> log, validate, save. Everything
+The loop knows order, not content: batch -> losses -> step -> log, validate, save. Everything
 random is a function of seed and step, so a killed run resumes bit for bit on the same machine with as many threads.
 """
 
@@ -16,12 +16,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffir.archs import DiffIR
 from diffir.config import LoggerConfig, TrainConfig, ValConfig
-from diffir.degradations.recipes import Degradation
+from diffir.data.clean_images import Pair
 from diffir.errors import TrainingError
+from diffir.seeds import generator_for
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.log import Meter, RunLog
 from diffir.training.optim import build_optimizer, learning_rate
-from diffir.training.seeds import generator_for
 from diffir.training.stages import Losses, Phase, Stage
 
 Validate = Callable[[DiffIR, int], dict[str, float]]
@@ -44,12 +44,9 @@ class Pace:
 class Trainer:
     """State and loop of one stage."""
 
-    def __init__(
-        self, stage: Stage, config: TrainConfig, degrade: Degradation, *, device: torch.device, seed: int
-    ) -> None:
+    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, seed: int) -> None:
         self.stage = stage
         self.config = config
-        self.degrade = degrade
         self.device = device
         self.seed = seed
         self.step = 0
@@ -60,13 +57,13 @@ class Trainer:
         self._begin(stage.phases[0])
 
     def run(
-        self, batches: Iterable[Tensor], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace
+        self, batches: Iterable[Pair], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace
     ) -> None:
-        """Train from ``self.step`` to the end; ``batches`` starts at that step, each (B, 3, S, S) in [0, 1]."""
+        """Train from ``self.step`` to the end; ``batches`` starts at that step."""
         meter = Meter()
-        for gt in batches:
-            gt = gt.to(self.device, non_blocking=True)
-            losses, norm = self._learn(gt)
+        for batch in batches:
+            lq, gt = (images.to(self.device, non_blocking=True) for images in batch)
+            losses, norm = self._learn(lq, gt)
             self.step += 1
             meter.add({**losses.terms, "grad_norm": norm}, images=len(gt))
             log.advance()
@@ -119,8 +116,8 @@ class Trainer:
         self.phase = phase
         self.optimizer = build_optimizer(phase.parameters, self.config.optim_g)
 
-    def _learn(self, gt: Tensor) -> tuple[Losses, Tensor]:
-        """One optimiser step on a clean batch; returns the losses and the norm of the gradient before clipping."""
+    def _learn(self, lq: Tensor, gt: Tensor) -> tuple[Losses, Tensor]:
+        """One optimiser step on a batch; returns the losses and the norm of the gradient before clipping."""
         if self.step >= self.phase.stop:
             self._begin(next(phase for phase in self.stage.phases if phase.start <= self.step < phase.stop))
         self._lr = learning_rate(
@@ -130,7 +127,6 @@ class Trainer:
             group["lr"] = self._lr
 
         generator = generator_for(self.device, self.seed, self.stage.number, self.step)
-        lq = self.degrade(gt, generator)
         if self.config.channels_last:
             lq, gt = (images.to(memory_format=torch.channels_last) for images in (lq, gt))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):

@@ -12,13 +12,13 @@ from torch import Tensor
 from diffir.archs import DiffIR
 from diffir.config import ValConfig, ValSetConfig
 from diffir.data.clean_images import find_photos, read_rgb
-from diffir.degradations.recipes import Degradation
+from diffir.degradations.recipes import Recipe
 from diffir.errors import ConfigError
 from diffir.evaluation import Sample, evaluate
 from diffir.image_io import write_image
 from diffir.metrics.protocol import Protocol
 from diffir.pixels import to_float, to_kind
-from diffir.training.seeds import generator_for
+from diffir.seeds import generator_for
 from diffir.training.stages import Stage
 
 CPU = torch.device("cpu")
@@ -28,11 +28,11 @@ SEED = 2023  # of every run's validation noise, so that runs of different seeds 
 class Validator:
     """The middle of each validation photo, damaged once with a generator of its own."""
 
-    def __init__(self, photos: ValSetConfig, degrade: Degradation, *, multiple_of: int) -> None:
+    def __init__(self, photos: ValSetConfig, recipe: Recipe, *, multiple_of: int) -> None:
         self.samples = []
         for index, path in enumerate(find_photos(photos)):
             gt = _centre(read_rgb(path), photos.gt_size, multiple_of, path)
-            lq = degrade(to_tensor(gt), generator_for(CPU, SEED, index))
+            lq = recipe(to_tensor(gt), generator_for(CPU, SEED, index))
             self.samples.append(Sample(name=path.stem, lq=to_array(lq), gt=gt))
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Training samples are a function of the seed and of their number alone."""
+"""Training samples, damage included, are a function of the seed and of their number alone."""
 
 from collections import Counter
 
@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from diffir.config import PhotosConfig
-from diffir.data.clean_images import BatchPlan, CleanPatches, PatchRequest, PatchSize, find_photos, read_rgb
+from diffir.data.batch_plan import PatchRequest
+from diffir.data.clean_images import DamagedPatches, find_photos, read_rgb
+from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 
 
@@ -19,13 +21,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def patches(folder, **changes) -> CleanPatches:
+def patches(folder, **changes) -> DamagedPatches:
     arguments = {"seed": (0, 1), "hflip": True, "rotate": True, "cache_images": False, **changes}
-    return CleanPatches(find_photos(PhotosConfig(str(folder))), **arguments)
+    recipe = build_recipe([{"type": "gaussian_noise", "sigma": [0, 55]}])
+    return DamagedPatches(find_photos(PhotosConfig(str(folder))), recipe, **arguments)
 
 
 def test_a_patch_is_float_rgb_in_unit_range(folder):
-    patch = patches(folder)[PatchRequest(0, 16)]
+    patch = patches(folder)[PatchRequest(0, 16)].gt
 
     assert patch.shape == (3, 16, 16)
     assert patch.dtype == torch.float32
@@ -35,7 +38,7 @@ def test_a_patch_is_float_rgb_in_unit_range(folder):
 def test_every_photo_is_used_once_before_any_is_used_again(folder):
     dataset = patches(folder)
 
-    seen = [round(dataset[PatchRequest(index, 8)].mean().item() * 255) for index in range(10)]
+    seen = [round(dataset[PatchRequest(index, 8)].gt.mean().item() * 255) for index in range(10)]
 
     assert Counter(seen[:5]) == Counter(seen[5:]) == Counter([0, 50, 100, 150, 200])
 
@@ -47,31 +50,23 @@ def test_a_sample_does_not_depend_on_what_was_read_before(tmp_path):
     first = [patches(tmp_path)[PatchRequest(index, 16)] for index in range(6)]
     again = patches(tmp_path, cache_images=True)
 
-    assert torch.equal(again[PatchRequest(5, 16)], first[5])
-    assert torch.equal(again[PatchRequest(2, 16)], first[2])
-    assert not torch.equal(first[2], first[5])
+    for index in (5, 2):
+        assert torch.equal(again[PatchRequest(index, 16)].gt, first[index].gt)
+        assert torch.equal(again[PatchRequest(index, 16)].lq, first[index].lq)
+    assert not torch.equal(first[2].gt, first[5].gt)
 
 
 def test_another_seed_gives_other_samples(tmp_path):
     cv2.imwrite(str(tmp_path / "n.png"), np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8))
 
-    assert not torch.equal(patches(tmp_path)[PatchRequest(0, 16)], patches(tmp_path, seed=(0, 2))[PatchRequest(0, 16)])
+    first, other = (patches(tmp_path, seed=seed)[PatchRequest(0, 16)] for seed in ((0, 1), (0, 2)))
+
+    assert not torch.equal(first.gt, other.gt)
+    assert not torch.equal(first.lq - first.gt, other.lq - other.gt)
 
 
 def test_a_photo_smaller_than_the_patch_is_mirrored_to_size(folder):
-    assert patches(folder)[PatchRequest(0, 64)].shape == (3, 64, 64)
-
-
-def test_a_plan_started_late_goes_on_where_the_whole_plan_would():
-    legs = [PatchSize(3, 64, 4), PatchSize(2, 96, 2)]
-
-    whole = list(BatchPlan(legs))
-
-    assert list(BatchPlan(legs, first_step=2)) == whole[2:]
-    assert len(BatchPlan(legs, first_step=2)) == 3
-    assert [len(batch) for batch in whole] == [4, 4, 4, 2, 2]
-    assert [request.index for batch in whole for request in batch] == list(range(16))
-    assert [batch[0].size for batch in whole] == [64, 64, 64, 96, 96]
+    assert patches(folder)[PatchRequest(0, 64)].gt.shape == (3, 64, 64)
 
 
 def test_a_list_names_the_photos_to_use(folder):

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffir.training.seeds import generator_for
+from diffir.seeds import generator_for
 
 CPU = torch.device("cpu")
 

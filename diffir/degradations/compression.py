@@ -1,0 +1,70 @@
+"""Compression: what saving as JPEG or WebP does to a photo, by the encoders that do it (OpenCV's libjpeg and libwebp).
+
+In: one image (1, 3, H, W) float on any device, and its ``Draw``. Out: the same shape in [0, 1], on 8-bit levels. The
+encoders run on the CPU, so a tensor of another device travels there and back.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.ranges import check_range
+
+Subsampling = Literal["444", "422", "420"]
+_SAMPLING = {
+    "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "422": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    "420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
+
+
+@dataclass(frozen=True)
+class JPEG:
+    """y = decode(encode(x, quality)), quality drawn from whole numbers of [low, high], 1-100."""
+
+    quality: tuple[int, int]
+    subsampling: tuple[Subsampling, ...] = ("420",)
+    """Of the two colour channels; one is drawn. 420 is what most software writes."""
+
+    def __post_init__(self) -> None:
+        check_range("quality", self.quality, lowest=1, highest=100)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        settings = [cv2.IMWRITE_JPEG_QUALITY, draw.integer(*self.quality)]
+        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[draw.choose(self.subsampling)]]
+        return _encoded(image, ".jpg", settings)
+
+
+@dataclass(frozen=True)
+class WebP:
+    """y = decode(encode(x, quality)), lossy WebP, quality drawn from whole numbers of [low, high], 1-100."""
+
+    quality: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        check_range("quality", self.quality, lowest=1, highest=100)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, draw.integer(*self.quality)])
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """y = round(255 clip(x)) / 255: what any 8-bit file keeps."""
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        return (image.clamp(0, 1) * 255).round() / 255
+
+
+def _encoded(image: Tensor, suffix: str, settings: list[int]) -> Tensor:
+    pixels = (image[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    _, code = cv2.imencode(suffix, np.ascontiguousarray(pixels[..., ::-1]), settings)
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    assert decoded is not None, "what was just encoded can be decoded"
+    rgb = torch.from_numpy(np.ascontiguousarray(decoded[..., ::-1]))
+    return rgb.permute(2, 0, 1)[None].to(image) / 255
