@@ -27,7 +27,7 @@ setup(
         "pyyaml>=6",
         "scikit-image>=0.25",
         "tqdm>=4.66",
-        "pillow>=10",
+        "pillow>=10.1",
         "tifffile>=2024.1",
         "scipy>=1.13,<2",
         "safetensors>=0.5",
@@ -39,6 +39,8 @@ setup(
         "heif": ["pillow-heif>=0.22"],
         "jxl": ["pillow-jxl-plugin>=1.3"],
         "raw": ["rawpy>=0.24"],
+        # training photos packed as BasicSR packs them
+        "lmdb": ["lmdb>=1.4"],
         "test": ["pytest>=8", "hypothesis>=6.100"],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

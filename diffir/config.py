@@ -7,10 +7,14 @@ nobody passes dictionaries of options around. Steps are optimiser steps; pixels 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from diffir.archs.settings import ArchSettings, Stage
+from diffir.archs.settings import ArchSettings
+from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError
 from diffir.metrics.table import METRICS
 from diffir.tasks import get_task
+
+StageNumber = Literal[1, 2, 3]
+"""1: with the clean image in sight. 2: from the damaged image alone. 3: stage 2 again, usually adversarial."""
 
 
 def _require_positive(section: object, *names: str) -> None:
@@ -36,12 +40,32 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class PhotosConfig:
-    """Clean photos."""
+    """Clean photos, and the damaged partners or the masks that go with them."""
 
     dataroot_gt: str
-    """Folder of clean photos."""
+    """Clean photos: a folder, an LMDB (a folder ending in .lmdb), a shard (.tar) or a folder of shards."""
     meta_info_file: str | None = None
-    """Text file that names the photos to use, one a line, relative to the folder; all when not given."""
+    """Text file that names the photos to use, one a line, relative to dataroot_gt; all when not given."""
+    recursive: bool = False
+    """Also the folders inside the folders named here."""
+    dataroot_lq: str | None = None
+    """Damaged partners of the clean photos, in any form that dataroot_gt may have; joined by name."""
+    filename_tmpl: str = "{}"
+    """Name of a partner without suffix, {} being that of the clean photo: "{}x4" for 0001x4.png."""
+    dataroot_mask: str | None = None
+    """Masks for inpainting, in any form that dataroot_gt may have; a sample gets one of them, resized to it."""
+    mask_is_white: Literal["missing", "keep"] = "missing"
+    """What white (128 and more) means in the masks."""
+
+
+def _check_damage(photos: PhotosConfig, degradation: tuple[dict[str, Any], ...]) -> None:
+    """Refuse two sources of damage where one is meant, and a template that cannot name a file."""
+    if photos.dataroot_lq is not None and degradation:
+        raise ConfigError("dataroot_lq and degradation exclude each other: partners are damaged already; drop one")
+    if photos.dataroot_lq is not None and photos.dataroot_mask is not None:
+        raise ConfigError("dataroot_lq and dataroot_mask exclude each other: masks go on clean photos; drop one")
+    if photos.filename_tmpl.count("{}") != 1 or photos.filename_tmpl.count("{") != 1:
+        raise ConfigError(f"filename_tmpl needs one {{}}, such as {{}}x4, got {photos.filename_tmpl!r}")
 
 
 @dataclass(frozen=True)
@@ -63,21 +87,26 @@ class TrainSetConfig(PhotosConfig):
 
     def __post_init__(self) -> None:
         _require_positive(self, "gt_size", "batch_size_per_gpu")
-        if not self.degradation:
-            raise ConfigError("degradation is empty: name at least one step, such as gaussian_noise")
+        _check_damage(self, self.degradation)
+        if not self.degradation and self.dataroot_lq is None and self.dataroot_mask is None:
+            raise ConfigError(
+                "degradation is empty: name at least one step, such as gaussian_noise, or dataroot_lq or dataroot_mask"
+            )
 
 
 @dataclass(frozen=True)
 class ValSetConfig(PhotosConfig):
     """Held-out photos and how they are damaged."""
 
-    gt_size: int = 256
-    """Side of the square that is cut from the middle."""
+    gt_size: int | None = 256
+    """Side of the square that is cut from the middle; null: the whole photo."""
     degradation: tuple[dict[str, Any], ...] = ()
     """Training's when not given."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "gt_size")
+        if self.gt_size is not None:
+            _require_positive(self, "gt_size")
+        _check_damage(self, self.degradation)
 
 
 @dataclass(frozen=True)
@@ -131,6 +160,21 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast; weights and losses stay fp32."""
     channels_last: bool = False
+    compile: bool = False
+    """Compile the networks with torch.compile: minutes at the start, faster steps after; not bit for bit the same."""
+    checkpoint_activations: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, a third more time."""
+    accum_iter: int = 1
+    """Batches whose gradients are averaged into one step."""
+    max_nonfinite: int = 10
+    """Steps in a row that may be skipped because a gradient is not finite; the next one stops the run."""
+    collapse_margin: float = 0.0
+    """How far the first metric of validation may fall below its best before the run goes back to the best weights at
+    half the rate; 0 never goes back."""
+    patience: int = 0
+    """Validations in a row without a better score after which the stage ends; 0 never ends early."""
+    publish: Literal["last", "best"] = "last"
+    """Which weights the stage ends with: the last, or those with the best validation."""
     pixel_weight: float = 1.0
     """Weight of the L1 between restored and clean image."""
     prior_weight: float = 1.0
@@ -139,17 +183,27 @@ class TrainConfig:
     """First steps that train what makes the prior alone, DIRformer at rest."""
     encoder_lr: float | None = None
     """Learning rate of those steps; optim_g.lr when not given."""
+    encoder_scheduler: SchedulerConfig | None = None
+    """Schedule of those steps, from their first to their last; scheduler when not given."""
+    perceptual: PerceptualConfig | None = None
+    """Distance in the features of a pretrained network; none when not given."""
+    gan: GanConfig | None = None
+    """Discriminator and what the network gets from it; none when not given."""
+    targets: TargetsConfig = field(default_factory=TargetsConfig)
+    """What the losses compare a restored image with."""
     iters: tuple[int, ...] = ()
     """Progressive patches: how many steps each of ``gt_sizes`` lasts; the sum is total_iter."""
     gt_sizes: tuple[int, ...] = ()
     mini_batch_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _require_positive(self, "total_iter")
+        _require_positive(self, "total_iter", "accum_iter")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
         if min(self.warmup_iter, self.encoder_iter, self.grad_clip, self.pixel_weight, self.prior_weight) < 0:
             raise ConfigError("warmup_iter, encoder_iter, grad_clip and the weights of losses must be 0 or more")
+        if min(self.max_nonfinite, self.collapse_margin, self.patience) < 0:
+            raise ConfigError("max_nonfinite, collapse_margin and patience must be 0 or more")
         if not len(self.iters) == len(self.gt_sizes) == len(self.mini_batch_sizes):
             raise ConfigError("iters, gt_sizes and mini_batch_sizes need the same length")
         if self.iters and sum(self.iters) != self.total_iter:
@@ -168,7 +222,7 @@ class PathConfig:
     pretrain_network_g: str | None = None
     """Stage-1 weights for a run that starts at stage 2; for stage 1, weights of either stage to start from."""
     pretrain_network_s2: str | None = None
-    """Stage-2 weights that stage 2 goes on from; it starts from stage 1 when not given."""
+    """Stage-2 weights that stage 2, or stage 3 on its own, goes on from; stage 2 starts from stage 1 when not given."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +234,17 @@ class ValConfig:
     metrics: tuple[str, ...] = ("psnr", "ssim")
     save_images: int = 2
     """How many restored validation photos are written each time."""
+    strip_pixels: int = 0
+    """Larger photos (pixels of lq) are restored in strips of so many: same result, less memory; 0 never."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.metrics if name not in METRICS]
         if unknown:
             raise ConfigError(f"unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
-        if min(self.val_freq, self.save_images) < 0:
-            raise ConfigError("val_freq and save_images must be 0 or more")
+        if not self.metrics:
+            raise ConfigError("metrics must name at least one metric")
+        if min(self.val_freq, self.save_images, self.strip_pixels) < 0:
+            raise ConfigError("val_freq, save_images and strip_pixels must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -214,8 +272,8 @@ class RunConfig:
     """The run's folder under ``path.experiments_root``."""
     network_g: NetworkConfig
     datasets: DatasetsConfig
-    stages: tuple[Stage, ...] = (1, 2)
-    """Stages to run, in order; stage 2 takes over from stage 1 by itself."""
+    stages: tuple[StageNumber, ...] = (1, 2)
+    """Stages to run, in order; each takes over from the one before by itself."""
     manual_seed: int = 0
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -223,6 +281,8 @@ class RunConfig:
     """How stage 1 learns, and stage 2 where ``stage2`` says nothing else."""
     stage2: TrainConfig = TrainConfig()
     """How stage 2 learns: the file names only what differs from ``train``."""
+    stage3: TrainConfig = TrainConfig()
+    """How stage 3 learns: the file names only what differs from ``stage2``."""
     val: ValConfig = ValConfig()
     logger: LoggerConfig = LoggerConfig()
     path: PathConfig = PathConfig()
@@ -233,19 +293,14 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
-            raise ConfigError(f"stages must be [1], [2] or [1, 2], got {list(self.stages)}")
+            raise ConfigError(f"stages must be some of 1, 2, 3 in this order, got {list(self.stages)}")
         arch = self.network_g.arch()
-        if arch.scale != 1 or arch.has_mask:
-            raise ConfigError(
-                f"network_g: {self.network_g.task} enlarges or fills holes; no degradation here makes its input yet"
-            )
+        step = arch.multiple_of * arch.scale
         for stage in self.stages:
             for size in self.learning(stage).gt_sizes or (self.datasets.train.gt_size,):
-                if size % arch.multiple_of:
-                    raise ConfigError(
-                        f"gt_size {size} is not a multiple of {arch.multiple_of}, which this network needs"
-                    )
+                if size % step:
+                    raise ConfigError(f"gt_size {size} is not a multiple of {step}, which this network needs")
 
-    def learning(self, stage: Stage) -> TrainConfig:
+    def learning(self, stage: StageNumber) -> TrainConfig:
         """The training section of a stage."""
-        return self.train if stage == 1 else self.stage2
+        return {1: self.train, 2: self.stage2, 3: self.stage3}[stage]

@@ -1,4 +1,4 @@
-"""Option file to typed settings: read YAML, apply ``key=value`` overrides, refuse unknown keys, write back.
+"""Option file to typed settings: read YAML, ours or DiffIR's, apply ``key=value`` overrides, write back.
 
 In: a path and overrides. Out: a frozen ``RunConfig``. Overrides are dotted (``train.total_iter=1000``) or BasicSR's
 ``train:total_iter=1000``; values are read as YAML, never evaluated. An unknown key names the nearest known one.
@@ -14,6 +14,7 @@ import yaml
 
 from diffir.config import RunConfig
 from diffir.errors import ConfigError
+from diffir.official_options import is_official, to_our_options
 from diffir.typed_mapping import build
 
 
@@ -42,10 +43,13 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no options")
+    if is_official(values):
+        values = to_our_options(values)
     for override in overrides:
         _apply(values, override)
-    if isinstance(values.get("train"), dict):
-        values["stage2"] = _merged(values["train"], values.get("stage2") or {})
+    for earlier, later in (("train", "stage2"), ("stage2", "stage3")):
+        if isinstance(values.get(earlier), dict):
+            values[later] = _merged(values[earlier], values.get(later) or {})
     return build(RunConfig, values, where=str(path))
 
 

@@ -24,7 +24,9 @@ FLOORS = {
     "metrics": 2,
     "archs": 3,
     "tasks": 4,
+    "config_losses": 4,
     "config": 5,
+    "official_options": 5,
     "config_file": 5,
     "weights": 5,
     "data": 6,
@@ -36,7 +38,7 @@ FLOORS = {
     "report": 9,
     "cli": 10,
 }
-ONE_ROOM = [{"config", "config_file"}]  # files that are one part
+ONE_ROOM = [{"config", "config_file", "official_options"}]  # files that are one part
 
 
 def part_of(module: str) -> str:

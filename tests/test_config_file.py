@@ -123,7 +123,6 @@ def test_yaml_is_written_for_people(load):
         ("network_g.settings.norm=foo", "'foo' is not one of with_bias, bias_free"),
         ("network_g.settings.unshuffle=0", "must be 1 or more"),
         ("network_g.settings=5", "expected keys and values"),
-        ("network_g.task=sr_x4", "enlarges or fills holes"),
         ("datasets.train.batch_size_per_gpu=0", "batch_size_per_gpu must be above 0"),
         ("datasets.train.degradation=[]", "degradation is empty"),
         ("datasets.val={dataroot_gt: photos, use_rot: true}", "unknown key 'use_rot'"),

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from diffir.archs.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.archs.settings import ArchSettings
@@ -73,10 +74,15 @@ class Level(nn.ModuleList):
 
     def __init__(self, channels: int, heads: int, num_blocks: int, settings: ArchSettings) -> None:
         super().__init__(Block(channels, heads, settings) for _ in range(num_blocks))
+        self.keeps_activations = True
+        """False: a block's activations are computed again in the backward pass; less memory, more time."""
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         for block in self:
-            x = block(x, prior)
+            if self.keeps_activations or not torch.is_grad_enabled():
+                x = block(x, prior)
+            else:
+                x = checkpoint(block, x, prior, use_reentrant=False, preserve_rng_state=False)
         return x
 
 

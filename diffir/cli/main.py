@@ -10,6 +10,7 @@ import io
 import logging
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from diffir import __version__
@@ -19,6 +20,9 @@ from diffir.errors import DiffIRError, UsageError
 COMMANDS = {
     "restore": "restore photos with a trained network",
     "train": "train a network, stage 1 then stage 2",
+    "finetune": "teach a network a kind of damage, from clean photos and a recipe",
+    "degrade": "show or save what a degradation recipe does to photos",
+    "check-data": "look for faults in a dataset before training or measuring on it",
     "eval": "score a method on a benchmark",
     "score": "compare a folder of restored images with its ground truth",
     "models": "list the networks at hand",
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 0
         keep_freed_memory()
-        return importlib.import_module(f"diffir.cli.{args.command}").run(args)
+        return _module(args.command).run(args)
     except DiffIRError as error:
         print(f"diffir: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -73,8 +77,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False
         )
         if name == chosen:
-            importlib.import_module(f"diffir.cli.{name}").add_arguments(subparser)
+            _module(name).add_arguments(subparser)
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"diffir.cli.{command.replace('-', '_')}")
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,4 +1,7 @@
-"""``diffir train -opt FILE [key=value ...]``: both stages of a network in one command that can be resumed."""
+"""``diffir train -opt FILE [key=value ...]``: all stages of a network in one command that can be resumed.
+
+On several GPUs or machines the same behind torchrun: ``torchrun --nproc_per_node 4 -m diffir train -opt FILE``.
+"""
 
 import argparse
 from pathlib import Path
@@ -8,7 +11,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags as BasicSR spells them."""
     parser.add_argument("-opt", "--opt", required=True, type=Path, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--auto_resume", action="store_true", help="go on from the last training state of this run")
-    parser.add_argument("--dry_run", action="store_true", help="print the resolved settings and stop")
+    parser.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="print the resolved settings, draw one batch, build the networks, and stop before anything is written",
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="16 steps a stage in the folder debug_NAME, which is emptied first: does the whole run hang together?",
+    )
     parser.add_argument(
         "--force_yml",
         nargs="+",
@@ -30,12 +42,25 @@ def run(args: argparse.Namespace) -> int:
     from diffir.config_file import dump_config, load_config
 
     config = load_config(args.opt, [*args.force_yml, *args.overrides])
+    if args.debug:
+        from diffir.training.rehearsal import shortened
+
+        config = shortened(config)
     if args.dry_run:
-        print(dump_config(config), end="")
+        from diffir.training.rehearsal import rehearse
+
+        print(dump_config(config), end="", flush=True)
+        for line in rehearse(config):
+            print(f"# {line}", flush=True)
         return 0
 
     from diffir.training.run import Run
 
-    weights = Run(config).start(auto_resume=args.auto_resume)
-    print(weights)
+    training = Run(config)
+    try:
+        weights = training.start(auto_resume=args.auto_resume, start_over=args.debug)
+        if training.processes.is_first:
+            print(weights)
+    finally:
+        training.processes.leave()
     return 0

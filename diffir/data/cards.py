@@ -1,38 +1,54 @@
-"""Dataset cards: where the images of a public benchmark lie, how inputs and ground truths pair up, who made them.
+"""Dataset cards: where the images of a public set lie, how inputs and ground truths pair up, who made them.
 
-In: a card's name, a card's path or a folder of clean images; out: a frozen card and the files it stands for. A pattern
-such as ``target/{id}_mean`` is a path inside the set without its suffix; what ``{id}`` matches names the image and
-joins input and ground truth. Suffixes are those of any image file, in either case.
+In: a card's name, with a split and a scale if it has them (``gopro:train``, ``div2k:valid:x4``), a card's path, or a
+folder of clean images. Out: a frozen card. ``diffir.data.layouts`` finds the files it stands for.
 """
 
-import os
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
-from diffir.errors import ConfigError, PairingError, UsageError
-from diffir.image_io import list_images
+from diffir.data.layouts import ImageFiles, Layout, files_by_id, find_folder, find_pairs, root_of_sets
+from diffir.data.photo_names import matched_ids
+from diffir.errors import ConfigError, UsageError
 from diffir.typed_mapping import build
 
+__all__ = ["DatasetCard", "ImageFiles", "Split", "files_by_id", "find_images", "load_card", "matched_ids"]
+
 CARDS = Path(__file__).resolve().parents[2] / "datasets" / "cards"  # a checkout; data files are not installed
-DATA_ROOT_VARIABLE = "DIFFIR_DATA"
-NAMES_SHOWN = 5  # file names an error lists
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a set."""
+
+    name: str
+    """train, valid, test, or the set's own word."""
+    layouts: tuple[Layout, ...] = (Layout(),)
+    """How it is found on disk; the first that finds images holds."""
+    count: int | None = None
+    """Images, where that is fixed."""
+    scales: tuple[int, ...] = ()
+    """Scales of the inputs, where patterns name ``{scale}``."""
+    pixels_sha256: str = ""
+    """Of the ground truths, see ``diffir.data.fingerprints.listing_hash``; empty: not known."""
 
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """One benchmark, as its YAML file describes it."""
+    """One set, as its YAML file describes it; or one split of it, once that is chosen."""
 
     name: str
     summary: str
-    folder: str
-    """Inside the data root."""
-    licence: str
     source: str
     """Where to get it."""
+    folder: str = ""
+    """Inside the data root."""
+    other_folders: tuple[str, ...] = ()
+    """Names under which it is found, too."""
+    licence: str = ""
+    """As its authors state it; empty: none was found."""
     count: int | None = None
     """Images of the complete set; None where that is not fixed."""
     gt: str = "{id}"
@@ -41,35 +57,39 @@ class DatasetCard:
     """Pattern of the degraded images; None: they are made from the ground truth by the test's protocol."""
     paper: str = ""
     """Who published it."""
+    pixels_sha256: str = ""
+    """As in ``Split``."""
+    splits: tuple[Split, ...] = ()
+    """Parts; the first is meant where none is named. A set without parts says count, gt and input itself."""
+    other_layouts: tuple[Layout, ...] = ()
+    """Tried in turn where ``gt`` finds nothing."""
+    parts: tuple[str, ...] = ()
+    """Names of other cards that together are this set; then it has no folder of its own."""
 
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """One image of a benchmark."""
-
-    name: str
-    gt: Path
-    input: Path | None = None
+    def __post_init__(self) -> None:
+        if bool(self.folder) == bool(self.parts):
+            raise ConfigError("a card needs either a folder or parts, the names of other cards")
 
 
 def load_card(name: str) -> DatasetCard:
-    """The card of a set.
+    """The card of a set, its split chosen.
 
     Args:
-        name: a card's name in either case, the path of a card (.yml), or a folder of clean images.
+        name: a card's name in either case, then ``:SPLIT`` and ``:xSCALE`` where the card has them; the path of a card
+            (.yml), or a folder of clean images.
 
     Raises:
-        UsageError: none of these, or a card with an unknown or missing key.
+        UsageError: none of these, a split or a scale the card has not, or a card with an unknown or missing key.
     """
-    path = Path(name)
-    known = CARDS / f"{name.lower()}.yml"
-    if path.suffix.lower() in (".yml", ".yaml"):
-        return _read_card(path)
-    if path.name == name and known.is_file():
-        return _read_card(known)
-    if path.is_dir():
-        title = path.resolve().name
-        return DatasetCard(title, "a folder of clean images", str(path.resolve()), licence="unknown", source="")
+    title, *choices = name.split(":")
+    known = CARDS / f"{title.lower()}.yml"
+    if Path(name).suffix.lower() in (".yml", ".yaml"):
+        return _chosen(_read_card(Path(name)), [])
+    if Path(title).name == title and known.is_file():
+        return _chosen(_read_card(known), choices)
+    if Path(name).is_dir():
+        path = Path(name).resolve()
+        return DatasetCard(path.name, "a folder of clean images", source="", folder=str(path))
     names = ", ".join(sorted(card.stem for card in CARDS.glob("*.yml"))) or "none (they come with a checkout)"
     raise UsageError(f"unknown dataset {name!r}: neither a card ({names}) nor the path of a card or a folder")
 
@@ -84,60 +104,71 @@ def find_images(card: DatasetCard, data_root: Path | None = None) -> list[ImageF
         UsageError: the folder is missing or empty; the message says where to get the set and where to put it.
         PairingError: an input without ground truth or the reverse, or two files for one image.
     """
-    root = data_root or Path(os.environ.get(DATA_ROOT_VARIABLE) or "datasets")
-    folder = _find_folder(root, card.folder)
+    root = root_of_sets(data_root)
+    if card.parts:
+        found = {part: find_images(load_card(part), root) for part in card.parts}
+        return [replace(image, name=f"{part}/{image.name}") for part, images in found.items() for image in images]
+    folder = next(filter(None, (find_folder(root, name) for name in (card.folder, *card.other_folders))), None)
     if folder is None:
         raise UsageError(
             f"dataset {card.name} is not here: get it from {card.source} and put it in {root / card.folder}, "
-            f"or say --data_root FOLDER or {DATA_ROOT_VARIABLE}=FOLDER where {card.folder} lies"
+            f"or say --data_root FOLDER or DIFFIR_DATA=FOLDER where {card.folder} lies"
         )
-    gt = files_by_id(folder, card.gt)
-    if not gt:
-        raise UsageError(f"dataset {card.name}: no image matches {card.gt!r} in {folder}")
-    if card.input is None:
-        return [ImageFiles(name, path) for name, path in gt.items()]
-    inputs = files_by_id(folder, card.input)
-    return [ImageFiles(name, gt[name], inputs[name]) for name in matched_ids(inputs, gt, "input", "ground truth")]
+    layouts = [Layout(card.gt, card.input), *card.other_layouts]
+    for layout in layouts:
+        images = find_pairs(folder, layout)
+        if images:
+            return images
+    patterns = " or ".join(repr(layout.gt) for layout in layouts)
+    raise UsageError(f"dataset {card.name}: no image matches {patterns} in {folder}")
 
 
-def files_by_id(folder: Path, pattern: str = "{id}") -> dict[str, Path]:
-    """Image files of a folder whose path without suffix fits a pattern: what ``{id}`` matched -> file, sorted.
+def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
+    """The card with the values of one split, patterns filled in for one scale."""
+    if card.parts:
+        suffix = "".join(f":{choice}" for choice in choices)
+        parts = tuple(part + suffix for part in card.parts)
+        return replace(card, name=card.name + suffix, parts=parts, input=load_card(parts[0]).input)
+    if not card.splits:
+        if choices:
+            raise UsageError(f"{card.name} has no splits: say {card.name} alone")
+        return card
+    split = card.splits[0]
+    if choices and not _is_scale(choices[0]):
+        named = choices.pop(0)
+        split = next((part for part in card.splits if part.name == named), None) or _refuse(card, named)
+    scale = _chosen_scale(card, split, choices)
+    layouts = [layout.at_scale(scale) for layout in split.layouts if scale is None or layout.input is not None]
+    suffix = f":{split.name}" + (f":x{scale}" if scale else "")
+    return replace(
+        card,
+        name=card.name + suffix,
+        count=split.count,
+        gt=layouts[0].gt,
+        input=layouts[0].input,
+        other_layouts=tuple(layouts[1:]),
+        pixels_sha256=split.pixels_sha256,
+        splits=(),
+    )
 
-    Raises:
-        PairingError: two files that differ in their suffix only.
-        ConfigError: a pattern without exactly one ``{id}`` in its last part.
-    """
-    parent, _, stem = pattern.rpartition("/")
-    if stem.count("{id}") != 1 or "{" in parent:
-        raise ConfigError(f"pattern {pattern!r} needs one {{id}} in its last part, such as target/{{id}}_mean")
-    before, after = (re.escape(part) for part in stem.split("{id}"))
-    found: dict[str, Path] = {}
-    directory = folder / parent
-    for path in list_images(directory, with_plugins=False) if directory.is_dir() else []:
-        match = re.fullmatch(f"{before}(.+){after}", path.stem)
-        if match is None:
-            continue
-        if match[1] in found:
-            raise PairingError(f"two files for one image in {directory}: {found[match[1]].name} and {path.name}")
-        found[match[1]] = path
-    return found
+
+def _chosen_scale(card: DatasetCard, split: Split, choices: list[str]) -> int | None:
+    """The scale asked for; None: inputs are left out, as they can be made from a ground truth of all scales."""
+    if not choices:
+        return max(split.scales) if any("{scale}" in layout.gt for layout in split.layouts) else None
+    asked = choices[0]
+    if len(choices) > 1 or not _is_scale(asked) or int(asked[1:]) not in split.scales:
+        listing = ", ".join(f"x{scale}" for scale in split.scales) or "no inputs of other scales"
+        raise UsageError(f"{card.name}:{split.name}: {':'.join(choices)} is not there; it has {listing}")
+    return int(asked[1:])
 
 
-def matched_ids(left: Iterable[str], right: Iterable[str], left_name: str, right_name: str) -> list[str]:
-    """The ids, sorted, if both sides hold the same ones.
+def _is_scale(word: str) -> bool:
+    return word[:1] == "x" and word[1:].isdigit()
 
-    Raises:
-        PairingError: a partner is missing on either side; the message names the images.
-    """
-    left, right = set(left), set(right)
-    complaints = [
-        f"{len(lonely)} without {partner}: {_shortened(sorted(lonely))}"
-        for lonely, partner in ((left - right, right_name), (right - left, left_name))
-        if lonely
-    ]
-    if complaints:
-        raise PairingError(f"{left_name} and {right_name} do not match one to one; {'; '.join(complaints)}")
-    return sorted(left)
+
+def _refuse(card: DatasetCard, named: str) -> Split:
+    raise UsageError(f"{card.name} has no split {named!r}; it has {', '.join(part.name for part in card.splits)}")
 
 
 def _read_card(path: Path) -> DatasetCard:
@@ -148,17 +179,3 @@ def _read_card(path: Path) -> DatasetCard:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return build(DatasetCard, values, where=str(path))
-
-
-def _find_folder(root: Path, name: str) -> Path | None:
-    """``root / name`` whatever the case of its last part; an absolute name is itself."""
-    exact = root / name
-    if exact.is_dir():
-        return exact
-    siblings = exact.parent.iterdir() if exact.parent.is_dir() else ()
-    return next((path for path in siblings if path.is_dir() and path.name.lower() == exact.name.lower()), None)
-
-
-def _shortened(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more

@@ -1,19 +1,18 @@
-"""Blur: an image convolved with a drawn kernel, borders mirrored.
+"""Blur by a soft lens, and the ringing of a hard filter: an image convolved with a drawn kernel, borders mirrored.
 
-In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: the same shape.
+In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: the same shape. The kernels and their mixture are
+those of Wang et al., "Real-ESRGAN", ICCVW 2021.
 """
 
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from diffir.degradations.convolution import filter2d
 from diffir.degradations.draw import Draw
 from diffir.degradations.kernels import Family, bell_kernel, sinc_kernel
-from diffir.degradations.ranges import check_range
+from diffir.degradations.ranges import check_range, check_weights
 from diffir.errors import ConfigError
 
 KINDS: dict[str, tuple[Family, bool]] = {
@@ -29,12 +28,10 @@ KINDS: dict[str, tuple[Family, bool]] = {
 
 @dataclass(frozen=True)
 class Blur:
-    """y = k * x, k a bell-shaped kernel of a drawn kind, size, width and direction (``kernels.bell_kernel``).
-
-    The mixture of Wang et al., "Real-ESRGAN", ICCVW 2021. sigma in pixels.
-    """
+    """y = k * x, k a bell-shaped kernel of a drawn kind, size, width and direction (``kernels.bell_kernel``)."""
 
     sigma: tuple[float, float]
+    """Of the two axes, in pixels; round kinds have one."""
     kernel_size: tuple[int, int] = (7, 21)
     """Odd sides in pixels; each odd size between them is as likely."""
     kinds: dict[str, float] = field(default_factory=lambda: {"iso": 1.0})
@@ -49,11 +46,10 @@ class Blur:
         check_kernel_size(self.kernel_size)
         check_range("betag", self.betag, lowest=0.1)
         check_range("betap", self.betap, lowest=0.1)
-        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}, got {', '.join(unknown) or 'none'}")
-        if min(self.kinds.values()) < 0 or sum(self.kinds.values()) <= 0:
-            raise ConfigError("the weights of kinds must be 0 or more, and one above 0")
+        check_weights("the weights of kinds", list(self.kinds.values()))
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
@@ -72,19 +68,22 @@ class Blur:
 
 @dataclass(frozen=True)
 class SincBlur:
-    """y = k * x, k a truncated sinc: the ringing and overshoot of sharpened and recompressed photos.
-
-    The cutoff is drawn evenly from [pi/3, pi] for kernels below 13 pixels and from [pi/5, pi] above, as in Real-ESRGAN.
-    """
+    """y = k * x, k a truncated sinc: the ringing and overshoot of sharpened and recompressed photos."""
 
     kernel_size: tuple[int, int] = (7, 21)
+    """Odd sides in pixels; each odd size between them is as likely."""
+    cutoff: tuple[float, float] | None = None
+    """In pi radians a pixel. None: [1/3, 1] for kernels below 13 pixels, [1/5, 1] from there, as in Real-ESRGAN."""
 
     def __post_init__(self) -> None:
         check_kernel_size(self.kernel_size)
+        if self.cutoff is not None:
+            check_range("cutoff", self.cutoff, lowest=0.05, highest=1)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
-        return filter2d(image, sinc_kernel(size, draw.uniform(math.pi / (3 if size < 13 else 5), math.pi)))
+        low, high = self.cutoff or (1 / 3 if size < 13 else 1 / 5, 1.0)
+        return filter2d(image, sinc_kernel(size, math.pi * draw.uniform(low, high)))
 
 
 def check_kernel_size(given: tuple[int, int]) -> None:
@@ -96,28 +95,3 @@ def check_kernel_size(given: tuple[int, int]) -> None:
 def draw_kernel_size(given: tuple[int, int], draw: Draw) -> int:
     """An odd size of the range."""
     return given[0] + 2 * draw.integer(0, (given[1] - given[0]) // 2)
-
-
-def filter2d(image: Tensor, kernel: np.ndarray) -> Tensor:
-    """Convolve every channel with one kernel, borders mirrored; (1, C, H, W) -> the same."""
-    # Zero weights at the rim are common (a narrow bell in a large square) and cost time.
-    half = kernel.shape[0] // 2
-    while half > 1 and max(np.abs(kernel[[0, -1]]).max(), np.abs(kernel[:, [0, -1]]).max()) < 1e-7:
-        kernel, half = kernel[1:-1, 1:-1], half - 1
-    weights = torch.from_numpy(np.ascontiguousarray(kernel[::-1, ::-1])).to(image)[None, None]
-    channels = image.movedim(1, 0)
-    return F.conv2d(mirror_pad(channels, half), weights).movedim(0, 1)
-
-
-def mirror_pad(images: Tensor, margin: int) -> Tensor:
-    """Reflect at the border, however small the image (torch's own padding stops at one period)."""
-    rows, columns = (_mirrored(side, margin, images.device) for side in images.shape[2:])
-    return images[:, :, rows][:, :, :, columns]
-
-
-def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:
-    if side == 1:
-        return torch.zeros(1 + 2 * margin, dtype=torch.long, device=device)
-    period = 2 * (side - 1)
-    place = torch.arange(-margin, side + margin, device=device) % period
-    return torch.minimum(place, period - place)

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
+from diffir.degradations.ranges import check_choices, check_range
+from diffir.errors import ConfigError, ImageError
 
-Subsampling = Literal["444", "422", "420"]
+Subsampling = Literal["444", "422", "420", 444, 422, 420]
+"""With and without quotes: YAML takes the bare digits for a number."""
 _SAMPLING = {
     "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     "422": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
@@ -33,10 +35,11 @@ class JPEG:
 
     def __post_init__(self) -> None:
         check_range("quality", self.quality, lowest=1, highest=100)
+        check_choices("subsampling", self.subsampling)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         settings = [cv2.IMWRITE_JPEG_QUALITY, draw.integer(*self.quality)]
-        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[draw.choose(self.subsampling)]]
+        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[str(draw.choose(self.subsampling))]]
         return _encoded(image, ".jpg", settings)
 
 
@@ -53,18 +56,16 @@ class WebP:
         return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, draw.integer(*self.quality)])
 
 
-@dataclass(frozen=True)
-class Quantize:
-    """y = round(255 clip(x)) / 255: what any 8-bit file keeps."""
-
-    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        return (image.clamp(0, 1) * 255).round() / 255
-
-
 def _encoded(image: Tensor, suffix: str, settings: list[int]) -> Tensor:
+    if image.shape[1] != 3:
+        raise ConfigError(f"{suffix} takes 3 channels, got {image.shape[1]}; steps that cut holes come last")
     pixels = (image[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    _, code = cv2.imencode(suffix, np.ascontiguousarray(pixels[..., ::-1]), settings)
-    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
-    assert decoded is not None, "what was just encoded can be decoded"
+    try:
+        _, code = cv2.imencode(suffix, np.ascontiguousarray(pixels[..., ::-1]), settings)
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    except cv2.error:
+        decoded = None
+    if decoded is None:  # WebP ends at 16383 pixels a side, JPEG at 65500
+        raise ImageError(f"{suffix} cannot hold {image.shape[3]} x {image.shape[2]} pixels; crop the photo")
     rgb = torch.from_numpy(np.ascontiguousarray(decoded[..., ::-1]))
     return rgb.permute(2, 0, 1)[None].to(image) / 255

@@ -2,7 +2,8 @@
 
 With q(x, y) = (x, y) C^-1 (x, y)^T and C the covariance of two axes sigma_1, sigma_2 turned by an angle, the three
 families of Wang et al., "Real-ESRGAN", ICCVW 2021 are exp(-q/2), exp(-q^beta / 2) (generalised) and 1 / (1 + q^beta)
-(plateau); sinc is the ideal low-pass filter whose ringing sharpened photos show.
+(plateau); sinc is the ideal low-pass filter whose ringing sharpened photos show; disc is the image of a point out of
+focus; path is what a point leaves behind while the camera moves (Boracchi, Foi, TIP 2012).
 """
 
 import math
@@ -42,6 +43,42 @@ def sinc_kernel(size: int, cutoff: float) -> np.ndarray:
     radius = np.hypot(x, y)
     safe = np.where(radius == 0, 1, radius)
     kernel = np.where(radius == 0, cutoff**2 / (4 * math.pi), cutoff * j1(cutoff * safe) / (2 * math.pi * safe))
+    return kernel / kernel.sum()
+
+
+def disc_kernel(radius: float, *, softness: float = 1.0, blades: int = 0, angle: float = 0.0) -> np.ndarray:
+    """The image of a point through an aperture: even inside, falling to 0 linearly across the edge.
+
+    Args:
+        radius: of the disc, in pixels; a polygon has the same area.
+        softness: width of the edge in pixels; 1 is the edge that pixels give any shape.
+        blades: sides of a polygon, 3 or more; 0 is a disc.
+        angle: turn of the polygon, in radians.
+    """
+    half = math.ceil((radius + softness / 2) * (1.6 if blades else 1))  # 1.6: the corners of a triangle reach that far
+    x, y = _grid(2 * half + 1)
+    distance, reach = np.hypot(x, y), radius
+    if blades:
+        normals = angle + 2 * math.pi * np.arange(blades) / blades
+        distance = np.max([x * math.cos(normal) + y * math.sin(normal) for normal in normals], axis=0)
+        reach = radius * math.sqrt(math.pi / (blades * math.tan(math.pi / blades)))
+    kernel = np.clip((reach - distance) / softness + 0.5, 0, 1)
+    return kernel / kernel.sum()
+
+
+def path_kernel(path: np.ndarray) -> np.ndarray:
+    """The time a path spends at each pixel, its mean in the middle; points between pixels are shared by the four.
+
+    Args:
+        path: (T,) complex, x + iy in pixels, at times evenly apart; also closer than a pixel.
+    """
+    path = path - path.mean()
+    half = math.ceil(max(np.abs(path.real).max(), np.abs(path.imag).max())) + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1))
+    left, top = np.floor(path.real).astype(int), np.floor(path.imag).astype(int)
+    x, y = path.real - left, path.imag - top
+    for dy, dx, share in ((0, 0, (1 - x) * (1 - y)), (0, 1, x * (1 - y)), (1, 0, (1 - x) * y), (1, 1, x * y)):
+        np.add.at(kernel, (top + dy + half, left + dx + half), share)
     return kernel / kernel.sum()
 
 

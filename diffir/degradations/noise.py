@@ -39,8 +39,8 @@ class PoissonNoise:
     """y = x + s (P(x v) / v - x), P Poisson: shot noise, whose variance grows with brightness.
 
     v is the number of distinct 8-bit levels of the image, rounded up to a power of two; s is drawn evenly from
-    ``scale``. With ``gray_prob`` the noise is that of the grey image, equal in all channels. Wang et al.,
-    "Real-ESRGAN", ICCVW 2021, as BasicSR computes it.
+    ``scale``. With ``gray_prob`` the noise is that of the image's BT.601 luma, equal in all channels. Wang et al.,
+    "Real-ESRGAN", ICCVW 2021.
     """
 
     scale: tuple[float, float]
@@ -52,9 +52,15 @@ class PoissonNoise:
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         scale = draw.uniform(*self.scale)
-        source = image.mean(dim=1, keepdim=True) if draw.happens(self.gray_prob) else image
+        source = luma(image) if draw.happens(self.gray_prob) else image
         levels = (source.clamp(0, 1) * 255).round()
         count = 2 ** math.ceil(math.log2(max(torch.unique(levels).numel(), 2)))
         rate = (levels / 255 * count).cpu()
         shot = torch.poisson(rate, generator=draw.generator) / count - rate / count
         return image + scale * shot.to(image)
+
+
+def luma(image: Tensor) -> Tensor:
+    """ITU-R BT.601 luma of RGB, full range; (1, 3, H, W) -> (1, 1, H, W)."""
+    red, green, blue = image[:, :3].split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue

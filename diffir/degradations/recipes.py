@@ -1,17 +1,29 @@
 """Recipes: the steps that turn a clean image into a low-quality one.
 
-In: steps as an option file lists them, or the name or file of a recipe. Out: a ``Recipe``, one callable on a batch.
+In: steps as an option file lists them, or the name or file of a recipe. Out: a ``Recipe``, one callable on a batch,
+with the facts a network must fit: how much smaller its images are, and whether they carry a mask.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from diffir.degradations.assembly import Place, build_steps
 from diffir.degradations.draw import Draw
-from diffir.degradations.steps import Step, apply_steps, build_steps
+from diffir.degradations.recipe_file import find_recipe, read_recipe
+from diffir.degradations.steps import Step, apply_steps
+from diffir.errors import ConfigError, ImageError
+from diffir.pixels import as_rgb, to_float
+
+_TRIAL_SIZE = (96, 48)  # (height, width) in pixels; multiples of 2, 3, 4, 6 and 8
+_TRIALS = 8
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,7 @@ class Recipe:
     """Clean images and a generator on the CPU -> low-quality images; each image draws for itself."""
 
     steps: tuple[Step, ...]
+    name: str = "the degradation"
     summary: str = ""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -26,11 +39,89 @@ class Recipe:
         size = (images.shape[2], images.shape[3])
         return torch.cat([apply_steps(self.steps, image[None], Draw(generator, size)) for image in images])
 
+    @property
+    def scale(self) -> int:
+        """Side of the clean image over side of lq. Raises ConfigError where that is no whole number, or varies."""
+        return self._facts[0]
+
+    @property
+    def channels(self) -> int:
+        """Of lq: 3, or 4 with a mask. Raises ConfigError where that varies."""
+        return self._facts[1]
+
+    @cached_property
+    def _facts(self) -> tuple[int, int]:
+        """By trial on a small image: what steps of other packages do is not written anywhere."""
+        height, width = _TRIAL_SIZE
+        clean = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+        tries = [self(clean, torch.Generator().manual_seed(seed)) for seed in range(_TRIALS)]
+        shapes = sorted({tuple(lq.shape[1:]) for lq in tries})
+        channels, rows, columns = shapes[0]
+        if len(shapes) > 1 or height % rows or width % columns or height // rows != width // columns:
+            made = " or ".join(f"{w} x {h} with {c} channels" for c, h, w in shapes)
+            raise ConfigError(
+                f"{self.name} makes {made} of {width} x {height} pixels: lq must always be the clean image divided by "
+                "one whole number; end with resize_back"
+            )
+        if channels not in (3, 4):
+            raise ConfigError(f"{self.name} makes {channels} channels; lq has 3, or 4 with a mask")
+        if channels == 4 and any(bool(((lq[:, 3] != 0) & (lq[:, 3] != 1)).any()) for lq in tries):
+            raise ConfigError(f"{self.name} changes the mask after it was cut; steps that cut holes come last")
+        return height // rows, channels
+
 
 def build_recipe(steps: Sequence[dict[str, Any]]) -> Recipe:
-    """One callable that applies the steps in order.
+    """The recipe of steps that stand in an option file.
 
     Raises:
-        ConfigError: an unknown step, or a step with keys or values it does not take.
+        UsageError, ConfigError: an unknown step or recipe, or a step with keys or values it does not take.
     """
     return Recipe(tuple(build_steps(steps)))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A shipped recipe, or the recipe in a YAML file.
+
+    Raises:
+        UsageError: no such recipe and no such file.
+        ConfigError: the file says what a recipe cannot.
+    """
+    path, file = find_recipe(name_or_path), read_recipe(name_or_path)
+    try:
+        steps = build_steps(file.steps, Place(files=(path,), scale=file.scale))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return Recipe(tuple(steps), path.stem, file.summary)
+
+
+def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
+    """What a recipe makes of one image; equal seeds make equal images.
+
+    Args:
+        image: H x W x 3 RGB or grey: uint8, uint16 or float in [0, 1].
+
+    Returns:
+        h x w x C float32, C = ``recipe.channels``: RGB, and a mask (1: missing) if the recipe cuts holes. Neither
+        clipped nor rounded, unless a step does.
+    """
+    pixels = np.ascontiguousarray(as_rgb(to_float(image)).transpose(2, 0, 1), dtype=np.float32)
+    lq = recipe(torch.from_numpy(pixels)[None], torch.Generator().manual_seed(seed))
+    return lq[0].permute(1, 2, 0).numpy()
+
+
+def seed_for_photo(name: str, seed: int) -> int:
+    """The seed of one photo of many: of the common seed and its own name, not of what else lies in the folder."""
+    key = [seed, crc32(name.encode("utf-8", "surrogateescape"))]
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def cut_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
+    """Without the last rows and columns, so that both sides are multiples of the scale, as in benchmarks.
+
+    Raises:
+        ImageError: nothing would be left.
+    """
+    height, width = (side // scale * scale for side in image.shape[:2])
+    if not height or not width:
+        raise ImageError(f"{image.shape[1]} x {image.shape[0]} pixels are too few for scale {scale}")
+    return image[:height, :width]

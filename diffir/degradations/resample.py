@@ -1,31 +1,32 @@
-"""Change of size as a step: by a drawn scale, back to the clean size, and MATLAB's bicubic of the benchmarks.
+"""Change of size as a step: by a drawn factor, to the size of lq, and MATLAB's bicubic of the benchmarks.
 
 In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: another size. ``area``, ``bilinear`` and
-``bicubic`` are torch's without antialiasing, as in Real-ESRGAN: aliasing belongs to the damage.
+``bicubic`` are torch's without antialiasing, as in Real-ESRGAN (Wang et al., ICCVW 2021): aliasing is damage, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
+from diffir.degradations.ranges import check_choices, check_range, check_weights
 from diffir.degradations.resize import imresize
 from diffir.errors import ConfigError
+from diffir.pixels import to_float, to_kind
 
 Mode = Literal["area", "bilinear", "bicubic"]
 ALL_MODES: tuple[Mode, ...] = ("area", "bilinear", "bicubic")
+FROM_RECIPE = {"from_recipe": "scale"}
+"""Marks a field that takes the scale of its recipe unless the step names one."""
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Both sides times a scale: drawn evenly from [low, 1] with the weight of down, from [1, high] with that of up.
-
-    Wang et al., "Real-ESRGAN", ICCVW 2021.
-    """
+    """Both sides times s: drawn evenly from [low, 1] with the weight of down, from [1, high] with that of up."""
 
     scale: tuple[float, float]
     """[low, high]; 1 keeps the size."""
@@ -35,33 +36,37 @@ class Resize:
     """One is drawn."""
 
     def __post_init__(self) -> None:
-        check_range("scale", self.scale, lowest=0.05, highest=8)
-        if not self.scale[0] <= 1 <= self.scale[1]:
-            raise ConfigError(f"scale must be a range around 1, got {list(self.scale)}")
-        if min(self.up_down_keep) < 0 or sum(self.up_down_keep) <= 0:
-            raise ConfigError("up_down_keep must be three weights of 0 or more, one above 0")
+        _check_scale_range("scale", self.scale)
+        check_weights("up_down_keep", self.up_down_keep)
+        check_choices("modes", self.modes)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        case = draw.choose(["up", "down", "keep"], self.up_down_keep)
-        ranges = {"up": (1.0, self.scale[1]), "down": (self.scale[0], 1.0), "keep": (1.0, 1.0)}
-        scale = draw.uniform(*ranges[case])
-        height, width = (max(1, round(side * scale)) for side in image.shape[2:])
-        return resize_to(image, (height, width), draw.choose(self.modes))
+        size = _scaled((image.shape[2], image.shape[3]), _draw_scale(self.scale, self.up_down_keep, draw))
+        return resize_to(image, size, draw.choose(self.modes))
 
 
 @dataclass(frozen=True)
 class ResizeBack:
-    """To the size of the clean image divided by ``scale``: the last word on the size of lq."""
+    """To the size of lq, which is the clean size divided by ``scale``; or to that size times a drawn factor."""
 
-    scale: int = 1
+    scale: int = field(default=1, metadata=FROM_RECIPE)
     modes: tuple[Mode, ...] = ALL_MODES
+    """One is drawn."""
+    times: tuple[float, float] = (1.0, 1.0)
+    """[low, high] of the factor; 1 is the size of lq itself."""
+    up_down_keep: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    """Weights of a factor from [1, high], of one from [low, 1], and of 1."""
 
     def __post_init__(self) -> None:
-        if self.scale < 1:
-            raise ConfigError(f"scale must be 1 or more, got {self.scale}")
+        _check_scale(self.scale)
+        _check_scale_range("times", self.times)
+        check_weights("up_down_keep", self.up_down_keep)
+        check_choices("modes", self.modes)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        height, width = (side // self.scale for side in draw.clean_size)
+        height, width = (max(1, side // self.scale) for side in draw.clean_size)
+        if self.times != (1.0, 1.0):
+            height, width = _scaled((height, width), _draw_scale(self.times, self.up_down_keep, draw))
         return resize_to(image, (height, width), draw.choose(self.modes))
 
 
@@ -69,16 +74,38 @@ class ResizeBack:
 class MatlabBicubic:
     """Both sides divided by ``scale``, as MATLAB's imresize does it (``resize.imresize``): the benchmarks' lq."""
 
-    scale: int
+    scale: int = field(default=1, metadata=FROM_RECIPE)
+    eight_bit: bool = False
+    """Rounded to 8 bits before, between and after the two axes, as MATLAB does with the pixels of a file."""
 
     def __post_init__(self) -> None:
-        if self.scale < 1:
-            raise ConfigError(f"scale must be 1 or more, got {self.scale}")
+        _check_scale(self.scale)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         pixels = image[0].permute(1, 2, 0).cpu().numpy()
-        small = torch.from_numpy(imresize(pixels, 1 / self.scale))
-        return small.permute(2, 0, 1)[None].to(image)
+        small = imresize(to_kind(pixels, np.uint8) if self.eight_bit else pixels, 1 / self.scale)
+        return torch.from_numpy(to_float(small)).permute(2, 0, 1)[None].to(image)
+
+
+def _draw_scale(given: tuple[float, float], up_down_keep: tuple[float, float, float], draw: Draw) -> float:
+    case = draw.choose(["up", "down", "keep"], up_down_keep)
+    ranges = {"up": (1.0, given[1]), "down": (given[0], 1.0), "keep": (1.0, 1.0)}
+    return draw.uniform(*ranges[case])
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _check_scale_range(name: str, given: tuple[float, float]) -> None:
+    check_range(name, given, lowest=0.05, highest=8)
+    if not given[0] <= 1 <= given[1]:
+        raise ConfigError(f"{name} must be a range around 1, got {list(given)}")
+
+
+def _check_scale(given: int) -> None:
+    if given < 1:
+        raise ConfigError(f"scale must be 1 or more, got {given}")
 
 
 def resize_to(image: Tensor, size: tuple[int, int], mode: Mode) -> Tensor:

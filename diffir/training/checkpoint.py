@@ -1,21 +1,23 @@
-"""Training states on disk: everything a run needs to go on, written so that no half file can pass for a whole one.
+"""Training states on disk: everything a run needs to go on, written so that no torn file can pass for a whole one.
 
-In: a mapping of tensors and plain values. Out: ``training_states/stageS_STEP.state``, read with ``weights_only=True``.
-A state is written under a temporary name, synced and renamed; one that cannot be read is passed over for the last
-that can.
+In: a mapping of tensors and plain values. Out: ``training_states/stageS_STEP.state``: what ``torch.save`` writes, and
+32 bytes of its SHA-256 behind it. A state is written under a temporary name, synced and renamed; one whose hash is
+wrong is passed over for the one before, with a warning.
 """
 
+import hashlib
+import io
 import logging
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from diffir.errors import TrainingError
 from diffir.files import write_atomically
 
 logger = logging.getLogger(__name__)
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Checkpoints:
@@ -28,8 +30,12 @@ class Checkpoints:
     def save(self, stage: int, step: int, state: dict[str, Any]) -> Path:
         """Write a state and delete this stage's oldest beyond ``keep``."""
         path = self.folder / f"stage{stage}_{step:08d}.state"
+        written = io.BytesIO()
+        torch.save({"stage": stage, "step": step, **state}, written)
+        content = written.getbuffer()
         with write_atomically(path) as file:
-            torch.save({"stage": stage, "step": step, **state}, file)
+            file.write(content)
+            file.write(hashlib.sha256(content).digest())
         for old in self.paths(stage)[: -self.keep]:
             old.unlink()
         return path
@@ -39,10 +45,22 @@ class Checkpoints:
         return sorted(self.folder.glob(f"stage{stage}_{'[0-9]' * 8}.state"))
 
     def load_latest(self, stage: int) -> dict[str, Any] | None:
-        """The newest state of a stage that can be read, or None."""
+        """The newest state of a stage that is whole; None if there is none at all.
+
+        Raises:
+            TrainingError: there are states, and all are damaged.
+        """
         for path in reversed(self.paths(stage)):
             try:
-                return torch.load(path, map_location="cpu", weights_only=True)
-            except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-                logger.warning("cannot read %s (%s): going back to the one before", path, type(error).__name__)
+                content = path.read_bytes()
+            except OSError as error:
+                logger.warning("cannot read %s (%s): going back to the one before", path, error.strerror)
+                continue
+            if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]:
+                return torch.load(io.BytesIO(content[:-_DIGEST_BYTES]), map_location="cpu", weights_only=True)
+            logger.warning("%s is damaged (its hash is wrong): going back to the one before", path)
+        if self.paths(stage):
+            raise TrainingError(
+                f"no state of stage {stage} in {self.folder} is whole: delete them to start the stage anew"
+            )
         return None

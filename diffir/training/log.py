@@ -1,6 +1,7 @@
 """The run's record: one JSON object a line, a progress bar for people, TensorBoard where it is installed.
 
-In: numbers of a step. Out: ``train_log.jsonl`` in the run's folder; units are in the names (``images_per_s``).
+In: numbers of a step. Out: ``train_log.jsonl`` in the run's folder; units are in the names (``images_per_s``). Of
+several processes only the first one writes.
 """
 
 import importlib.util
@@ -8,15 +9,18 @@ import json
 import logging
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
+_ON_THE_BAR = ("l_pix", "l_abs", "images_per_s", "psnr", "prior_gap")
 
 
 class Meter:
@@ -50,20 +54,29 @@ class Meter:
 class RunLog:
     """Writes what happens while a stage trains."""
 
-    def __init__(self, folder: Path, *, stage: int, total_iter: int, first_step: int, use_tb_logger: bool) -> None:
+    def __init__(
+        self, folder: Path, *, stage: int, total_iter: int, first_step: int, use_tb_logger: bool, is_first: bool = True
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.stage = stage
-        self._file = (folder / "train_log.jsonl").open("a", encoding="utf-8")
-        self._board = _tensorboard(folder) if use_tb_logger else None
-        self._bar = tqdm(
-            total=total_iter,
-            initial=first_step,
-            desc=f"stage {stage}",
-            unit="step",
-            file=sys.stderr,
-            disable=None,
-            dynamic_ncols=True,
+        self.is_first = is_first
+        self._open = ExitStack()
+        self._board = _tensorboard(folder, self._open) if use_tb_logger and is_first else None
+        if is_first:
+            self._file = self._open.enter_context((folder / "train_log.jsonl").open("a", encoding="utf-8"))
+        self._bar = self._open.enter_context(
+            tqdm(
+                total=total_iter,
+                initial=first_step,
+                desc=f"stage {stage}",
+                unit="step",
+                file=sys.stderr,
+                disable=None if is_first else True,
+                dynamic_ncols=True,
+            )
         )
+        self._shown: dict[str, str] = {}
 
     def __enter__(self) -> "RunLog":
         return self
@@ -71,10 +84,7 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
-        self._file.close()
-        if self._board is not None:
-            self._board.close()
+        self._open.close()
 
     def advance(self) -> None:
         """One step done."""
@@ -82,21 +92,32 @@ class RunLog:
 
     def record(self, step: int, event: str, values: dict[str, Any]) -> None:
         """Append a record of a step: ``event`` is "train" or "validation"."""
+        if not self.is_first:
+            return
         line = {"time": round(time.time(), 3), "stage": self.stage, "step": step, "event": event, **values}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         text = ", ".join(f"{key} {value:.4g}" for key, value in values.items() if isinstance(value, float))
         with tqdm.external_write_mode(file=sys.stderr):
             logger.info("stage %d, step %d, %s: %s", self.stage, step, event, text)
+        self._shown |= {key: f"{values[key]:.4g}" for key in _ON_THE_BAR if key in values}
+        self._bar.set_postfix(self._shown, refresh=False)
         if self._board is not None:
             for key, value in values.items():
                 if isinstance(value, int | float):
                     self._board.add_scalar(f"stage{self.stage}/{event}/{key}", value, step)
 
+    def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """A validation picture, H x W x 3 uint8 RGB, for TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(f"stage{self.stage}/{name}", pixels, step, dataformats="HWC")
 
-def _tensorboard(folder: Path) -> Any:
+
+def _tensorboard(folder: Path, opened: ExitStack) -> Any:
     if importlib.util.find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder / "tb_logger"))
+    board = SummaryWriter(str(folder / "tb_logger"))
+    opened.callback(board.close)
+    return board

@@ -1,33 +1,43 @@
 """A whole run: the stages of an option file one after the other, each resumable, each ending in weights.
 
 In: a ``RunConfig``. Out: ``experiments/NAME/`` with the resolved options, the log, training states, validation images
-and ``models/NAME_stage{1,2}.safetensors``. Stage 2 takes over from the stage-1 weights of the same folder by itself.
+and ``models/NAME_stage{1,2,3}.safetensors``. A stage takes over from the weights of the one before by itself.
+Started by torchrun, every process runs this; the first one alone writes.
 """
 
 import logging
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from diffir.archs import DiffIR
-from diffir.archs.settings import Stage as StageNumber
-from diffir.config import RunConfig
+from diffir.config import RunConfig, StageNumber
 from diffir.config_file import dump_config
 from diffir.data.batch_plan import BatchPlan, PatchSize
-from diffir.data.clean_images import DamagedPatches, find_photos
+from diffir.data.training_set import open_training_set, training_facts
+from diffir.data.validation_set import validation_samples
 from diffir.degradations.recipes import build_recipe
-from diffir.errors import ConfigError
+from diffir.errors import ConfigError, TrainingError
+from diffir.evaluation import Sample
+from diffir.image_io import write_image
 from diffir.inference.device import resolve_device
+from diffir.metrics.table import METRICS
 from diffir.tasks import get_task
+from diffir.training.guard import Guard
+from diffir.training.handover import build_stage
 from diffir.training.log import RunLog
+from diffir.training.processes import Processes
 from diffir.training.run_folder import RunFolder
-from diffir.training.stages import Stage, StageOne, StageTwo
+from diffir.training.stages import Stage
 from diffir.training.trainer import Pace, Trainer
 from diffir.training.validation import Validator
 from diffir.weights.card import Score, WeightsCard
-from diffir.weights.load import load_network
 from diffir.weights.published import save_published
 
 logger = logging.getLogger(__name__)
@@ -36,48 +46,80 @@ logger = logging.getLogger(__name__)
 class Run:
     """One option file at work in its folder."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, processes: Processes | None = None) -> None:
         self.config = config
         self.folder = RunFolder(config)
-        self.device = resolve_device(config.device)
-        self.recipe = build_recipe(config.datasets.train.degradation)
+        self.processes = processes or Processes.from_environment()
+        self.device = self.processes.device(resolve_device(config.device))
         self.protocol = get_task(config.network_g.task).protocol
 
-    def start(self, *, auto_resume: bool) -> Path:
+    def facts(self) -> Iterator[str]:
+        """What the run would work with, a line each; draws one batch and builds the first stage."""
+        self._check_data()
+        lq, gt = next(iter(self._batches(self.config.stages[0], 0)))
+        yield f"first batch: lq {' x '.join(map(str, lq.shape))}, gt {' x '.join(map(str, gt.shape))}"
+        validator = self._validator()
+        yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
+        number = self.config.stages[0]
+        stage = build_stage(self.config, self.folder, number, lambda: lq)
+        parameters = sum(parameter.numel() for parameter in stage.network.parameters())
+        steps = self.config.learning(number).total_iter
+        yield f"stage {number}: {parameters / 1e6:.2f} million parameters, {steps} steps"
+        for phase in stage.phases:
+            learners = ", ".join(f"{learner.name} at {learner.optim.lr:g}" for learner in phase.learners)
+            yield f"phase {phase.name}: steps {phase.start} to {phase.stop}, {learners}"
+        yield f"folder: {self.folder.path}"
+
+    def start(self, *, auto_resume: bool, start_over: bool = False) -> Path:
         """Run all stages; returns the weights of the last one.
+
+        Args:
+            auto_resume: go on from the last state of this run.
+            start_over: delete the run's folder first.
 
         Raises:
             TrainingError: the folder holds a run already and ``auto_resume`` is off, a run of other settings, or the
                 run fails.
             ConfigError: photos or weights that the options name are missing.
         """
-        self.folder.open(auto_resume=auto_resume)
-        photos = find_photos(self.config.datasets.train)
+        if self.processes.is_first:
+            if start_over:
+                self.folder.delete()
+            self.folder.open(auto_resume=auto_resume)
+        self.processes.wait()
+        self._check_data()
         validator = self._validator()
         for number in self.config.stages:
-            if self.folder.weights(number).is_file():
+            if self.processes.share(self.folder.weights(number).is_file()):
                 logger.info("stage %d is done: %s", number, self.folder.weights(number))
                 continue
-            stage = self._build_stage(number)
-            self.folder.record_options()
-            self._run_stage(stage, photos, validator)
+            stage = build_stage(self.config, self.folder, number, partial(self._first_lq, number))
+            if self.processes.is_first:
+                self.folder.record_options()
+            self._run_stage(stage, validator)
+            self.processes.wait()
         return self.folder.weights(self.config.stages[-1])
 
-    def _run_stage(self, stage: Stage, photos: list[Path], validator: Validator | None) -> None:
-        learning = self.config.learning(stage.number)
-        trainer = Trainer(stage, learning, device=self.device, seed=self.config.manual_seed)
-        state = self.folder.checkpoints.load_latest(stage.number)
+    def _check_data(self) -> None:
+        """Whether the training pairs are what the network takes and gives."""
+        arch, facts = self.config.network_g.arch(), training_facts(self.config.datasets.train)
+        if (facts.scale, facts.channels) != (arch.scale, arch.in_channels):
+            raise ConfigError(
+                f"the network enlarges x{arch.scale} and takes {arch.in_channels} channels; the training pairs are "
+                f"x{facts.scale} with {facts.channels} channels (4: RGB and a mask)"
+            )
+
+    def _run_stage(self, stage: Stage, validator: Validator | None) -> None:
+        learning, judge = self.config.learning(stage.number), METRICS[self.config.val.metrics[0]]
+        guard = Guard.of(learning, higher_is_better=judge.higher_is_better)
+        trainer = Trainer(
+            stage, learning, guard, device=self.device, seed=self.config.manual_seed, processes=self.processes
+        )
+        state = self.folder.checkpoints.load_latest(stage.number) if self.processes.is_first else None
+        state = self.processes.share(state)
         if state is not None:
             trainer.load_state_dict(state)
             logger.info("stage %d resumes at step %d of %d", stage.number, trainer.step, learning.total_iter)
-
-        scores: dict[str, float] = {}
-
-        def validate(network: DiffIR, step: int) -> dict[str, float]:
-            if validator is not None:
-                folder = self.folder.images(stage.number, step)
-                scores.update(validator(stage, network, self.config.val, self.protocol, folder))
-            return dict(scores)
 
         with RunLog(
             self.folder.path,
@@ -85,104 +127,101 @@ class Run:
             total_iter=learning.total_iter,
             first_step=trainer.step,
             use_tb_logger=self.config.logger.use_tb_logger,
+            is_first=self.processes.is_first,
         ) as log:
+
+            def validate(network: DiffIR, step: int) -> dict[str, float]:
+                if validator is None:
+                    return {}
+
+                def show(name: str, picture: np.ndarray) -> None:
+                    write_image(self.folder.images(stage.number, step) / f"{name}.png", picture)
+                    log.picture(step, name, picture)
+
+                scores = validator(stage, network, show)
+                return {**scores, **validator.input_scores()} if step == 0 else scores
+
             pace = Pace.of(self.config.logger, self.config.val)
-            batches = self._batches(stage.number, photos, trainer.step)
+            batches = self._batches(stage.number, trainer.step)
             trainer.run(batches, log, self.folder.checkpoints, validate, pace)
-        if not scores:  # the run was stopped between its last step and here
-            validate(trainer.published, trainer.step)
-        self._publish(trainer, stage.number, scores)
+        if self.processes.is_first:
+            self._publish(trainer, stage.number)
 
-    def _build_stage(self, number: StageNumber) -> Stage:
-        """Networks with seeded starts; the global random state of the caller is left as it was."""
-        start, learning = self.config.path.pretrain_network_g, self.config.learning(number)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.manual_seed + number)
-            if number == 1:
-                stage = StageOne(self.config.network_g.arch(), learning)
-                if start is not None:
-                    self._start_stage_one(stage, start)
-                return stage
-            weights = Path(start) if start and self.config.stages == (2,) else self.folder.weights(1)
-            if not weights.is_file():
-                raise ConfigError(
-                    f"stage 2 needs stage-1 weights, and {weights} does not exist: run stage 1 or set "
-                    "path.pretrain_network_g"
-                )
-            stage_two = StageTwo(self._pretrained(weights, 1), learning)
-            if self.config.path.pretrain_network_s2 is not None:
-                student = self._pretrained(self.config.path.pretrain_network_s2, 2)
-                stage_two.network.load_state_dict(student.state_dict())
-            return stage_two
+    def _first_lq(self, number: StageNumber) -> Tensor:
+        return next(iter(self._batches(number, 0))).lq
 
-    def _start_stage_one(self, stage: StageOne, weights: str) -> None:
-        network = self._pretrained(weights, None)
-        if network.stage == 1:
-            stage.network.load_state_dict(network.state_dict())
-        else:
-            photos = find_photos(self.config.datasets.train)
-            stage.take_over(network, next(iter(self._batches(1, photos, 0))).lq)
-
-    def _pretrained(self, weights: str | Path, stage: StageNumber | None) -> DiffIR:
-        network, _ = load_network(weights, stage=stage)
-        if network.settings != self.config.network_g.arch():
-            raise ConfigError(f"{weights} has other network settings than network_g")
-        return network
-
-    def _batches(self, number: StageNumber, photos: list[Path], first_step: int) -> DataLoader:
+    def _batches(self, number: StageNumber, first_step: int) -> DataLoader:
         train, learning = self.config.datasets.train, self.config.learning(number)
         sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
         legs = [PatchSize(*leg) for leg in sizes]
         legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
-        patches = DamagedPatches(
-            photos,
-            self.recipe,
-            seed=(self.config.manual_seed, number),
-            hflip=train.use_hflip,
-            rotate=train.use_rot,
-            cache_images=train.cache_images,
+        plan = BatchPlan(
+            legs,
+            first_step,
+            accumulate=learning.accum_iter,
+            rank=self.processes.rank,
+            processes=self.processes.size,
         )
         return DataLoader(
-            patches,
-            batch_sampler=BatchPlan(legs, first_step),
+            open_training_set(train, seed=(self.config.manual_seed, number)),
+            batch_sampler=plan,
             num_workers=train.num_worker_per_gpu,
             pin_memory=self.device.type == "cuda",
+            persistent_workers=train.num_worker_per_gpu > 0,
         )
 
     def _validator(self) -> Validator | None:
-        val = self.config.datasets.val
-        if val is None:
+        if self.config.datasets.val is None or not self.processes.is_first:
             return None
-        recipe = build_recipe(val.degradation) if val.degradation else self.recipe
-        return Validator(val, recipe, multiple_of=self.config.network_g.arch().multiple_of)
+        return Validator(self.validation_samples(), self.config.val, self.protocol)
 
-    def _publish(self, trainer: Trainer, number: StageNumber, scores: dict[str, float]) -> None:
+    def validation_samples(self) -> list[Sample]:
+        """The validation photos, damaged; none where the options name none."""
+        val, arch = self.config.datasets.val, self.config.network_g.arch()
+        if val is None:
+            return []
+        steps = val.degradation or self.config.datasets.train.degradation
+        recipe = build_recipe(steps) if steps else None
+        pairs = validation_samples(val, recipe, multiple_of=arch.multiple_of, scale=arch.scale)
+        if pairs[0].lq.shape[2] != arch.in_channels:
+            raise ConfigError(
+                f"datasets.val makes {pairs[0].lq.shape[2]} channels, the network takes {arch.in_channels}: "
+                "give it dataroot_mask or a degradation with a mask, as training has"
+            )
+        return [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
+
+    def _publish(self, trainer: Trainer, number: StageNumber) -> None:
         path, task = self.folder.weights(number), get_task(self.config.network_g.task)
+        weights = trainer.published
+        if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+            raise TrainingError(f"stage {number} ends with weights that are not finite: lower train.optim_g.lr")
         card = WeightsCard(
             name=self.config.name,
             settings=self.config.network_g.arch(),
-            stage=number,
+            stage=1 if number == 1 else 2,
             task=task.name,
             summary=task.summary,
             training=_recipe(self.config),
             data=self.config.training_data,
             scores=tuple(
                 Score("validation", name, value, str(self.protocol), _condition(self.config))
-                for name, value in scores.items()
+                for name, value in trainer.scores.items()
+                if name in METRICS
             ),
             licence=self.config.licence,
         )
-        # Stage-1 weights are a step on the way and stay exact; stage-2 weights are what people download.
+        # Stage-1 weights are a step on the way and stay exact; later weights are what people download.
         dtype = torch.float32 if number == 1 else torch.float16
-        save_published(path, trainer.published.state_dict(), card, dtype=dtype)
+        save_published(path, weights, card, dtype=dtype)
         logger.info("stage %d is done after %d steps: %s", number, trainer.step, path)
 
 
 def _recipe(config: RunConfig) -> dict[str, object]:
     """What others need to repeat the training; nothing of the machine it ran on."""
     values = yaml.safe_load(dump_config(config))
-    train_set = {key: value for key, value in values["datasets"]["train"].items() if key != "dataroot_gt"}
-    kept = ("network_g", "stages", "manual_seed", "train", "stage2")
+    local = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
+    train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in local}
+    kept = ("network_g", "stages", "manual_seed", "train", "stage2", "stage3")
     return {**{key: values[key] for key in kept}, "train_set": train_set}
 
 
@@ -195,4 +234,5 @@ def _condition(config: RunConfig) -> str:
     words = (
         " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items()) for step in steps
     )
-    return f"{val.gt_size} x {val.gt_size} cuts, {', then '.join(words)}"
+    size = "whole photos" if val.gt_size is None else f"{val.gt_size} x {val.gt_size} cuts"
+    return ", ".join(filter(None, (size, ", then ".join(words))))

@@ -4,12 +4,12 @@ In: the options. Out: paths below ``experiments/NAME/``. A resumed run must go o
 or its record would lie; only what does not change the result may change.
 """
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from diffir.archs.settings import Stage
-from diffir.config import RunConfig
+from diffir.config import RunConfig, StageNumber
 from diffir.config_file import dump_config, load_config
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
@@ -26,9 +26,14 @@ _FREE: tuple[str, ...] = (
     "training_data",
     "datasets.val.",
     "datasets.train.dataroot_gt",
+    "datasets.train.dataroot_lq",
+    "datasets.train.dataroot_mask",
     "datasets.train.num_worker_per_gpu",
     "datasets.train.cache_images",
 )
+
+
+_LATER: tuple[StageNumber, ...] = (2, 3)  # stages that may be planned anew until they begin
 
 
 class RunFolder:
@@ -40,11 +45,11 @@ class RunFolder:
         self.options = self.path / "options.yml"
         self.checkpoints = Checkpoints(self.path / "training_states", config.logger.keep_checkpoints)
 
-    def weights(self, stage: Stage) -> Path:
+    def weights(self, stage: StageNumber) -> Path:
         """Where the finished weights of a stage lie."""
         return self.path / "models" / f"{self.config.name}_stage{stage}.safetensors"
 
-    def images(self, stage: Stage, step: int) -> Path:
+    def images(self, stage: StageNumber, step: int) -> Path:
         """Where the validation pictures of a step lie."""
         return self.path / "visualization" / f"stage{stage}_{step:08d}"
 
@@ -58,19 +63,24 @@ class RunFolder:
             return
         if not auto_resume:
             raise TrainingError(f"{self.path} holds a run already: go on with --auto_resume, or choose another name")
-        free = _FREE if self._has_begun(2) else (*_FREE, "stage2.")
+        free = (*_FREE, *(f"stage{number}." for number in _LATER if not self._has_begun(number)))
         before, now = _flat(asdict(load_config(self.options))), _flat(asdict(self.config))
         changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not key.startswith(free)]
         if changed:
             listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
             raise TrainingError(f"{self.path} was begun with other settings: {listing}; set them back or change name")
 
+    def delete(self) -> None:
+        """Remove the whole folder of a run; a folder that no run has made is left alone."""
+        if self.options.is_file():
+            shutil.rmtree(self.path)
+
     def record_options(self) -> None:
         """Write the resolved settings."""
         with write_atomically(self.options) as file:
             file.write(dump_config(self.config).encode())
 
-    def _has_begun(self, stage: Stage) -> bool:
+    def _has_begun(self, stage: StageNumber) -> bool:
         return self.weights(stage).exists() or bool(self.checkpoints.paths(stage))
 
 

@@ -2,11 +2,12 @@
 
 Stage 1 trains DIRformer and CPEN with the clean image in sight (DiffIR, ICCV 2023, eq. 8). Stage 2 inherits DIRformer
 and learns to estimate the same prior from lq alone; a phase of prior training alone may come before the joint one
-(eq. 13). The teacher of stage 2 is the stage-1 network, frozen, its prior detached.
+(eq. 13). The teacher of stage 2 is the stage-1 network, frozen, its prior detached. Stage 3 is stage 2 that goes on
+from its own weights, usually against a discriminator.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -14,31 +15,33 @@ from torch import Tensor, nn
 
 from diffir.archs import ArchSettings, DiffIR
 from diffir.archs.layers import LEAKY_SLOPE
-from diffir.archs.settings import Stage as StageNumber
-from diffir.config import TrainConfig
-from diffir.losses import pixel_l1, prior_divergence, prior_l1
+from diffir.config import OptimConfig, SchedulerConfig, StageNumber, TrainConfig
+from diffir.losses import prior_divergence, prior_l1
+from diffir.training.criterion import Criterion, Losses
 
 TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a choice of taste
 
 
 @dataclass(frozen=True)
+class Learner:
+    """Parameters that one optimiser moves."""
+
+    name: str
+    """"g" or "d"."""
+    parameters: Sequence[nn.Parameter]
+    optim: OptimConfig
+    scheduler: SchedulerConfig
+
+
+@dataclass(frozen=True)
 class Phase:
-    """A run of steps with an optimiser of its own."""
+    """A run of steps with optimisers of its own."""
 
     name: str
     start: int
     stop: int
     """First step that no longer belongs to it."""
-    lr: float
-    parameters: Sequence[nn.Parameter]
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The scalar to minimise, and everything worth logging."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
+    learners: Sequence[Learner]
 
 
 class Stage(Protocol):
@@ -46,18 +49,22 @@ class Stage(Protocol):
 
     number: StageNumber
     network: DiffIR
+    criterion: Criterion
     phases: list[Phase]
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, generator: torch.Generator) -> Losses:
-        """Losses of a batch; lq (B, C, H, W) and gt (B, 3, H, W) in [0, 1]."""
+    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
+        """One for each learner of the phase, in order; the caller runs backward on each before it asks for the next.
+
+        lq (B, C, h, w) and gt (B, 3, H, W) in [0, 1]; noise (B, P), standard normal.
+        """
         ...
 
-    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
-        """Move every network of the stage."""
+    def companions(self) -> list[nn.Module]:
+        """Networks besides ``network`` that must be on its device."""
         ...
 
-    def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
-        """Restore with given weights of this stage's network, as validation wants it."""
+    def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+        """The prior (B, P) that validation restores with, by given weights of this stage's network."""
         ...
 
 
@@ -67,14 +74,9 @@ class StageOne:
     number: StageNumber = 1
 
     def __init__(self, settings: ArchSettings, config: TrainConfig) -> None:
-        self.config = config
         self.network = DiffIR(settings, stage=1)
-        extractor = list(self.network.cpen.parameters())
-        encoder = Phase("prior", 0, config.encoder_iter, config.encoder_lr or config.optim_g.lr, extractor)
-        whole = Phase(
-            "pixel", config.encoder_iter, config.total_iter, config.optim_g.lr, list(self.network.parameters())
-        )
-        self.phases = [phase for phase in (encoder, whole) if phase.stop > phase.start]
+        self.criterion = Criterion(config, settings)
+        self.phases = _phases(config, self.network.cpen.parameters(), self.network.parameters(), self.criterion)
 
     @torch.no_grad()
     def take_over(self, student: DiffIR, lq: Tensor) -> None:
@@ -90,61 +92,86 @@ class StageOne:
         last.weight.mul_(TAKE_OVER_GAIN)
         last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, generator: torch.Generator) -> Losses:
-        """L1 between restored and clean image."""
-        l_pix = pixel_l1(self.restore(self.network, lq, gt, generator), gt)
-        return Losses(self.config.pixel_weight * l_pix, {"l_pix": l_pix})
+    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
+        """Losses of images restored under the oracle prior; the noise is not used."""
+        restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise))
+        yield self.criterion.generator_losses(restored, gt, lq)
+        if self.criterion.discriminator is not None:
+            yield self.criterion.discriminator_losses(restored.detach(), gt, lq)
 
-    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
-        """Move the network."""
-        _move(self.network, device, memory_format)
+    def companions(self) -> list[nn.Module]:
+        """Those of the criterion."""
+        return _of_criterion(self.criterion)
 
-    def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
-        """Restore under the oracle prior; draws nothing from the generator."""
-        return network.restore(lq, network.oracle_prior(lq, gt))
+    def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+        """The oracle prior."""
+        return network.oracle_prior(lq, self.criterion.guide(gt))
 
 
 class StageTwo:
     """DIRformer of stage 1, a CPEN that sees lq alone, and the denoiser, trained jointly."""
 
-    number: StageNumber = 2
-
-    def __init__(self, teacher: DiffIR, config: TrainConfig) -> None:
+    def __init__(self, teacher: DiffIR, config: TrainConfig, *, number: StageNumber = 2) -> None:
+        self.number = number
         self.config = config
         self.teacher = teacher.requires_grad_(False).eval()
         self.network = DiffIR(teacher.settings, stage=2)
         self.network.dirformer.load_state_dict(teacher.dirformer.state_dict())
-
+        self.criterion = Criterion(config, teacher.settings)
         estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
-        encoder = Phase("prior", 0, config.encoder_iter, config.encoder_lr or config.optim_g.lr, estimator)
-        joint = Phase(
-            "joint", config.encoder_iter, config.total_iter, config.optim_g.lr, list(self.network.parameters())
-        )
-        self.phases = [phase for phase in (encoder, joint) if phase.stop > phase.start]
+        self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, generator: torch.Generator) -> Losses:
-        """Prior L1, and in the joint phase the L1 between restored and clean image."""
-        with torch.no_grad():
-            oracle = self.teacher.oracle_prior(lq, gt)
-        prior = self.network.estimate_prior(lq, generator=generator, teacher_prior=oracle)
+    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
+        """Prior L1, and in the joint phase the losses of the restored image."""
+        oracle = self.oracle_prior(lq, gt)
+        prior = self.network.estimate_prior(lq, noise=noise, teacher_prior=oracle)
         l_abs = prior_l1(prior, oracle)
-        terms = {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)}
-        total = self.config.prior_weight * l_abs
-        if phase.name == "joint":
-            terms["l_pix"] = pixel_l1(self.network.restore(lq, prior), gt)
-            total = total + self.config.pixel_weight * terms["l_pix"]
-        return Losses(total, terms)
+        of_prior = Losses(self.config.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
+        if phase.name == ESTIMATOR_ALONE:
+            yield of_prior
+            return
+        restored = self.network.restore(lq, prior)
+        of_image = self.criterion.generator_losses(restored, gt, lq)
+        yield Losses(of_prior.total + of_image.total, of_prior.terms | of_image.terms)
+        if self.criterion.discriminator is not None:
+            yield self.criterion.discriminator_losses(restored.detach(), gt, lq)
 
-    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
-        """Move student and teacher."""
-        _move(self.network, device, memory_format)
-        _move(self.teacher, device, memory_format)
+    def companions(self) -> list[nn.Module]:
+        """The teacher and those of the criterion."""
+        return [self.teacher, *_of_criterion(self.criterion)]
 
-    def restore(self, network: DiffIR, lq: Tensor, gt: Tensor, generator: torch.Generator) -> Tensor:
-        """Restore from lq alone, as a user will."""
-        return network.restore(lq, network.estimate_prior(lq, generator=generator))
+    def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+        """Estimated from lq alone, as a user will."""
+        return network.estimate_prior(lq, noise=noise)
+
+    @torch.no_grad()
+    def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
+        """The teacher's, (B, P): what the estimate should be."""
+        return self.teacher.oracle_prior(lq, self.criterion.guide(gt))
 
 
-def _move(network: DiffIR, device: torch.device, memory_format: torch.memory_format) -> None:
-    network.to(device)
-    network.to(memory_format=memory_format)  # type: ignore[call-overload]
+ESTIMATOR_ALONE, TOGETHER = "prior", "joint"  # names of phases
+
+
+def _phases(
+    config: TrainConfig, estimator: Iterable[nn.Parameter], everything: Iterable[nn.Parameter], criterion: Criterion
+) -> list[Phase]:
+    """First what makes the prior alone, if the options ask for it, then all together, with a discriminator if any."""
+    alone = config.optim_g if config.encoder_lr is None else replace(config.optim_g, lr=config.encoder_lr)
+    learners = [Learner("g", list(everything), config.optim_g, config.scheduler)]
+    if criterion.discriminator is not None:
+        learners.append(Learner("d", list(criterion.discriminator.parameters()), criterion.optim_d, config.scheduler))
+    phases = [
+        Phase(
+            ESTIMATOR_ALONE,
+            0,
+            config.encoder_iter,
+            [Learner("g", list(estimator), alone, config.encoder_scheduler or config.scheduler)],
+        ),
+        Phase(TOGETHER, config.encoder_iter, config.total_iter, learners),
+    ]
+    return [phase for phase in phases if phase.stop > phase.start]
+
+
+def _of_criterion(criterion: Criterion) -> list[nn.Module]:
+    return [*criterion.frozen, *([criterion.discriminator] if criterion.discriminator is not None else [])]

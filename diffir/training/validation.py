@@ -1,77 +1,127 @@
 """Validation while training: held-out photos, damaged alike every time, scored by the eye that scores everything.
 
-In: a dataset section and a degradation. Out: means of the metrics, and a few restored photos on disk.
+In: pairs of low-quality and clean images. Out: means of the metrics, how far the estimated prior is from doing what the
+oracle's does, and a few restored photos on disk. A photo is restored whole, in strips where it is large, with the same
+result: never in tiles, whose statistics would differ from those of the photo.
 """
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.archs import DiffIR
-from diffir.config import ValConfig, ValSetConfig
-from diffir.data.clean_images import find_photos, read_rgb
-from diffir.degradations.recipes import Recipe
-from diffir.errors import ConfigError
+from diffir.config import ValConfig
 from diffir.evaluation import Sample, evaluate
-from diffir.image_io import write_image
+from diffir.inference.attention import Statistics
+from diffir.inference.source import Source
+from diffir.inference.streaming import StreamedNetwork
 from diffir.metrics.protocol import Protocol
 from diffir.pixels import to_float, to_kind
 from diffir.seeds import generator_for
-from diffir.training.stages import Stage
+from diffir.training.stages import Stage, StageTwo
 
 CPU = torch.device("cpu")
 SEED = 2023  # of every run's validation noise, so that runs of different seeds can be compared
+Show = Callable[[str, np.ndarray], None]
+"""Takes a name and a picture H x W x 3 uint8: damaged, restored, clean, side by side."""
 
 
 class Validator:
-    """The middle of each validation photo, damaged once with a generator of its own."""
+    """A stage's network at work on the validation photos."""
 
-    def __init__(self, photos: ValSetConfig, recipe: Recipe, *, multiple_of: int) -> None:
-        self.samples = []
-        for index, path in enumerate(find_photos(photos)):
-            gt = _centre(read_rgb(path), photos.gt_size, multiple_of, path)
-            lq = recipe(to_tensor(gt), generator_for(CPU, SEED, index))
-            self.samples.append(Sample(name=path.stem, lq=to_array(lq), gt=gt))
+    def __init__(self, samples: Sequence[Sample], config: ValConfig, protocol: Protocol) -> None:
+        self.samples = samples
+        self.config = config
+        self.protocol = protocol
 
-    def __call__(
-        self, stage: Stage, network: DiffIR, config: ValConfig, protocol: Protocol, folder: Path
-    ) -> dict[str, float]:
-        """Means over all samples; the first results are written to ``folder``: damaged, restored, clean."""
-        device = next(network.parameters()).device
+    def __call__(self, stage: Stage, network: DiffIR, show: Show) -> dict[str, float]:
+        """Means over all samples, of the first metric first.
+
+        Stage 2 adds ``oracle_METRIC``, the same weights guided by the teacher's prior, and ``prior_gap``, how much
+        better that is: near zero, the diffusion does all that the prior can do.
+        """
         was_training = network.training
         network.eval()
         shown: list[np.ndarray] = []
 
-        @torch.no_grad()
         def restore(sample: Sample) -> np.ndarray:
-            lq, gt = to_tensor(sample.lq).to(device), to_tensor(sample.gt).to(device)
-            restored = to_array(stage.restore(network, lq, gt, generator_for(device, SEED)))
-            if len(shown) < config.save_images:
-                shown.append(np.hstack([to_kind(image, np.uint8) for image in (sample.lq, restored)]))
+            restored = self._restore(stage.prior, network, sample)
+            if len(shown) < self.config.save_images:
+                shown.append(restored)
+                show(sample.name, _side_by_side(sample, restored))
             return restored
 
-        evaluation = evaluate(restore, self.samples, config.metrics, protocol)
+        scores = dict(evaluate(restore, self.samples, self.config.metrics, self.protocol).means)
+        if isinstance(stage, StageTwo):
+            scores |= self._oracle_scores(stage, network, scores)
         network.train(was_training)
-        for sample, picture in zip(self.samples, shown, strict=False):
-            write_image(folder / f"{sample.name}.png", np.hstack([picture, sample.gt]))
-        return dict(evaluation.means)
+        return scores
+
+    def input_scores(self) -> dict[str, float]:
+        """What doing nothing would score: lq itself, enlarged bicubically where the network enlarges."""
+        means = evaluate(enlarged, self.samples, self.config.metrics[:1], self.protocol, round_output=False).means
+        return {f"input_{name}": value for name, value in means.items()}
+
+    def _oracle_scores(self, stage: StageTwo, network: DiffIR, scores: dict[str, float]) -> dict[str, float]:
+        metric = self.config.metrics[0]
+
+        def prior(network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+            return stage.oracle_prior(lq, gt)
+
+        evaluation = evaluate(
+            lambda sample: self._restore(prior, network, sample), self.samples, [metric], self.protocol
+        )
+        oracle = evaluation.means[metric]
+        return {f"oracle_{metric}": oracle, "prior_gap": oracle - scores[metric]}
+
+    @torch.no_grad()
+    def _restore(
+        self, prior_of: Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor], network: DiffIR, sample: Sample
+    ) -> np.ndarray:
+        device = next(network.parameters()).device
+        lq, gt = to_tensor(sample.lq).to(device), to_tensor(sample.gt).to(device)
+        width = network.settings.prior_width
+        noise = torch.randn(1, width, generator=generator_for(CPU, SEED)).to(device)
+        prior = prior_of(network, lq, gt, noise)
+        strip = self.config.strip_pixels
+        if not strip or lq.shape[2] * lq.shape[3] <= strip:
+            return to_array(network.restore(lq, prior))
+        return _in_strips(network, sample.lq, prior, strip)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """H x W x 3, uint8 or float in [0, 1] -> (1, 3, H, W) float32."""
+    """H x W x C, uint8 or float in [0, 1] -> (1, C, H, W) float32."""
     return torch.from_numpy(np.ascontiguousarray(to_float(image).transpose(2, 0, 1)))[None].float()
 
 
 def to_array(images: Tensor) -> np.ndarray:
-    """(1, 3, H, W) -> H x W x 3 float32."""
+    """(1, C, H, W) -> H x W x C float32."""
     return images[0].float().cpu().numpy().transpose(1, 2, 0)
 
 
-def _centre(image: np.ndarray, size: int, multiple_of: int, path: Path) -> np.ndarray:
-    height, width = (min(side, size) // multiple_of * multiple_of for side in image.shape[:2])
-    if not height or not width:
-        raise ConfigError(f"{path} is {image.shape[1]} x {image.shape[0]}: too small to validate on")
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top : top + height, left : left + width]
+def _in_strips(network: DiffIR, lq: np.ndarray, prior: Tensor, strip_pixels: int) -> np.ndarray:
+    settings = network.settings
+    masks = lq[None, ..., 3] if settings.has_mask else None
+    source = Source.whole(lq[None, ..., :3], masks, settings)
+    restored = np.empty((settings.scale * source.height, settings.scale * source.width, 3), np.float32)
+
+    def write(top: int, rows: Tensor) -> None:
+        restored[top : top + rows.shape[2]] = to_array(rows)
+
+    StreamedNetwork(network, prior.device, strip_pixels).restore(source, prior, write, Statistics(None))
+    return restored
+
+
+def enlarged(sample: Sample) -> np.ndarray:
+    """RGB of lq at the size of gt, bicubically where it is smaller."""
+    image = sample.lq[..., :3]
+    if image.shape[:2] == sample.gt.shape[:2]:
+        return image
+    return cv2.resize(image, sample.gt.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _side_by_side(sample: Sample, restored: np.ndarray) -> np.ndarray:
+    return np.hstack([*(to_kind(to_float(image), np.uint8) for image in (enlarged(sample), restored)), sample.gt])

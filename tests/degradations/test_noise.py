@@ -57,3 +57,23 @@ def test_equal_generators_give_equal_noise():
 def test_a_wrong_step_is_one_clear_line(step, message):
     with pytest.raises(ConfigError, match=message):
         build_recipe([step])
+
+
+@pytest.mark.parametrize(("gray_prob", "is_grey"), [(0, False), (1, True)])
+@pytest.mark.parametrize(
+    "step", [{"type": "gaussian_noise", "sigma": [20, 20]}, {"type": "poisson_noise", "scale": [1, 1]}]
+)
+def test_grey_noise_is_one_for_the_three_colours(step, gray_prob, is_grey):
+    noise = build_recipe([{**step, "gray_prob": gray_prob}])(GREY, seeded()) - GREY
+
+    assert torch.allclose(noise[:, 0], noise[:, 2], atol=1e-6) == is_grey
+
+
+def test_the_variance_of_poisson_noise_is_proportional_to_the_light():
+    ramp = (torch.arange(256.0) / 255).view(1, 1, 1, 256).expand(1, 3, 512, 256)
+
+    noise = build_recipe([{"type": "poisson_noise", "scale": [2, 2]}])(ramp, seeded()) - ramp
+
+    light, variance = ramp[0, 0, 0, 16:], noise[..., 16:].var(dim=(0, 1, 2))
+    assert (variance / light).mean().item() == pytest.approx(2**2 / 256, rel=0.02)  # 256 levels: one photon each
+    assert torch.corrcoef(torch.stack([light, variance]))[0, 1] > 0.98

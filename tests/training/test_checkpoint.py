@@ -1,7 +1,9 @@
 """Training states survive what happens to files."""
 
+import pytest
 import torch
 
+from diffir.errors import TrainingError
 from diffir.training.checkpoint import Checkpoints
 
 
@@ -32,7 +34,26 @@ def test_a_torn_state_is_passed_over_for_the_one_before(tmp_path, caplog):
     torn.write_bytes(torn.read_bytes()[:1500])
 
     assert checkpoints.load_latest(1)["step"] == 1
-    assert "stage1_00000002.state" in caplog.text
+    assert "stage1_00000002.state is damaged" in caplog.text
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints.save(1, 1, {"params": {"w": torch.ones(1000)}})
+    path = checkpoints.save(1, 2, {"params": {"w": torch.ones(1000)}})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # in the middle of the numbers, where no parser would mind
+    path.write_bytes(content)
+
+    assert checkpoints.load_latest(1)["step"] == 1
+
+
+def test_states_that_are_all_damaged_do_not_start_the_stage_anew(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(1, 5, {}).write_bytes(b"")
+
+    with pytest.raises(TrainingError, match="no state of stage 1"):
+        checkpoints.load_latest(1)
 
 
 def test_a_half_written_file_is_never_taken_for_a_state(tmp_path):

@@ -2,18 +2,18 @@
 
 import pytest
 
-from diffir.config import OptimConfig, SchedulerConfig, TrainConfig
+from diffir.config import SchedulerConfig
 from diffir.training.optim import learning_rate
 
 
-def rate(step: int, *, total: int = 100, **train) -> float:
-    return learning_rate(TrainConfig(total_iter=total, **train), 1e-3, step, total)
+def rate(step: int, scheduler: SchedulerConfig, **changes) -> float:
+    return learning_rate(scheduler, 1e-3, step, 100, **changes)
 
 
 def test_cosine_falls_from_the_rate_to_eta_min():
-    cosine = {"scheduler": SchedulerConfig("Cosine", eta_min=1e-5)}
+    cosine = SchedulerConfig("Cosine", eta_min=1e-5)
 
-    rates = [rate(step, **cosine) for step in range(101)]
+    rates = [rate(step, cosine) for step in range(101)]
 
     assert rates[0] == pytest.approx(1e-3)
     assert rates[50] == pytest.approx((1e-3 + 1e-5) / 2)
@@ -22,16 +22,16 @@ def test_cosine_falls_from_the_rate_to_eta_min():
 
 
 def test_an_eta_min_above_the_rate_does_not_raise_it():
-    assert rate(100, scheduler=SchedulerConfig("Cosine", eta_min=1.0)) == pytest.approx(1e-3)
+    assert rate(100, SchedulerConfig("Cosine", eta_min=1.0)) == pytest.approx(1e-3)
 
 
 def test_multi_step_halves_at_its_milestones():
-    steps = {"scheduler": SchedulerConfig("MultiStepLR", milestones=(10, 20), gamma=0.5)}
+    steps = SchedulerConfig("MultiStepLR", milestones=(10, 20), gamma=0.5)
 
-    assert [rate(step, **steps) for step in (9, 10, 20)] == pytest.approx([1e-3, 5e-4, 2.5e-4])
+    assert [rate(step, steps) for step in (9, 10, 20)] == pytest.approx([1e-3, 5e-4, 2.5e-4])
 
 
 def test_warm_up_rises_to_the_full_rate():
-    constant = {"scheduler": SchedulerConfig("Constant"), "warmup_iter": 10, "optim_g": OptimConfig()}
+    constant = SchedulerConfig("Constant")
 
-    assert [rate(step, **constant) for step in (0, 4, 9, 50)] == pytest.approx([1e-4, 5e-4, 1e-3, 1e-3])
+    assert [rate(step, constant, warmup=10) for step in (0, 4, 9, 50)] == pytest.approx([1e-4, 5e-4, 1e-3, 1e-3])

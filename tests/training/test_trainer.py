@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from diffir.archs import DiffIR
-from diffir.config import OptimConfig, TrainConfig
+from diffir.config import OptimConfig, SchedulerConfig, TrainConfig
 from diffir.config_file import load_config
-from diffir.image_io import list_images
+from diffir.data.samples import Pair
+from diffir.errors import TrainingError
 from diffir.tasks import get_task
+from diffir.training.guard import Guard
 from diffir.training.run import Run
 from diffir.training.stages import StageOne, StageTwo
 from diffir.training.trainer import Trainer
@@ -21,10 +23,20 @@ GT = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 LQ = GT + 0.1
 
 
+def trainer_of(stage, config) -> Trainer:
+    return Trainer(stage, config, Guard.of(config, higher_is_better=True), device=torch.device("cpu"), seed=0)
+
+
+def learn(run: Trainer, *parts: Pair) -> dict[str, torch.Tensor]:
+    terms = run._learn(list(parts) or [Pair(LQ, GT)], Path())
+    run.step += 1
+    return terms
+
+
 def trainer(**train) -> Trainer:
     config = TrainConfig(total_iter=10, optim_g=OptimConfig(lr=1e-2), **train)
     torch.manual_seed(0)
-    return Trainer(StageOne(TINY, config), config, device=torch.device("cpu"), seed=0)
+    return trainer_of(StageOne(TINY, config), config)
 
 
 @contextmanager
@@ -36,51 +48,55 @@ def watched(module: torch.nn.Module):
     handle.remove()
 
 
+def weight(network: DiffIR) -> torch.Tensor:
+    return network.dirformer.patch_embed.weight.detach()
+
+
 def test_the_published_network_is_the_moving_average_of_the_weights():
     run = trainer(ema_decay=0.5)
-    expected = run.network.dirformer.patch_embed.weight.detach().clone()
+    expected = weight(run.network).clone()
 
     for step in range(3):
-        run._learn(LQ, GT)
+        learn(run)
         decay = min(0.5, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * run.network.dirformer.patch_embed.weight.detach()
-        run.step += 1
+        expected = decay * expected + (1 - decay) * weight(run.network)
 
-    assert torch.allclose(run.published.dirformer.patch_embed.weight, expected, atol=1e-6)
-    assert not torch.equal(run.published.dirformer.patch_embed.weight, run.network.dirformer.patch_embed.weight)
+    assert torch.allclose(run.published["dirformer.patch_embed.weight"], expected, atol=1e-6)
+    assert not torch.equal(weight(run.current), weight(run.network))
 
 
 def test_without_a_moving_average_the_network_itself_is_published():
     run = trainer(ema_decay=0.0)
 
-    assert run.published is run.network
+    assert run.current is run.network
 
 
 def test_bf16_runs_the_network_under_autocast_and_keeps_losses_in_fp32():
     run = trainer(precision="bf16")
 
     with watched(run.network.dirformer.patch_embed) as outputs:
-        losses, _ = run._learn(LQ, GT)
+        terms = learn(run)
 
     assert outputs[0].dtype == torch.bfloat16
-    assert losses.total.dtype == torch.float32
-    assert run.network.dirformer.patch_embed.weight.dtype == torch.float32
+    assert terms["l_pix"].dtype == torch.float32
+    assert weight(run.network).dtype == torch.float32
 
 
 def test_channels_last_reaches_weights_and_images():
     run = trainer(channels_last=True)
+    batch = run._on_device(Pair(LQ, GT))
 
     with watched(run.network.dirformer.patch_embed) as outputs:
-        run._learn(LQ, GT)
+        learn(run, batch)
 
-    assert run.network.dirformer.patch_embed.weight.is_contiguous(memory_format=torch.channels_last)
+    assert weight(run.network).is_contiguous(memory_format=torch.channels_last)
     assert outputs[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_clipping_bounds_the_gradient_and_reports_its_norm_before():
     run = trainer(grad_clip=1e-3)
 
-    _, norm = run._learn(LQ, GT)
+    norm = learn(run)["grad_norm"]
 
     left = torch.stack([parameter.grad.norm() for parameter in run.network.parameters()]).norm()
     assert norm > 1e-3
@@ -90,26 +106,30 @@ def test_clipping_bounds_the_gradient_and_reports_its_norm_before():
 def test_the_learning_rate_follows_its_schedule():
     run = trainer(warmup_iter=5)
 
-    run._learn(LQ, GT)
+    learn(run)
 
-    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 / 5)
+    assert run._optimizers[0][1].param_groups[0]["lr"] == pytest.approx(1e-2 / 5)
 
 
-def test_the_encoder_phase_has_its_own_rate():
-    config = TrainConfig(total_iter=4, encoder_iter=2, encoder_lr=0.5)
+def test_the_encoder_phase_has_its_own_rate_and_schedule():
+    own = SchedulerConfig("Constant")
+    config = TrainConfig(total_iter=4, encoder_iter=2, encoder_lr=0.5, encoder_scheduler=own)
 
-    assert [phase.lr for phase in StageTwo(DiffIR(TINY, stage=1), config).phases] == [0.5, config.optim_g.lr]
+    alone, joint = (phase.learners[0] for phase in StageTwo(DiffIR(TINY, stage=1), config).phases)
+
+    assert (alone.optim.lr, alone.scheduler) == (0.5, own)
+    assert (joint.optim.lr, joint.scheduler) == (config.optim_g.lr, config.scheduler)
 
 
 def test_the_joint_phase_begins_with_a_fresh_optimiser():
     config = TrainConfig(total_iter=4, encoder_iter=2)
-    run = Trainer(StageTwo(DiffIR(TINY, stage=1), config), config, device=torch.device("cpu"), seed=0)
+    run = trainer_of(StageTwo(DiffIR(TINY, stage=1), config), config)
 
     seen = []
     for _ in range(4):
-        run._learn(LQ, GT)
-        run.step += 1
-        seen.append((run.phase.name, len(run.optimizer.state), int(next(iter(run.optimizer.state.values()))["step"])))
+        learn(run)
+        state = run._optimizers[0][1].state
+        seen.append((run.phase.name, len(state), int(next(iter(state.values()))["step"])))
 
     names, sizes, steps = zip(*seen, strict=True)
     assert names == ("prior", "prior", "joint", "joint")
@@ -117,13 +137,92 @@ def test_the_joint_phase_begins_with_a_fresh_optimiser():
     assert steps == (1, 2, 1, 2)
 
 
+def test_accumulated_batches_equal_one_large_one():
+    whole, parts = trainer(), trainer()
+
+    learn(whole, Pair(LQ, GT))
+    learn(parts, Pair(LQ[:1], GT[:1]), Pair(LQ[1:], GT[1:]))
+
+    assert torch.allclose(weight(whole.network), weight(parts.network), atol=1e-6)
+
+
+def test_recomputed_activations_change_no_gradient():
+    kept, computed_again = trainer(), trainer(checkpoint_activations=True)
+
+    for run in (kept, computed_again):
+        learn(run)
+
+    pairs = zip(kept.network.parameters(), computed_again.network.parameters(), strict=True)
+    assert all(torch.equal(a.grad, b.grad) for a, b in pairs)
+
+
+def test_a_step_whose_gradient_is_not_finite_is_skipped_and_counted():
+    run = trainer(max_nonfinite=1)
+    before = weight(run.network).clone()
+
+    terms = learn(run, Pair(LQ, torch.full_like(GT, torch.nan)))
+
+    assert torch.equal(weight(run.network), before)
+    assert (run.skipped, terms) == (1, {})
+
+
+def test_too_many_such_steps_stop_the_run_and_keep_the_batch(tmp_path):
+    run = trainer(max_nonfinite=0)
+
+    with pytest.raises(TrainingError, match=r"not finite 1 times in a row.*lower train\.optim_g\.lr"):
+        run._learn([Pair(LQ, torch.full_like(GT, torch.nan))], tmp_path)
+
+    (saved,) = tmp_path.glob("nonfinite_stage1_*.pt")
+    assert torch.equal(torch.load(saved, weights_only=True)[0]["lq"], LQ)
+
+
+class Scored:
+    """A log and scores that validation gives one after the other."""
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = list(scores)
+
+    def __call__(self, network: DiffIR, step: int) -> dict[str, float]:
+        return {"psnr": self.scores.pop(0)}
+
+    def record(self, *of_step: object) -> None:
+        pass
+
+
+def test_a_collapse_goes_back_to_the_best_weights_at_half_the_rate():
+    run = trainer(collapse_margin=1.0, ema_decay=0.0)
+    scores = Scored(30.0, 20.0)
+    best = weight(run.network).clone()
+
+    run._validate(scores, scores)
+    learn(run)
+    moved = weight(run.network).clone()
+    run._validate(scores, scores)
+
+    assert not torch.equal(moved, best)
+    assert torch.equal(weight(run.network), best)
+    assert run.guard.lr_scale == 0.5
+
+
+def test_the_best_weights_are_published_where_the_options_say_so():
+    run = trainer(publish="best", ema_decay=0.0)
+    scores = Scored(30.0, 29.0)
+    best = weight(run.network).clone()
+
+    run._validate(scores, scores)
+    learn(run)
+    run._validate(scores, scores)
+
+    assert torch.equal(run.published["dirformer.patch_embed.weight"], best)
+    assert run.scores == {"psnr": 30.0}
+
+
 def test_progressive_patches_follow_their_legs():
     overrides = ["train.total_iter=3", "train.iters=[2, 1]", "train.gt_sizes=[32, 64]", "train.mini_batch_sizes=[3, 2]"]
-    run = Run(
-        load_config(REPOSITORY / "options/debug/tiny.yml", [*overrides, "stage2.total_iter=3", "stage2.encoder_iter=0"])
-    )
-    photos = list_images(REPOSITORY / "datasets/samples/train")
+    overrides += ["stage2.total_iter=3", "stage2.encoder_iter=0"]
+    overrides += [f"datasets.train.dataroot_gt={REPOSITORY}/datasets/samples/train"]
+    run = Run(load_config(REPOSITORY / "options/debug/tiny.yml", overrides))
 
-    shapes = [tuple(batch.gt.shape) for batch in run._batches(1, photos, 0)]
+    shapes = [tuple(batch.gt.shape) for batch in run._batches(1, 0)]
 
     assert shapes == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 64, 64)]

@@ -1,18 +1,13 @@
-"""Losses of the two stages.
+"""Losses of the prior: how far the estimated one is from the oracle's.
 
-Pixel: L1 between restored and clean image. Prior: how far the estimated prior is from the oracle's; only its L1
-enters the total in the released code, the divergence is logged (DiffIR, ICCV 2023, section 3.3).
+In: priors (B, P). Out: float32 scalars; the oracle gets no gradient. Only the L1 enters the total in the released
+code, the divergence is logged (DiffIR, ICCV 2023, section 3.3).
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
 PRIOR_TEMPERATURE = 0.15  # of the softmax in the logged divergence, as in the released code
-
-
-def pixel_l1(restored: Tensor, gt: Tensor) -> Tensor:
-    """Mean absolute difference of two images (B, 3, H, W), in float32 whatever autocast made of them."""
-    return F.l1_loss(restored.float(), gt.float())
 
 
 def prior_l1(prior: Tensor, oracle: Tensor) -> Tensor:

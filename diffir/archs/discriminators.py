@@ -1,0 +1,118 @@
+"""Discriminators of the adversarial losses: is this patch of an image real?
+
+In: images (B, 3, H, W) around [0, 1], RGB. Out: a ``Verdict``: one logit a place, and the maps behind it. ``unet_sn``
+judges every pixel (U-Net with spectral norm: Schönfeld et al., CVPR 2020; Miyato et al., ICLR 2018), sides must be
+multiples of 8; ``patch`` judges overlapping patches (PatchGAN: Isola et al., CVPR 2017).
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DiscriminatorName = Literal["unet_sn", "patch"]
+
+SLOPE = 0.2  # of every LeakyReLU here
+NORM_FLOOR = 1e-12  # of the vectors of the power iteration, as in torch
+WIDEST = 512  # channels of PatchGAN
+
+
+class Verdict(NamedTuple):
+    """What a discriminator says of a batch."""
+
+    logits: Tensor
+    """(B, 1, h, w): above 0 means real."""
+    features: list[Tensor]
+    """Inner maps, from the first layer on, for feature matching."""
+
+
+class SpectralConv(nn.Module):
+    """Convolution without bias whose weight is divided by its largest singular value.
+
+    The singular vectors ``u`` and ``v`` follow the weight by one power iteration a forward pass in training.
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__()
+        plain = nn.Conv2d(in_channels, out_channels, kernel_size, bias=False)
+        self.stride = stride
+        self.weight = plain.weight
+        self.register_buffer("u", _unit(torch.randn(out_channels)))
+        self.register_buffer("v", _unit(torch.randn(in_channels * kernel_size**2)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        matrix = self.weight.flatten(1)
+        if self.training:
+            with torch.no_grad():
+                self.v.copy_(_unit(matrix.T @ self.u))
+                self.u.copy_(_unit(matrix @ self.v))
+        # Copies, since a second pass moves the buffers before the first one's backward has read them.
+        largest = torch.dot(self.u.clone(), matrix @ self.v.clone())
+        return F.conv2d(x, self.weight / largest, stride=self.stride, padding=1)
+
+
+class UNetDiscriminator(nn.Module):
+    """Three levels down, three up with sums as skips, two refining convolutions: a logit for every pixel."""
+
+    def __init__(self, num_feat: int = 64) -> None:
+        super().__init__()
+        widths = [num_feat * 2**level for level in range(4)]
+        self.first = nn.Conv2d(3, num_feat, 3, padding=1)
+        self.down = nn.ModuleList(SpectralConv(widths[i], widths[i + 1], 4, stride=2) for i in range(3))
+        self.up = nn.ModuleList(SpectralConv(widths[i + 1], widths[i], 3) for i in (2, 1, 0))
+        self.refine = nn.ModuleList(SpectralConv(num_feat, num_feat, 3) for _ in range(2))
+        self.last = nn.Conv2d(num_feat, 1, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Verdict:
+        features = [F.leaky_relu(self.first(images), SLOPE)]
+        for conv in self.down:
+            features.append(F.leaky_relu(conv(features[-1]), SLOPE))
+        x = features[-1]
+        for conv, skip in zip(self.up, reversed(features[:-1]), strict=True):
+            enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = F.leaky_relu(conv(enlarged), SLOPE) + skip
+        for conv in self.refine:
+            x = F.leaky_relu(conv(x), SLOPE)
+        return Verdict(self.last(x), features)
+
+
+class PatchDiscriminator(nn.Module):
+    """Five convolutions, four of them halving the sides, then a logit for every patch."""
+
+    def __init__(self, num_feat: int = 64) -> None:
+        super().__init__()
+        widths = [min(num_feat * 2**level, WIDEST) for level in range(5)]
+        steps = zip(widths, widths[1:], (2, 2, 2, 1), strict=False)
+        self.layers = nn.ModuleList(
+            [
+                nn.Sequential(_patch_conv(3, num_feat, 2), nn.LeakyReLU(SLOPE)),
+                *(
+                    nn.Sequential(_patch_conv(given, made, stride), nn.BatchNorm2d(made), nn.LeakyReLU(SLOPE))
+                    for given, made, stride in steps
+                ),
+                nn.Sequential(_patch_conv(widths[-1], 1, 1)),
+            ]
+        )
+
+    def forward(self, images: Tensor) -> Verdict:
+        maps = [images]
+        for layer in self.layers:
+            maps.append(layer(maps[-1]))
+        return Verdict(maps[-1], maps[1:-1])
+
+
+def build_discriminator(name: DiscriminatorName, num_feat: int) -> nn.Module:
+    """A discriminator with fresh weights, in training mode."""
+    return {"unet_sn": UNetDiscriminator, "patch": PatchDiscriminator}[name](num_feat)
+
+
+def _patch_conv(in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 4, stride=stride, padding=2)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return F.normalize(vector, dim=0, eps=NORM_FLOOR)

@@ -1,0 +1,179 @@
+"""``diffir check-data SET``: read a whole dataset once and say what would spoil a training or a score.
+
+SET is a card, a folder (an LMDB, a shard) or an option file; in an option file the training photos are also compared
+with the validation photos. Exit code 1 where there are faults; remarks alone leave it at 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from diffir.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from diffir.data.findings import Finding
+    from diffir.data.parts import NamedParts
+    from diffir.data.survey import Part, Survey
+
+SHOWN = 5  # images named under a finding; --json has all
+NEAR = 8  # of 64 bits; other photos differ in 14 and more, the same at another size or JPEG quality in 0 to 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``diffir check-data``."""
+    parser.add_argument("set", metavar="SET", help="a card, a folder of clean photos, or an option file (.yml)")
+    parser.add_argument("--lq", metavar="FOLDER", help="damaged partners of the photos of a folder")
+    parser.add_argument("--filename_tmpl", default="{}", help="names of the partners, such as {}x4")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also folders of the folder")
+    parser.add_argument("--data_root", type=Path, help="where cards' sets lie; default: $DIFFIR_DATA, else datasets/")
+    parser.add_argument("--against", metavar="SET", help="a card or a folder none of whose images may be in SET")
+    parser.add_argument("--near", type=int, default=NEAR, help=f"bits of 64 that looks may differ in; default {NEAR}")
+    parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 8), help="readers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings with all names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Survey, print, count faults."""
+    from diffir.cli.score import check_json_target, write_json
+    from diffir.data.findings import against_card, findings_of, leaks, scale_mismatch
+
+    if not 0 <= args.near <= 64 or args.threads < 1:
+        raise UsageError(f"--near must lie in 0-64 and --threads be 1 or more, got {args.near} and {args.threads}")
+    check_json_target(args.json)
+    asked = _Asked(args)
+    surveys = [_survey(part, args.threads) for part in asked.own.parts]
+    held_out = [_survey(part, args.threads) for part in asked.held_out.parts] if asked.held_out else []
+    findings = [*asked.own.findings, *(asked.held_out.findings if asked.held_out else ())]
+    for surveyed in [*surveys, *held_out]:
+        findings += findings_of(surveyed, near=args.near)
+        if asked.scale is not None:
+            findings += scale_mismatch(surveyed, asked.scale)
+    if asked.card is not None:
+        findings += against_card(surveys[0], asked.card)
+    if held_out:
+        findings += leaks(surveys[0], held_out[0], near=args.near)
+
+    faults = _print_report([*surveys, *held_out], findings)
+    if args.json:
+        parts = {s.part.title: {"images": len(s.entries), "sizes": _sizes(s)} for s in [*surveys, *held_out]}
+        listing = [{**vars(finding), "names": list(finding.names)} for finding in findings]
+        write_json(args.json, {"set": args.set, "parts": parts, "faults": faults, "findings": listing})
+    return 1 if faults else 0
+
+
+class _Asked:
+    """What the command line names: the set, what must not be in it, and what is known of both."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from diffir.config_file import load_config
+        from diffir.data.cards import load_card
+        from diffir.data.parts import parts_of_card, parts_of_options
+
+        self.card, self.scale = None, None
+        self.held_out: NamedParts | None = None
+        _refuse_idle_flags(args)
+        if _is_option_file(args.set):
+            config = load_config(Path(args.set))
+            self.own, self.held_out = parts_of_options(config)
+            self.scale = config.network_g.arch().scale
+        elif _is_place(args.set):
+            self.own = _place(args.set, args)
+        else:
+            self.card = load_card(args.set)
+            self.own = parts_of_card(self.card, args.data_root)
+        if args.against:
+            is_place = _is_place(args.against)
+            self.held_out = (
+                _place(args.against, args, lq=False)
+                if is_place
+                else parts_of_card(load_card(args.against), args.data_root)
+            )
+
+
+def _refuse_idle_flags(args: argparse.Namespace) -> None:
+    """Flags that would be without effect on what was named."""
+    if (args.lq or args.recursive or args.filename_tmpl != "{}") and not _is_place(args.set):
+        raise UsageError(
+            f"--lq, --filename_tmpl and --recursive are for a folder; {args.set} says itself what it holds"
+        )
+    if args.filename_tmpl != "{}" and not args.lq:
+        raise UsageError("--filename_tmpl names the partners in --lq FOLDER: say that, too")
+    if args.against and _is_option_file(args.set):
+        raise UsageError("--against is for a card or a folder; an option file names its validation photos")
+
+
+def _is_option_file(name: str) -> bool:
+    """YAML with a section of datasets; a card has none."""
+    import yaml
+
+    path = Path(name)
+    if path.suffix.lower() not in (".yml", ".yaml") or not path.is_file():
+        return False
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False  # the reader of cards says what is wrong with it
+    return isinstance(values, dict) and "datasets" in values
+
+
+def _is_place(name: str) -> bool:
+    """A folder, unless a card has that name; an LMDB or a shard."""
+    from diffir.data.cards import CARDS
+
+    is_card = Path(name).name == name and (CARDS / f"{name.lower()}.yml").is_file()
+    return not is_card and (Path(name).is_dir() or Path(name).suffix == ".tar")
+
+
+def _place(name: str, args: argparse.Namespace, *, lq: bool = True) -> NamedParts:
+    from diffir.config import PhotosConfig
+    from diffir.data.parts import parts_of_section
+
+    section = PhotosConfig(
+        name, recursive=args.recursive, dataroot_lq=args.lq if lq else None, filename_tmpl=args.filename_tmpl
+    )
+    return parts_of_section(name, section)
+
+
+def _survey(part: Part, threads: int) -> Survey:
+    from tqdm import tqdm
+
+    from diffir.data.survey import Survey, survey
+
+    entries: Iterator = survey(part, threads)
+    total = len(part.pairs)
+    return Survey(part, list(tqdm(entries, part.title, total, leave=False, unit="image", disable=None)))
+
+
+def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int:
+    """One paragraph a part, then a verdict; returns the number of faults."""
+    from diffir.data.findings import counted
+
+    for surveyed in surveys:
+        title = surveyed.part.title
+        noun = "pair" if surveyed.part.damaged is not None else "image"
+        print(f"{title}: {counted(len(surveyed.entries), noun)}, {_sizes(surveyed)}")
+        for finding in (finding for finding in findings if finding.part == title):
+            print(f"  {'FAULT' if finding.is_fault else 'remark'}: {finding.text}")
+            for name in finding.names[:SHOWN]:
+                print(f"    {name}")
+            if len(finding.names) > SHOWN:
+                print(f"    and {len(finding.names) - SHOWN} more (--json FILE names all)")
+    faults = sum(finding.is_fault for finding in findings)
+    print(counted(faults, "fault") if faults else "no fault found")
+    return faults
+
+
+def _sizes(surveyed: Survey) -> str:
+    """Smallest, middle and largest side and number of pixels of the clean images."""
+    images = list(surveyed.clean_images().values())
+    if not images:
+        return "none readable"
+    sides = [side for facts in images for side in (facts.width, facts.height)]
+    megapixels = median(facts.width * facts.height for facts in images) / 1e6
+    return f"sides {min(sides)} to {max(sides)}, median {median(sides):g} pixels, {megapixels:.2f} megapixels"

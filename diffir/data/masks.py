@@ -1,0 +1,51 @@
+"""Masks for inpainting: which one a sample gets, how it is laid on the image, and what white means in its file.
+
+In: masks of any size, grey or RGB, 128 and more being white. Out: H x W x 1 float32, 1 = missing, and the four channels
+an inpainting network takes: RGB x (1 - mask), mask.
+"""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.config import PhotosConfig
+from diffir.data.photo_sources import open_photos, rgb8
+from diffir.data.samples import draw_turn
+
+_WHITE_FROM = 128
+
+
+class Masks:
+    """The masks that an option section names."""
+
+    def __init__(self, config: PhotosConfig) -> None:
+        assert config.dataroot_mask is not None
+        self.source = open_photos(config.dataroot_mask, "dataroot_mask", recursive=config.recursive)
+        self.white_is_missing = config.mask_is_white == "missing"
+
+    def drawn(self, rng: np.random.Generator, height: int, width: int, *, hflip: bool, rotate: bool) -> np.ndarray:
+        """A mask for a sample, turned as samples are."""
+        mask = self._read(int(rng.integers(len(self.source.names))))
+        return _resized(draw_turn(rng, hflip=hflip, rotate=rotate)(mask), height, width)
+
+    def numbered(self, index: int, height: int, width: int) -> np.ndarray:
+        """The mask of the validation photo of that number; masks are used again where photos are more."""
+        return _resized(self._read(index % len(self.source.names)), height, width)
+
+    def _read(self, index: int) -> np.ndarray:
+        """H x W x 1 float32, 1 = missing."""
+        white = rgb8(self.source.read(self.source.names[index]))[:, :, :1] >= _WHITE_FROM
+        return (white if self.white_is_missing else ~white).astype(np.float32)
+
+
+def with_mask(image: Tensor, mask: np.ndarray) -> Tensor:
+    """image (3, H, W), mask H x W x 1 with 1 = missing -> (4, H, W): RGB with zeros where missing, then the mask."""
+    missing = torch.from_numpy(np.ascontiguousarray(mask.transpose(2, 0, 1)))
+    return torch.cat([image * (1 - missing), missing])
+
+
+def _resized(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Nearest pixel: a mask stays 0 and 1."""
+    resized = cv2.resize(np.ascontiguousarray(mask), (width, height), interpolation=cv2.INTER_NEAREST)
+    return resized.reshape(height, width, 1)

@@ -1,0 +1,115 @@
+"""Where photos come from: a folder, some files of it, an LMDB, shards; all alike to who reads them.
+
+In: a path as an option file names it. Out: a ``PhotoSource``: names, and the photo of a name. A source may be copied
+into worker processes and read by several threads: each process opens packed files for itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from diffir.data.lmdb_photos import LmdbPhotos
+from diffir.data.shards import ShardedPhotos
+from diffir.errors import ConfigError
+from diffir.image_io import Photo, list_images, read_image
+from diffir.pixels import as_rgb, to_float, to_kind
+
+
+class PhotoSource(Protocol):
+    """Named photos."""
+
+    names: Sequence[str]
+    """Paths inside the source, with suffix, sorted or in the order of a list."""
+
+    def read(self, name: str) -> Photo:
+        """The photo of a name, as its file holds it.
+
+        Raises:
+            ImageError: a file that is gone, damaged or no still image; the message names it.
+        """
+
+
+class FolderPhotos:
+    """Image files of a folder."""
+
+    def __init__(self, folder: Path, *, recursive: bool = False) -> None:
+        self.folder = folder
+        # Formats of optional packages are left out: raw files lie beside the JPEGs made from them.
+        found = list_images(folder, recursive=recursive, with_plugins=False)
+        self.names: Sequence[str] = [path.relative_to(folder).as_posix() for path in found]
+
+    def read(self, name: str) -> Photo:
+        """See ``PhotoSource``."""
+        return read_image(self.folder / name)
+
+
+class ListedPhotos:
+    """Those photos of a source that a list names, in its order."""
+
+    def __init__(self, source: PhotoSource, names: Sequence[str]) -> None:
+        self.source = source
+        self.names = names
+
+    def read(self, name: str) -> Photo:
+        """See ``PhotoSource``."""
+        return self.source.read(name)
+
+
+def open_photos(root: str, key: str, *, meta_info_file: str | None = None, recursive: bool = False) -> PhotoSource:
+    """The photos at a path.
+
+    Args:
+        root: a folder, a folder ending in .lmdb, a file ending in .tar, or a folder that holds such files and no photo.
+        key: what an option file calls it, for messages.
+        meta_info_file: text file with the names to use, one a line, relative to ``root``.
+        recursive: also photos in folders of the folder.
+
+    Raises:
+        ConfigError: nothing there, no photo in it, or a list that cannot be read or names what is not there.
+        MissingDependency: an LMDB, and the package for it is not installed.
+    """
+    source = _open(Path(root), key, recursive=recursive or meta_info_file is not None)
+    if meta_info_file is not None:
+        source = ListedPhotos(source, _listed(source, root, Path(meta_info_file)))
+    if not source.names:
+        hint = "" if recursive else "; recursive: true looks into its folders, too"
+        raise ConfigError(f"no photo in {key} {root}{hint}")
+    return source
+
+
+def rgb8(photo: Photo) -> np.ndarray:
+    """H x W x 3 uint8 RGB: grey becomes three equal channels, 16 bit becomes 8, alpha is left out."""
+    pixels = as_rgb(photo.pixels)
+    return pixels if pixels.dtype == np.uint8 else to_kind(to_float(pixels), np.uint8)
+
+
+def _open(root: Path, key: str, *, recursive: bool) -> PhotoSource:
+    if root.suffix == ".lmdb" and root.is_dir():
+        return LmdbPhotos(root)
+    if root.suffix == ".tar" and root.is_file():
+        return ShardedPhotos([root])
+    if not root.is_dir():
+        raise ConfigError(f"{key} {root} is not a folder, an LMDB (folder ending in .lmdb) or a shard (.tar)")
+    folder = FolderPhotos(root, recursive=recursive)
+    shards = sorted(root.glob("*.tar"))
+    return ShardedPhotos(shards) if shards and not folder.names else folder
+
+
+def _listed(source: PhotoSource, root: str, meta_info_file: Path) -> list[str]:
+    try:
+        text = meta_info_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"meta_info_file {meta_info_file} cannot be read: {reason}") from error
+    lines = (line.strip() for line in text.splitlines())
+    # BasicSR's lists go on with the size in brackets: "0001.png (480,480,3)".
+    listed = [line.split(" (")[0] for line in lines if line and not line.startswith("#")]
+    known: Mapping[str, None] = dict.fromkeys(source.names)
+    missing = [name for name in listed if name not in known]
+    if missing:
+        raise ConfigError(
+            f"{meta_info_file} names {missing[0]}, which does not exist in {root} ({len(missing)} missing)"
+        )
+    return listed

@@ -1,0 +1,76 @@
+"""Shards: photos packed one after the other into plain tar files, read at any place without unpacking.
+
+In: .tar files (USTAR, uncompressed) as tools/pack_photos.py or ``tar cf`` write them. Out: names and photos. Headers
+are read once; then a photo is one read at a known offset, which needs no shared position: any number of threads and
+forked processes may read at once.
+"""
+
+import os
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffir.data.packed import PACKED_SUFFIXES, decode
+from diffir.errors import ConfigError
+from diffir.image_io import Photo
+
+
+@dataclass(frozen=True)
+class _Place:
+    shard: Path
+    offset: int
+    length: int
+
+
+class ShardedPhotos:
+    """Photos of one or several tar files."""
+
+    def __init__(self, shards: Sequence[Path]) -> None:
+        self._places: dict[str, _Place] = {}
+        for shard in shards:
+            for name, place in _index(shard):
+                if name in self._places:
+                    raise ConfigError(f"{name} is in {self._places[name].shard} and in {shard}: keep one")
+                self._places[name] = place
+        self.names: Sequence[str] = sorted(self._places)
+        self._files: dict[Path, int] = {}
+
+    def read(self, name: str) -> Photo:
+        """The photo of a member.
+
+        Raises:
+            ImageError: damaged, or not PNG, JPEG or WebP.
+        """
+        place = self._places[name]
+        content = os.pread(self._file(place.shard), place.length, place.offset)
+        return decode(content, f"{place.shard}: {name}")
+
+    def _file(self, shard: Path) -> int:
+        if shard not in self._files:
+            opened = os.open(shard, os.O_RDONLY)
+            if self._files.setdefault(shard, opened) != opened:  # another thread was faster
+                os.close(opened)
+        return self._files[shard]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}}  # a spawned process opens the files for itself
+
+    def __del__(self) -> None:
+        for file in getattr(self, "_files", {}).values():
+            os.close(file)
+
+
+def _index(shard: Path) -> list[tuple[str, _Place]]:
+    """Names and places of the photos in a tar file."""
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            members = [member for member in archive if member.isreg()]
+    except (tarfile.TarError, OSError) as error:
+        raise ConfigError(f"{shard} is not a whole, plain tar file ({' '.join(str(error).split())})") from error
+    return [
+        (member.name.removeprefix("./"), _Place(shard, member.offset_data, member.size))
+        for member in members
+        if Path(member.name).suffix.lower() in PACKED_SUFFIXES and not Path(member.name).name.startswith(".")
+    ]

@@ -1,0 +1,57 @@
+"""Haze: the further a thing, the more of its light is lost and the more of the air's is seen instead.
+
+In: one image (1, 3, H, W) float around [0, 1], RGB, any device, and its ``Draw``. Out: the same shape.
+Law: Koschmieder 1924. A photo does not tell its depth, so one is drawn: rising from the bottom to the top, as ground
+does, or cloudy, as drifting fog is. Ranges: Li et al., "Benchmarking Single-Image Dehazing", TIP 2019 (RESIDE).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.degradations.clouds import cloud
+from diffir.degradations.draw import Draw
+from diffir.degradations.ranges import check_range
+
+
+@dataclass(frozen=True)
+class Haze:
+    """y = x t + A (1 - t), t = exp(-beta d), d the depth in [0, 1], A the colour of the air."""
+
+    beta: tuple[float, float] = (0.6, 1.8)
+    """Scattering over the whole depth; 1.8 leaves a sixth of the light of the furthest point."""
+    airlight: tuple[float, float] = (0.7, 1.0)
+    """Brightness of A."""
+    tint: float = 0.04
+    """How far red of A may lie above its brightness and blue below, or the other way round: warm or cold air."""
+    patchiness: tuple[float, float] = (0.1, 0.6)
+    """Share of the depth that is cloudy; the rest rises from the bottom to the top."""
+
+    def __post_init__(self) -> None:
+        check_range("beta", self.beta, lowest=0, highest=10)
+        check_range("airlight", self.airlight, lowest=0, highest=1)
+        check_range("tint", (0, self.tint), lowest=0, highest=0.5)
+        check_range("patchiness", self.patchiness, lowest=0, highest=1)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        t = self.transmission((image.shape[2], image.shape[3]), draw).to(image)
+        brightness, warmth = draw.uniform(*self.airlight), draw.uniform(-self.tint, self.tint)
+        air = torch.tensor([brightness + warmth, brightness, brightness - warmth]).clamp(0, 1)
+        air = air.to(image)[None, :, None, None]
+        return image * t + air * (1 - t)
+
+    def transmission(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        """t alone: (1, 1, H, W) float32 in (0, 1] on the CPU."""
+        beta, patchiness = draw.uniform(*self.beta), draw.uniform(*self.patchiness)
+        tilt, power = draw.uniform(-0.3, 0.3), draw.uniform(0.7, 2.0)
+        clouds = cloud(size, draw.numpy(), cells=1.5, octaves=4, roughness=0.4)
+        depth = (1 - patchiness) * _ground(size, tilt, power) + patchiness * clouds
+        return torch.from_numpy(np.exp(-beta * depth).astype(np.float32))[None, None]
+
+
+def _ground(size: tuple[int, int], tilt: float, power: float) -> np.ndarray:
+    """Depth of ground seen from above, H x W in [0, 1]: 0 at the bottom, 1 at the top, the slope askew by ``tilt``."""
+    up, across = np.linspace(1, 0, size[0])[:, None], np.linspace(-0.5, 0.5, size[1])[None]
+    return np.clip(up + tilt * across, 0, 1) ** power

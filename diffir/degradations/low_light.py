@@ -1,0 +1,63 @@
+"""Low light: the photo as a sensor would have taken it with a fraction of the light, noise and cast included.
+
+In: one image (1, 3, H, W) float around [0, 1], sRGB, any device, and its ``Draw``. Out: the same shape in [0, 1].
+Laws: the sRGB curve (IEC 61966-2-1); photons arrive Poisson-distributed, the amplifier adds Gaussian noise (Foi et al.,
+"Practical Poissonian-Gaussian noise modeling", TIP 2008).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.ranges import check_range
+
+
+@dataclass(frozen=True)
+class LowLight:
+    """y = srgb(e^-regained (P(N e x_c) + n) / N), x_c = linear(x) times a cast, e = 2^-stops, n ~ N(0, read^2).
+
+    The pairs of LOL (Wei et al., BMVC 2018) at hand lie 3 to 6 stops apart, their noise at one grey level in the dark.
+    """
+
+    stops: tuple[float, float] = (2.0, 6.0)
+    """How much less light there is; each stop is a half."""
+    electrons: tuple[float, float] = (3000.0, 40000.0)
+    """N: electrons of a white pixel in full light; 3000 a telephone, 40000 a large sensor. Drawn on a log scale."""
+    read: tuple[float, float] = (1.0, 4.0)
+    """Of the amplifier, electrons."""
+    regained: tuple[float, float] = (0.0, 0.0)
+    """Share of the stops by which the dark photo is brightened again, with its noise; 1 is the old brightness."""
+    cast: float = 0.4
+    """How far red and blue may lie from green, stops."""
+
+    def __post_init__(self) -> None:
+        check_range("stops", self.stops, lowest=0, highest=12)
+        check_range("electrons", self.electrons, lowest=10, highest=1e6)
+        check_range("read", self.read, lowest=0, highest=1000)
+        check_range("regained", self.regained, lowest=0, highest=1)
+        check_range("cast", (0, self.cast), lowest=0, highest=4)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        exposure = 2.0 ** -draw.uniform(*self.stops)
+        low, high = self.electrons
+        full = low * (high / low) ** draw.uniform(0, 1)
+        read, gain = draw.uniform(*self.read), exposure ** -draw.uniform(*self.regained)
+        red, blue = (2.0 ** draw.uniform(-self.cast, self.cast) for _ in range(2))
+        cast = torch.tensor([red, 1.0, blue]).to(image)[None, :, None, None]
+        expected = (full * exposure * cast * to_linear(image)).float().cpu()
+        counted = torch.poisson(expected, generator=draw.generator) + read * draw.normal(*expected.shape)
+        return to_srgb(gain * counted / full).to(image)
+
+
+def to_linear(image: Tensor) -> Tensor:
+    """sRGB values as light; what lies outside [0, 1] is clipped first."""
+    image = image.clamp(0, 1)
+    return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
+
+
+def to_srgb(light: Tensor) -> Tensor:
+    """Light as sRGB values; what lies outside [0, 1] is clipped first."""
+    light = light.clamp(0, 1)
+    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)

@@ -1,0 +1,157 @@
+"""Masks of simple shapes: boxes, one half, the surroundings, all but every nth line; and masks drawn by people.
+
+In: one image (1, 3 or 4, H, W) float, any device, and its ``Draw``. Out: (1, 4, H, W), see ``holes``.
+Boxes: Suvorov et al., "LaMa", WACV 2022; half, surroundings and lines: Lugmayr et al., "RePaint", CVPR 2022.
+Strokes are in ``strokes``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.holes import HoleStep, scaled
+from diffir.degradations.ranges import check_choices, check_range
+from diffir.errors import ConfigError, ImageError
+from diffir.image_io import list_images, read_image
+from diffir.pixels import as_rgb, to_float
+
+Side = Literal["left", "right", "top", "bottom"]
+
+
+@dataclass(frozen=True)
+class Boxes(HoleStep):
+    """m = union of axis-parallel boxes inside the image; LaMa's training boxes by default.
+
+    Pixels for a shorter side of 256. A box that would take the missing share above ``largest_share`` is left out.
+    """
+
+    count: tuple[int, int] = (1, 4)
+    box_size: tuple[float, float] = (30.0, 150.0)
+    """Of a side; both are drawn."""
+    margin: float = 10.0
+    """Between a box and the border."""
+    largest_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, lowest=1, highest=1000)
+        check_range("box_size", self.box_size, lowest=1)
+        check_range("margin", (0, self.margin), lowest=0)
+        check_range("largest_share", (0, self.largest_share), lowest=0, highest=0.99)
+
+    def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        grain = scaled(size)
+        mask = torch.zeros(1, 1, *size)
+        for _ in range(draw.integer(*self.count)):
+            boxed = mask.clone()
+            spans = [self._span(side, grain, draw) for side in size]
+            boxed[:, :, spans[0], spans[1]] = 1
+            if boxed.mean() <= self.largest_share:
+                mask = boxed
+        return mask
+
+    def _span(self, side: int, grain: float, draw: Draw) -> slice:
+        margin = min(round(self.margin * grain), (side - 1) // 2)
+        length = min(max(1, round(draw.uniform(*self.box_size) * grain)), side - 2 * margin)
+        start = draw.integer(margin, side - margin - length)
+        return slice(start, start + length)
+
+
+@dataclass(frozen=True)
+class Half(HoleStep):
+    """m = 1 on one half of the image; an odd side keeps the larger part."""
+
+    sides: tuple[Side, ...] = ("left", "right", "top", "bottom")
+    """The missing half; one is drawn."""
+
+    def __post_init__(self) -> None:
+        check_choices("sides", self.sides)
+
+    def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        (height, width), side = size, draw.choose(self.sides)
+        mask = torch.zeros(1, 1, height, width)
+        rows = {"top": slice(0, height // 2), "bottom": slice(height - height // 2, height)}
+        columns = {"left": slice(0, width // 2), "right": slice(width - width // 2, width)}
+        mask[:, :, rows.get(side, slice(None)), columns.get(side, slice(None))] = 1
+        return mask
+
+
+@dataclass(frozen=True)
+class Outpaint(HoleStep):
+    """m = 1 but for one box: the image is to be continued outwards."""
+
+    kept: tuple[float, float] = (0.25, 0.9)
+    """Side of the kept box over that of the image; height and width are drawn apart."""
+    centred: bool = False
+    """The box lies in the middle; otherwise anywhere."""
+
+    def __post_init__(self) -> None:
+        check_range("kept", self.kept, lowest=0, highest=1)
+
+    def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        mask = torch.ones(1, 1, *size)
+        spans = []
+        for side in size:
+            length = max(1, round(draw.uniform(*self.kept) * side))
+            start = draw.integer(0, side - length)
+            start = (side - length) // 2 if self.centred else start
+            spans.append(slice(start, start + length))
+        mask[:, :, spans[0], spans[1]] = 0
+        return mask
+
+
+@dataclass(frozen=True)
+class Lines(HoleStep):
+    """m(i, j) = 0 only where i (rows), j (columns) or both (pixels) are multiples of ``every``."""
+
+    every: tuple[int, int] = (2, 2)
+    """Which lines are kept: from every nth to every mth."""
+    kept: tuple[Literal["rows", "columns", "pixels"], ...] = ("rows", "columns")
+    """One is drawn; "pixels" keeps one of n x n, as nearest-neighbour shrinking does."""
+
+    def __post_init__(self) -> None:
+        check_range("every", self.every, lowest=2, highest=64)
+        check_choices("kept", self.kept)
+
+    def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        every, kept = draw.integer(*self.every), draw.choose(self.kept)
+        mask = torch.ones(1, 1, *size)
+        mask[:, :, :: 1 if kept == "columns" else every, :: 1 if kept == "rows" else every] = 0
+        return mask
+
+
+@dataclass(frozen=True)
+class MaskFolder(HoleStep):
+    """m = a mask image of a folder, resized (nearest) to the image: white is missing, from half grey on."""
+
+    folder: str
+    """Folder of mask images, any format the package reads."""
+    invert: bool = False
+    """White is kept, black is missing."""
+    flips: bool = True
+    """Turn half of the masks left to right, half upside down."""
+
+    def __post_init__(self) -> None:
+        files = list_images(Path(self.folder)) if Path(self.folder).is_dir() else []
+        if not files:
+            raise ConfigError(f"folder: no images in {self.folder!r}; name a folder of mask images")
+        object.__setattr__(self, "_files", files)
+
+    def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        path: Path = draw.choose(self._files)  # type: ignore[attr-defined]
+        is_white = as_rgb(to_float(read_image(path).pixels)).mean(axis=2) >= 0.5
+        is_missing = ~is_white if self.invert else is_white
+        if is_missing.all():
+            raise ImageError(f"{path}: the mask covers the whole image; white is missing, say invert if it is kept")
+        small = cv2.resize(is_missing.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)
+        upside_down, mirrored = draw.happens(0.5), draw.happens(0.5)
+        if self.flips:
+            small = small[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+        mask = torch.from_numpy(np.ascontiguousarray(small))[None, None]
+        # A hole of nearly everything can be everything at a smaller size.
+        return torch.zeros_like(mask) if bool((mask == 1).all()) else mask

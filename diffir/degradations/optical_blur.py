@@ -1,0 +1,80 @@
+"""Blur that happens in front of the sensor: a camera that moved, a lens out of focus.
+
+In: one image (1, 3, H, W) float around [0, 1], sRGB, any device, and its ``Draw``. Out: the same shape. Light adds up
+as light: with ``linear_light`` the sRGB curve (IEC 61966-2-1) is undone first, so that lamps draw bright trails.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from diffir.degradations.camera_path import camera_path
+from diffir.degradations.convolution import filter2d
+from diffir.degradations.draw import Draw
+from diffir.degradations.kernels import disc_kernel, path_kernel
+from diffir.degradations.low_light import to_linear, to_srgb
+from diffir.degradations.ranges import check_choices, check_probability, check_range
+from diffir.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class MotionBlur:
+    """y = k * x, k what a random camera path leaves behind (``camera_path``), as large as the path needs."""
+
+    length: tuple[float, float]
+    """From end to end along the path, in pixels."""
+    turns: tuple[float, float] = (0.5, 4.0)
+    """How far the direction drifts during the exposure, standard deviation in radians."""
+    impulses: tuple[float, float] = (0.0, 0.5)
+    """How many times the camera is thrown back, on average."""
+    straight_prob: float = 0.2
+    """Share of images whose path is a straight line."""
+    linear_light: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("length", self.length, lowest=0, highest=300)
+        check_range("turns", self.turns, lowest=0, highest=100)
+        check_range("impulses", self.impulses, lowest=0, highest=20)
+        check_probability("straight_prob", self.straight_prob)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        length, turns, impulses = (draw.uniform(*given) for given in (self.length, self.turns, self.impulses))
+        if draw.happens(self.straight_prob):
+            turns = impulses = 0.0
+        path = camera_path(length, turns, impulses, draw.numpy())
+        return _exposed(image, path_kernel(path), self.linear_light)
+
+
+@dataclass(frozen=True)
+class DefocusBlur:
+    """y = k * x, k the even disc or polygon that a point out of focus becomes (``kernels.disc_kernel``)."""
+
+    radius: tuple[float, float]
+    """Of the disc, in pixels; a polygon has the same area."""
+    softness: tuple[float, float] = (1.0, 2.0)
+    """Width of the disc's edge, in pixels."""
+    blades: tuple[int, ...] = (0,)
+    """Sides of the aperture; one is drawn. 0 is round, as lenses are wide open."""
+    linear_light: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("radius", self.radius, lowest=0, highest=100)
+        check_range("softness", self.softness, lowest=1, highest=100)
+        check_choices("blades", self.blades)
+        if any(blades != 0 and not 3 <= blades <= 32 for blades in self.blades):
+            raise ConfigError(f"blades must be 0 (round) or 3 to 32, got {list(self.blades)}")
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        kernel = disc_kernel(
+            draw.uniform(*self.radius),
+            softness=draw.uniform(*self.softness),
+            blades=draw.choose(self.blades),
+            angle=draw.uniform(0, 2 * math.pi),
+        )
+        return _exposed(image, kernel, self.linear_light)
+
+
+def _exposed(image: Tensor, kernel: np.ndarray, linear_light: bool) -> Tensor:
+    return to_srgb(filter2d(to_linear(image), kernel)) if linear_light else filter2d(image, kernel)

@@ -1,0 +1,42 @@
+"""Sharpening as cameras and Real-ESRGAN's training photos have it: an unsharp mask that leaves flat areas alone.
+
+In: one image (1, C, H, W) float around [0, 1], any device, and its ``Draw``. Out: the same shape; what is sharpened is
+in [0, 1].
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from diffir.degradations.convolution import filter_separable, gaussian_weights
+from diffir.degradations.draw import Draw
+from diffir.degradations.ranges import check_range
+from diffir.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class USMSharpen:
+    """y = (1 - m) x + m clip(x + weight (x - b)), b = g * x, m = g * [255 |x - b| > threshold], g a Gaussian.
+
+    Wang et al., "Real-ESRGAN", ICCVW 2021: weight 0.5, radius 50, threshold 10.
+    """
+
+    weight: tuple[float, float] = (0.5, 0.5)
+    radius: int = 50
+    """Side of the Gaussian in pixels, made odd upwards; its sigma is 0.3 (side / 2 - 1.5) + 0.8, OpenCV's rule."""
+    threshold: float = 10.0
+    """In 1/255: weaker detail is taken for noise."""
+
+    def __post_init__(self) -> None:
+        check_range("weight", self.weight, lowest=0, highest=10)
+        if not 3 <= self.radius <= 500:
+            raise ConfigError(f"radius must lie in [3, 500], got {self.radius}")
+        check_range("threshold", (0, self.threshold), lowest=0, highest=255)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        size = self.radius + 1 - self.radius % 2
+        gaussian = gaussian_weights(0.3 * (size / 2 - 1.5) + 0.8, size)
+        detail = image - filter_separable(image, gaussian)
+        mask = filter_separable((detail.abs() * 255 > self.threshold).to(image), gaussian)
+        sharp = (image + draw.uniform(*self.weight) * detail).clamp(0, 1)
+        return mask * sharp + (1 - mask) * image

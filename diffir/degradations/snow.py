@@ -1,0 +1,85 @@
+"""Snow: flakes from far specks to near, soft discs, drawn long by their fall, and the veil of those too far to be seen.
+
+In: one image (1, 3, H, W) float around [0, 1], RGB, any device, and its ``Draw``. Out: the same shape.
+Model: flakes cover the scene (Liu et al., "DesnowNet", TIP 2018, equation 1), here with a veil over it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.particles import scatter, streak
+from diffir.degradations.ranges import check_range
+
+SHAPES = 6  # flake shapes an image, all layers together; of taste
+
+
+@dataclass(frozen=True)
+class Snow:
+    """y = a w + (1 - a) ((1 - v) x + v w), a in [0, 1] the opacity of flakes, w their white, v the veil.
+
+    The ``layers`` go from the smallest to the largest flake; twice the size is half the number.
+    """
+
+    density: tuple[float, float] = (5.0, 100.0)
+    """Flakes a square of 100 x 100 pixels, all layers together."""
+    flake_size: tuple[float, float] = (1.2, 9.0)
+    """Of the furthest and of the nearest flakes, pixels across."""
+    motion: tuple[float, float] = (0.0, 2.0)
+    """Path of a flake while the shutter is open, in its own size."""
+    angle: tuple[float, float] = (-50.0, 50.0)
+    """Of the fall, degrees from vertical."""
+    opacity: tuple[float, float] = (0.6, 1.0)
+    """Of the clearest flake; large ones are out of focus and fainter."""
+    white: tuple[float, float] = (0.85, 1.0)
+    """w."""
+    layers: tuple[int, int] = (2, 4)
+    veil: tuple[float, float] = (0.0, 0.3)
+    """v."""
+
+    def __post_init__(self) -> None:
+        check_range("density", self.density, lowest=0)
+        check_range("flake_size", self.flake_size, lowest=0.5, highest=100)
+        check_range("motion", self.motion, lowest=0, highest=10)
+        check_range("angle", self.angle, lowest=-90, highest=90)
+        for name in ("opacity", "white", "veil"):
+            check_range(name, getattr(self, name), lowest=0, highest=1)
+        check_range("layers", self.layers, lowest=1, highest=6)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        cover = self.flakes((image.shape[2], image.shape[3]), draw).to(image)
+        white, veil = draw.uniform(*self.white), draw.uniform(*self.veil)
+        return cover * white + (1 - cover) * ((1 - veil) * image + veil * white)
+
+    def flakes(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        """a alone: (1, 1, H, W) float32 in [0, 1] on the CPU."""
+        density, opacity = draw.uniform(*self.density), draw.uniform(*self.opacity)
+        motion, wind = draw.uniform(*self.motion), draw.uniform(*self.angle)
+        sizes = np.geomspace(*self.flake_size, draw.integer(*self.layers))
+        shares, shapes, random = 1 / sizes, SHAPES // len(sizes), draw.numpy()
+        seen_through = np.ones(size, dtype=np.float32)
+        for across, share in zip(sizes, shares / shares.sum(), strict=True):
+            for _ in range(shapes):
+                shape = _flake(across * random.uniform(0.8, 1.3), motion, wind + random.uniform(-12, 12), random)
+                faintness = min(1, (4 / across) ** 0.5)  # of taste: a flake wider than 4 pixels is out of focus
+                one = opacity * faintness * scatter(size, shape, density * share / shapes, random)
+                seen_through *= 1 - np.minimum(one, 1)
+        return torch.from_numpy(1 - seen_through)[None, None]
+
+
+def _flake(across: float, motion: float, angle: float, random: np.random.Generator) -> np.ndarray:
+    """A disc with a wavy, soft rim, 1 inside, smeared along its path; (S, S) float32, S odd."""
+    half = int(np.ceil(0.75 * across)) + 1
+    axis = np.arange(-half, half + 1, dtype=np.float64)
+    x, y = np.meshgrid(axis, axis)
+    turn, waves = np.arctan2(y, x), random.uniform(-1, 1, (2, 3))
+    rim = 1 + 0.12 * sum(a * np.cos(k * turn + np.pi * p) for k, (a, p) in enumerate(waves.T, start=2))
+    softness = 0.25 * across + 0.5
+    disc = np.clip((across / 2 * rim - np.hypot(x, y)) / softness + 0.5, 0, 1)
+    path = streak(max(motion * across, 1), 0.8, angle)
+    smeared = cv2.filter2D(np.pad(disc, path.shape[0] // 2), -1, path / path.sum(), borderType=cv2.BORDER_CONSTANT)
+    return smeared.astype(np.float32)

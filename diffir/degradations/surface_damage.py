@@ -1,0 +1,162 @@
+"""What happens to the surface of a photo: scratches, dust and hairs, folds that crack the emulsion.
+
+In: one image (1, 3, H, W) float around [0, 1], RGB, any device, and its ``Draw``. Out: the same shape.
+Each mark has an opacity a and a light or dark paint c, so that y lies between the photo and the paint. Shapes and
+ranges are of taste, after scans of old prints.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.particles import AREA
+from diffir.degradations.ranges import check_probability, check_range
+from diffir.degradations.surface_paint import Canvas, ragged, wander, wear
+
+STEPS_OF_A_LINE = 24  # straight pieces of a scratch or a hair
+
+
+@dataclass(frozen=True)
+class Scratches:
+    """y = (1 - a) x + a c: long, thin, nearly straight lines along the film's way; each has its own c."""
+
+    count: tuple[int, int] = (1, 12)
+    length: tuple[float, float] = (0.1, 1.3)
+    """Over the height of the photo."""
+    width: tuple[float, float] = (0.5, 1.6)
+    """Pixels."""
+    tilt: float = 8.0
+    """Largest lean from vertical, degrees; one line in five lies anywhere."""
+    opacity: tuple[float, float] = (0.2, 0.9)
+    dark_prob: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, lowest=0, highest=1000)
+        check_range("length", self.length, lowest=0, highest=10)
+        check_range("width", self.width, lowest=0.5, highest=50)
+        check_range("tilt", (0, self.tilt), lowest=0, highest=90)
+        check_range("opacity", self.opacity, lowest=0, highest=1)
+        check_probability("dark_prob", self.dark_prob)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        size, random = (image.shape[2], image.shape[3]), draw.numpy()
+        canvas = Canvas(size)
+        for _ in range(draw.integer(*self.count)):
+            tilt = 90 if random.random() < 0.2 else self.tilt
+            lean = np.deg2rad(random.uniform(-tilt, tilt))
+            bend = random.normal(0, 0.1) * np.linspace(-1, 1, STEPS_OF_A_LINE)
+            wobble = random.normal(0, 0.012, STEPS_OF_A_LINE).cumsum()
+            length = random.uniform(*self.length) * size[0]
+            start = random.uniform(0, size) - 0.3 * length * np.array([np.cos(lean), np.sin(lean)])
+            left = random.uniform(*self.opacity) * wear(STEPS_OF_A_LINE, random, gaps=0.2)
+            path = wander(start, length, lean + bend + wobble)
+            canvas.line(path, random.uniform(*self.width), left, is_dark=random.random() < self.dark_prob)
+        return canvas.over(image, random)
+
+
+@dataclass(frozen=True)
+class Dust:
+    """y = (1 - a) x + a c: specks and curled hairs that lay on the film or the glass; each has its own c."""
+
+    specks: tuple[float, float] = (0.5, 8.0)
+    """A square of 100 x 100 pixels."""
+    hairs: tuple[int, int] = (0, 4)
+    radius: tuple[float, float] = (0.3, 1.8)
+    """Of a speck, pixels; small ones are more."""
+    hair_length: tuple[float, float] = (15.0, 70.0)
+    """Pixels."""
+    opacity: tuple[float, float] = (0.3, 0.95)
+    dark_prob: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_range("specks", self.specks, lowest=0, highest=1000)
+        check_range("hairs", self.hairs, lowest=0, highest=1000)
+        check_range("radius", self.radius, lowest=0.25, highest=50)
+        check_range("hair_length", self.hair_length, lowest=1, highest=2000)
+        check_range("opacity", self.opacity, lowest=0, highest=1)
+        check_probability("dark_prob", self.dark_prob)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        canvas, random = Canvas((image.shape[2], image.shape[3])), draw.numpy()
+        self._add_specks(canvas, draw.uniform(*self.specks), random)
+        self._add_hairs(canvas, draw.integer(*self.hairs), random)
+        return canvas.over(image, random)
+
+    def _add_specks(self, canvas: Canvas, density: float, random: np.random.Generator) -> None:
+        small, large = self.radius
+        for _ in range(random.poisson(density * canvas.size[0] * canvas.size[1] / AREA)):
+            axes = (small + (large - small) * random.random() ** 3) * random.uniform(0.6, 1.5, 2)
+            place, turn, is_dark = (
+                random.uniform(0, canvas.size),
+                random.uniform(0, 180),
+                random.random() < self.dark_prob,
+            )
+            canvas.speck(place, axes, turn, random.uniform(*self.opacity), is_dark=is_dark)
+
+    def _add_hairs(self, canvas: Canvas, count: int, random: np.random.Generator) -> None:
+        for _ in range(count):
+            curl = random.normal(0, 0.1) + random.normal(0, 0.03, STEPS_OF_A_LINE).cumsum()
+            headings = random.uniform(0, 2 * np.pi) + curl.cumsum()
+            path = wander(random.uniform(0, canvas.size), random.uniform(*self.hair_length), headings)
+            opacities = np.full(STEPS_OF_A_LINE, random.uniform(*self.opacity))
+            canvas.line(path, random.uniform(0.5, 1.2), opacities, is_dark=random.random() < self.dark_prob)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """y = (1 - a) x + a c: ragged cracks where the photo was folded, with branches and flakes, c the bare paper."""
+
+    count: tuple[int, int] = (1, 3)
+    width: tuple[float, float] = (1.0, 5.0)
+    """Of a crack at its widest, pixels."""
+    roughness: tuple[float, float] = (0.01, 0.03)
+    """How far a crack strays from the fold, over its length."""
+    opacity: tuple[float, float] = (0.6, 1.0)
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, lowest=0, highest=100)
+        check_range("width", self.width, lowest=0.5, highest=100)
+        check_range("roughness", self.roughness, lowest=0, highest=1)
+        check_range("opacity", self.opacity, lowest=0, highest=1)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        canvas, random = Canvas((image.shape[2], image.shape[3])), draw.numpy()
+        for _ in range(draw.integer(*self.count)):
+            start, end = _fold(canvas.size, random)
+            width, opacity = random.uniform(*self.width), random.uniform(*self.opacity)
+            crack = ragged(start, end, random.uniform(*self.roughness), random)
+            self._add_crack(canvas, crack, width, opacity, random)
+            for _ in range(random.integers(0, 4)):
+                root = crack[random.integers(len(crack))]
+                tip = root + (end - start) * random.normal(0, 0.15) + random.normal(0, 2.5 * width, 2)
+                self._add_crack(canvas, ragged(root, tip, 0.05, random), 0.25 * width, opacity, random)
+        return canvas.over(image, random)
+
+    def _add_crack(
+        self, canvas: Canvas, path: np.ndarray, width: float, opacity: float, random: np.random.Generator
+    ) -> None:
+        """The crack, narrow at places, and flakes of emulsion that fell off beside it."""
+        widths = width * wear(len(path), random, gaps=0.1) * random.uniform(0.5, 1, len(path))
+        canvas.ribbon(path, widths, opacity, is_dark=False)
+        for _ in range(random.poisson(0.6 * width * len(path) / 10)):
+            beside = path[random.integers(len(path))] + random.normal(0, width / 2, 2)
+            canvas.speck(beside, random.uniform(0.15, 0.35, 2) * width, random.uniform(0, 180), opacity, is_dark=False)
+
+
+def _fold(size: tuple[int, int], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Where a fold begins and ends, (y, x): across the photo, off a corner, or from one side into the photo."""
+    sides = np.array(size, dtype=np.float64)
+    kind = random.choice(["across", "corner", "inwards"])
+    along = random.integers(2)  # the axis the fold follows
+    start, end = random.uniform(0.15, 0.85, (2, 2))
+    if kind == "corner":
+        reach = random.uniform(0.15, 0.5, 2)
+        start, end = np.array([reach[0], 0.0]), np.array([0.0, reach[1]])
+        is_far = random.random(2) < 0.5
+        start, end = np.where(is_far, 1 - start, start), np.where(is_far, 1 - end, end)
+    else:
+        start[along], end[1 - along] = -0.02, start[1 - along] + random.normal(0, 0.06)
+        end[along] = 1.02 if kind == "across" else random.uniform(0.2, 0.8)
+    return start * sides, end * sides

@@ -1,0 +1,114 @@
+"""Before and after: two networks on the same damaged photos, as a table and as pictures.
+
+In: samples and stage-2 networks. Out: ``report.md``, ``report.json`` and ``before_after.png`` in a folder. Scores are
+those of restoring with the estimated prior, which is what users get; the photos were seen by neither training.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffir.archs import DiffIR
+from diffir.evaluation import Evaluation, Sample, evaluate
+from diffir.files import write_atomically
+from diffir.image_io import write_image
+from diffir.metrics.protocol import Protocol
+from diffir.metrics.table import get_metrics
+from diffir.pixels import to_float, to_kind
+from diffir.seeds import generator_for
+from diffir.training.validation import SEED, enlarged, to_array, to_tensor
+
+CPU = torch.device("cpu")
+SHOWN = 4  # photos in the picture, those that gained least to most
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of the untouched input, of the network before and of the one after."""
+
+    input: Evaluation
+    before: Evaluation
+    after: Evaluation
+    pictures: Mapping[str, np.ndarray]
+    """Name -> input, before, after and clean side by side, H x 4W x 3 uint8."""
+
+    @property
+    def gain(self) -> float:
+        """Mean of the first metric after, less before: PSNR in dB."""
+        metric = next(iter(self.before.means))
+        return self.after.means[metric] - self.before.means[metric]
+
+    @property
+    def psnr_by_photo(self) -> list[tuple[str, float, float, float]]:
+        """(name, input, before, after), worst gain first."""
+        metric = next(iter(self.before.means))
+        rows = zip(self.input.images, self.before.images, self.after.images, strict=True)
+        named = [(i.name, i.scores[metric], b.scores[metric], a.scores[metric]) for i, b, a in rows]
+        return sorted(named, key=lambda row: row[3] - row[2])
+
+
+def compare(
+    before: DiffIR, after: DiffIR, samples: Sequence[Sample], metrics: Sequence[str], protocol: Protocol
+) -> Comparison:
+    """Restore every sample with both."""
+    restored: dict[str, list[np.ndarray]] = {sample.name: [] for sample in samples}
+
+    def by(network: DiffIR, sample: Sample) -> np.ndarray:
+        image = _restored(network, sample)
+        restored[sample.name].append(to_kind(image, np.uint8))
+        return image
+
+    def untouched(sample: Sample) -> np.ndarray:
+        return to_float(enlarged(sample))
+
+    scores_of = partial(evaluate, samples=samples, metrics=metrics, protocol=protocol)
+    of_input = scores_of(untouched)
+    of_before, of_after = (scores_of(partial(by, network)) for network in (before, after))
+    pictures = {
+        sample.name: np.hstack([to_kind(untouched(sample), np.uint8), *restored[sample.name], sample.gt])
+        for sample in samples
+    }
+    return Comparison(of_input, of_before, of_after, pictures)
+
+
+def write_report(comparison: Comparison, folder: Path, *, title: str, lines: Sequence[str]) -> None:
+    """``report.md``, ``report.json``, ``before_after.png``; ``lines`` say what was compared."""
+    rows = comparison.psnr_by_photo
+    places = np.unique(np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().astype(int))
+    shown = [comparison.pictures[rows[place][0]] for place in places]
+    width = max(picture.shape[1] for picture in shown)
+    sheet = [np.pad(picture, ((0, 8), (0, width - picture.shape[1]), (0, 0)), constant_values=255) for picture in shown]
+    write_image(folder / "before_after.png", np.vstack(sheet))
+    with write_atomically(folder / "report.md") as file:
+        file.write("\n".join([f"# {title}", "", *lines, "", *_tables(comparison), ""]).encode())
+    everything = {name: getattr(comparison, name).to_dict(timed=False) for name in ("input", "before", "after")}
+    with write_atomically(folder / "report.json") as file:
+        file.write(json.dumps(everything, indent=1).encode())
+
+
+def _tables(comparison: Comparison) -> list[str]:
+    metrics = get_metrics(list(comparison.before.means))
+    lines = ["| | " + " | ".join(metric.heading for metric in metrics) + " |", "|---|" + "---|" * len(metrics)]
+    for name in ("input", "before", "after"):
+        means = getattr(comparison, name).means
+        scores = (f"{means[metric.name]:.{metric.digits}f}" for metric in metrics)
+        lines.append(f"| {name} | {' | '.join(scores)} |")
+    lines += ["", "![input, before, after, clean](before_after.png)", ""]
+    lines += ["Input, before, after, clean: from the photo that gained least to the one that gained most."]
+    lines += ["", f"| photo | input | before | after | gain ({metrics[0].unit}) |", "|---|---|---|---|---|"]
+    for name, untouched, before, after in comparison.psnr_by_photo:
+        lines.append(f"| {name} | {untouched:.2f} | {before:.2f} | {after:.2f} | {after - before:+.2f} |")
+    return lines
+
+
+@torch.no_grad()
+def _restored(network: DiffIR, sample: Sample) -> np.ndarray:
+    network.eval()
+    device = next(network.parameters()).device
+    noise = torch.randn(1, network.settings.prior_width, generator=generator_for(CPU, SEED))
+    return to_array(network(to_tensor(sample.lq).to(device), noise=noise.to(device)))

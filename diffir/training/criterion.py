@@ -1,0 +1,147 @@
+"""What makes a restored image good: pixels, features, and a discriminator that cannot tell it from a clean one.
+
+In: restored and clean images (B, 3, H, W), and lq, whose last channel is the mask when the network fills holes. Out:
+the scalar to minimise and the terms worth logging, unweighted. All of it is computed in float32, under autocast, too.
+DiffIR, ICCV 2023, eq. 8; perceptual and adversarial losses as in the released options.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from diffir.archs import ArchSettings
+from diffir.archs.discriminators import Verdict
+from diffir.config import OptimConfig, TrainConfig
+from diffir.config_losses import GanConfig
+from diffir.degradations.draw import Draw
+from diffir.degradations.sharpen import USMSharpen
+from diffir.errors import ConfigError
+from diffir.losses import masked_l1, pixel_l1
+from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
+from diffir.training.backbone_files import load_perceptual
+from diffir.training.discriminator_files import load_discriminator
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The scalar to minimise, and everything worth logging."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Criterion:
+    """Losses between restored and clean images.
+
+    Attributes:
+        discriminator: what learns to tell them apart; None without the section ``gan``.
+        frozen: networks that are moved with the rest and neither trained nor saved.
+    """
+
+    def __init__(self, config: TrainConfig, settings: ArchSettings) -> None:
+        self.config = config
+        self.targets = config.targets
+        self.has_mask = settings.has_mask
+        if not self.has_mask and not self.targets.known_weight == self.targets.hole_weight == 1:
+            raise ConfigError("targets: known_weight and hole_weight are for networks that take a mask; leave them out")
+        self.discriminator = load_discriminator(config.gan) if config.gan is not None else None
+        self.perceptual = load_perceptual(config.perceptual) if config.perceptual is not None else None
+        self.frozen: list[nn.Module] = [self.perceptual] if self.perceptual is not None else []
+
+    @property
+    def optim_d(self) -> OptimConfig:
+        """The discriminator's optimiser."""
+        gan = self._gan
+        return OptimConfig("Adam", gan.lr, gan.weight_decay, gan.betas)
+
+    def guide(self, gt: Tensor) -> Tensor:
+        """The clean image as CPEN of stage 1 shall see it."""
+        return sharpened(gt) if self.targets.prior_gt_usm else gt
+
+    def generator_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
+        """What the restoring network minimises; the discriminator's parameters get no gradient from it."""
+        with _float32(restored):
+            restored, plain = restored.float(), gt.float()
+            sharp = self._sharpened(plain)
+            weights = {"l_pix": self.config.pixel_weight}
+            terms = {"l_pix": self._pixel(restored, sharp if self.targets.l1_gt_usm else plain, lq)}
+            if self.perceptual is not None and self.config.perceptual is not None:
+                weights["l_percep"] = self.config.perceptual.weight
+                terms["l_percep"] = self.perceptual(restored, sharp if self.targets.percep_gt_usm else plain)
+            if self.discriminator is not None:
+                weights |= {"l_gan": self._gan.weight, "l_fm": self._gan.feature_matching}
+                terms |= self._adversarial(restored, sharp if self.targets.gan_gt_usm else plain)
+            total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        return Losses(total, terms)
+
+    def discriminator_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
+        """What the discriminator minimises; ``restored`` comes without the graph of the network that made it."""
+        with _float32(restored):
+            gt = gt.float()
+            real = (sharpened(gt) if self.targets.gan_gt_usm else gt).detach().requires_grad_(self._gan.r1 > 0)
+            real_logits, fake_logits = self._judge(real).logits, self._judge(restored.float()).logits
+            of_real, of_fake = discriminator_loss(real_logits, fake_logits, self._mask(lq))
+            terms = {"l_d_real": of_real, "l_d_fake": of_fake}
+            total = of_real + of_fake
+            if self._gan.r1:
+                terms["l_r1"] = r1_penalty(real_logits, real)
+                total = total + self._gan.r1 * terms["l_r1"]
+        means = {"out_d_real": real_logits.detach().mean(), "out_d_fake": fake_logits.detach().mean()}
+        return Losses(total, terms | means)
+
+    @property
+    def _gan(self) -> GanConfig:
+        assert self.config.gan is not None  # the caller has seen that there is a discriminator
+        return self.config.gan
+
+    def _judge(self, images: Tensor) -> Verdict:
+        assert self.discriminator is not None
+        return self.discriminator(images)
+
+    def _mask(self, lq: Tensor) -> Tensor | None:
+        return lq[:, -1:] if self.has_mask else None
+
+    def _sharpened(self, gt: Tensor) -> Tensor:
+        """The clean image sharpened, if a loss asks for it."""
+        targets = self.targets
+        return sharpened(gt) if targets.l1_gt_usm or targets.percep_gt_usm or targets.gan_gt_usm else gt
+
+    def _pixel(self, restored: Tensor, target: Tensor, lq: Tensor) -> Tensor:
+        known, hole, mask = self.targets.known_weight, self.targets.hole_weight, self._mask(lq)
+        if mask is None or known == hole == 1:
+            return pixel_l1(restored, target)
+        return masked_l1(restored, target, mask, known_weight=known, hole_weight=hole)
+
+    def _adversarial(self, restored: Tensor, real: Tensor) -> dict[str, Tensor]:
+        assert self.discriminator is not None
+        with _at_rest(self.discriminator):
+            verdict = self._judge(restored)
+            terms = {"l_gan": generator_loss(verdict.logits)}
+            if self._gan.feature_matching:
+                with torch.no_grad():
+                    expected = self._judge(real).features
+                terms["l_fm"] = feature_matching(verdict.features, expected)
+        return terms
+
+
+def sharpened(images: Tensor) -> Tensor:
+    """(B, 3, H, W) after the step ``usm_sharpen`` of recipes, whose own figures leave nothing to draw."""
+    height, width = images.shape[2:]
+    return USMSharpen()(images, Draw(torch.Generator(), (height, width)))
+
+
+@contextmanager
+def _at_rest(network: nn.Module) -> Iterator[None]:
+    """Graphs made in here give no gradient to the network's parameters, whenever backward runs."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def _float32(images: Tensor) -> torch.autocast:
+    return torch.autocast(images.device.type, enabled=False)

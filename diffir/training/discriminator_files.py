@@ -1,0 +1,59 @@
+"""A discriminator to start with: fresh, from a released file, or from a training state of ours.
+
+In: the section ``gan``. Out: the network, in training mode. Released files have their names translated
+(``net_d_*.pth`` of the adversarial stage, and the inpainting discriminator's own tensors).
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from diffir.archs.discriminators import build_discriminator
+from diffir.config_losses import GanConfig
+from diffir.errors import WeightsError
+from diffir.weights.checkpoint_file import read_checkpoint
+
+_UNET_PLACES = ("first", "down.0", "down.1", "down.2", "up.0", "up.1", "up.2", "refine.0", "refine.1", "last")
+
+
+def load_discriminator(config: GanConfig) -> nn.Module:
+    """The discriminator that the options ask for.
+
+    Raises:
+        UsageError: the file is missing.
+        WeightsError: it holds another network.
+    """
+    network = build_discriminator(config.network, config.num_feat)
+    if config.pretrain_network_d is None:
+        return network
+    state = translate_discriminator_keys(_read(Path(config.pretrain_network_d)))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{config.pretrain_network_d} is not a discriminator {config.network} of {config.num_feat} features; set "
+            "gan.network and gan.num_feat to what it is"
+        ) from error
+    return network
+
+
+def translate_discriminator_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the names of released discriminators as weights under ours; ours stay as they are."""
+    return {_translated(name): tensor for name, tensor in state.items()}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".state" and path.is_file():
+        return torch.load(path, map_location="cpu", weights_only=True).get("params_d", {})
+    return read_checkpoint(path)
+
+
+def _translated(name: str) -> str:
+    of_patch = re.fullmatch(r"model(\d)\.(.+)", name)
+    if of_patch:
+        return f"layers.{of_patch[1]}.{of_patch[2]}"
+    of_unet = re.fullmatch(r"conv(\d)\.(?:weight_)?(?:orig|(.+))", name)
+    return f"{_UNET_PLACES[int(of_unet[1])]}.{of_unet[2] or 'weight'}" if of_unet else name

@@ -1,0 +1,82 @@
+"""Validation shares no scene with training."""
+
+import cv2
+import numpy as np
+import pytest
+
+from diffir.data.holdout import PIECE, hold_out
+from diffir.errors import ConfigError
+from diffir.image_io import list_images, read_image
+
+
+def photo(seed: int, height: int = 160, width: int = 200) -> np.ndarray:
+    """A scene of its own: smooth random colours."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    for seed in range(8):
+        cv2.imwrite(str(folder / ("deeper" if seed % 2 else "") / f"{seed}.png"), photo(seed))
+    return folder
+
+
+def test_every_photo_is_on_one_side(photos, tmp_path):
+    split = hold_out(photos, tmp_path / "pieces", seed=0)
+
+    assert sorted(split.training + split.validation) == [f"{seed}.png" for seed in range(8)]
+    assert len(split.validation) == len(list_images(tmp_path / "pieces/val")) == 2
+    assert len(list_images(tmp_path / "pieces/train")) == 6
+
+
+def test_the_split_is_that_of_the_seed(photos, tmp_path):
+    splits = [hold_out(photos, tmp_path / str(n), seed=seed).validation for n, seed in enumerate((1, 1, 2))]
+
+    assert splits[0] == splits[1] != splits[2]
+
+
+def test_photos_of_one_scene_stay_together(photos, tmp_path):
+    for seed in range(8):  # a second, slightly darker shot of each
+        cv2.imwrite(str(photos / f"{seed}_again.jpg"), (photo(seed) * 0.97).astype(np.uint8))
+
+    split = hold_out(photos, tmp_path / "pieces", seed=0)
+
+    scenes = [{name[0] for name in side} for side in (split.training, split.validation)]
+    assert not scenes[0] & scenes[1]
+
+
+def test_a_large_photo_is_cut_into_pieces(photos, tmp_path):
+    cv2.imwrite(str(photos / "large.png"), photo(99, 1200, 1600))
+
+    hold_out(photos, tmp_path / "pieces", seed=3)
+
+    sides = [read_image(path).pixels.shape for path in (tmp_path / "pieces").rglob("*large.png")]
+    assert sides and set(sides) == {(PIECE, PIECE, 3)}
+
+
+def test_damaged_and_tiny_files_are_left_out_and_named(photos, tmp_path, caplog):
+    (photos / "broken.png").write_bytes(b"\x89PNG")
+    cv2.imwrite(str(photos / "tiny.png"), photo(0, 20, 20))
+
+    split = hold_out(photos, tmp_path / "pieces", seed=0)
+
+    assert sorted(split.left_out) == ["broken.png", "tiny.png"]
+    assert "tiny.png is left out: 20 x 20 is too small" in caplog.text
+
+
+def test_too_few_photos_are_one_clear_error(tmp_path):
+    cv2.imwrite(str(tmp_path / "only.png"), photo(0))
+
+    with pytest.raises(ConfigError, match="holds 1 photos that can be used; 4 are the least"):
+        hold_out(tmp_path, tmp_path / "pieces", seed=0)
+
+
+def test_one_scene_alone_cannot_be_split(tmp_path):
+    for shot in range(5):
+        cv2.imwrite(str(tmp_path / f"{shot}.png"), photo(0))
+
+    with pytest.raises(ConfigError, match="show one scene"):
+        hold_out(tmp_path, tmp_path / "pieces", seed=0)

@@ -1,0 +1,71 @@
+"""What every step of weather, age and masks keeps to: shape, type, finite values, repeatability, the caller's image."""
+
+import pytest
+import torch
+
+from diffir.degradations.draw import Draw
+from diffir.degradations.recipe_file import read_recipe
+from diffir.degradations.recipes import build_recipe
+
+WEATHER = ["rain", "snow", "haze", "low_light"]
+AGE = ["fading", "stains", "scratches", "dust", "folds"]
+MASKS = ["strokes", "boxes", "half", "outpaint", "lines"]
+RECIPES = ["rain", "haze", "snow", "low_light", "old_photo", "inpaint_thin", "inpaint_medium", "inpaint_wide"]
+SIZES = [(1, 1), (1, 40), (2, 3), (300, 7), (33, 64)]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def photo(height=32, width=40, dtype=torch.float32):
+    return torch.rand(1, 3, height, width, generator=seeded(9)).to(dtype)
+
+
+def step(name):
+    return build_recipe([{"type": name}]).steps[0]
+
+
+def damaged(name, image, seed=0):
+    return step(name)(image, Draw(seeded(seed), tuple(image.shape[2:])))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", WEATHER + AGE + MASKS)
+def test_a_photo_of_any_size_keeps_its_size(name, size):
+    result = damaged(name, photo(*size))
+
+    assert result.shape == (1, 4 if name in MASKS else 3, *size)
+    assert result.isfinite().all()
+
+
+@pytest.mark.parametrize("name", WEATHER + AGE + MASKS)
+def test_one_seed_is_one_result_and_another_seed_another(name):
+    results = [damaged(name, photo(), seed) for seed in (1, 1, 2, 3, 4)]
+
+    assert torch.equal(results[0], results[1])
+    assert not all(torch.equal(results[0], other) for other in results[2:])
+
+
+@pytest.mark.parametrize("name", WEATHER + AGE + MASKS)
+def test_the_callers_image_and_its_type_stay(name):
+    image = photo(dtype=torch.float64)
+    before = image.clone()
+
+    result = damaged(name, image)
+
+    assert result.dtype == torch.float64
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_recipe_says_what_it_is_and_damages_a_batch(name):
+    recipe = read_recipe(name)
+    images = photo().repeat(6, 1, 1, 1)
+
+    lq = build_recipe(recipe.steps)(images, seeded())
+
+    assert recipe.summary
+    assert lq.shape == (6, 4 if "inpaint" in name else 3, 32, 40)
+    assert not torch.equal(lq[0, :3], lq[1, :3])
+    assert (lq[:, :3] - images).abs().max() > 0.05

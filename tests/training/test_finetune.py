@@ -1,0 +1,85 @@
+"""What a fine-tuning run is made of."""
+
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.data.training_set import TrainingFacts
+from diffir.errors import ConfigError, UsageError
+from diffir.tasks import get_task
+from diffir.training.finetune import Budget, Start, plan_run
+from diffir.training.handover import build_stage
+from diffir.training.run_folder import RunFolder
+from diffir.weights.card import WeightsCard
+from diffir.weights.published import save_published
+
+TINY = get_task("denoise_tiny").arch
+CPU = torch.device("cpu")
+
+
+def start(source: str = "mine", task: str | None = "denoise_tiny", **card) -> Start:
+    torch.manual_seed(0)
+    return Start(DiffIR(TINY).eval(), WeightsCard("mine", TINY, task=task, **card), source)
+
+
+def plan(folder, begin: Start, **budget):
+    return plan_run(begin, folder / "p", "rain", folder / "run", device=CPU, budget=Budget(**budget), seed=3)
+
+
+def test_both_stages_share_the_steps(tmp_path):
+    config = plan(tmp_path, start(), steps=1000)
+
+    assert (config.train.total_iter, config.stage2.total_iter) == (250, 750)
+    assert (config.name, config.manual_seed, config.path.pretrain_network_g) == ("run", 3, "mine")
+    assert config.datasets.train.degradation == ({"type": "recipe", "name": "rain"},)
+
+
+def test_the_defaults_are_those_that_do_not_collapse(tmp_path):
+    config = plan(tmp_path, start(), steps=1000)
+
+    for learning in (config.train, config.stage2):
+        assert (learning.publish, learning.collapse_margin, learning.grad_clip) == ("best", 1.0, 0.3)
+        assert 0 < learning.warmup_iter < learning.total_iter
+        assert 0 < learning.encoder_iter < learning.total_iter
+
+
+def test_minutes_become_steps_of_this_machine(tmp_path):
+    short, long = (plan(tmp_path, start(), minutes=minutes).stage2.total_iter for minutes in (2, 8))
+
+    assert short < long
+
+
+def test_patches_are_those_that_the_weights_know(tmp_path):
+    training = {"stage2": {"gt_sizes": [64, 80]}, "train_set": {}}
+
+    assert plan(tmp_path, start(training=training), steps=100).datasets.train.gt_size == 80
+
+
+@pytest.mark.parametrize("budget", [{"steps": 5}, {"minutes": 0}, {"minutes": -3}])
+def test_a_budget_that_makes_no_sense_is_refused(budget):
+    with pytest.raises(UsageError, match="must be"):
+        Budget(**budget)
+
+
+def test_a_recipe_of_another_scale_is_refused():
+    with pytest.raises(ConfigError, match="the recipe makes x4 with 3 channels"):
+        start().check(TrainingFacts(scale=4, channels=3))
+
+
+def test_weights_of_no_task_cannot_be_trained_on(tmp_path):
+    with pytest.raises(ConfigError, match="does not say its task"):
+        plan(tmp_path, start(task=None), steps=100)
+
+
+def test_stage_one_begins_as_the_weights_it_starts_from(tmp_path):
+    begin = start(str(tmp_path / "mine.safetensors"))
+    save_published(tmp_path / "mine.safetensors", begin.network.state_dict(), begin.card, dtype=torch.float32)
+    config = plan(tmp_path, begin, steps=100)
+    lq = torch.rand(2, 3, 32, 32)
+
+    stage = build_stage(config, RunFolder(config), 1, lambda: lq)
+
+    with torch.no_grad():
+        old = begin.network(lq, noise=torch.zeros(2, TINY.prior_width))
+        new = stage.network.restore(lq, stage.network.oracle_prior(lq, lq))
+    assert (new - old).abs().mean() < 0.1 * (old - lq).abs().mean()

@@ -1,0 +1,39 @@
+"""A run tried out before it costs days."""
+
+from pathlib import Path
+
+import pytest
+
+from diffir.config_file import load_config
+from diffir.errors import ConfigError
+from diffir.training.rehearsal import STEPS, rehearse, shortened
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def options(*overrides: str):
+    samples = f"{REPOSITORY}/datasets/samples"
+    photos = [f"datasets.train.dataroot_gt={samples}/train", f"datasets.val.dataroot_gt={samples}/clean"]
+    return load_config(REPOSITORY / "options/debug/tiny.yml", [*photos, *overrides])
+
+
+def test_a_rehearsal_tells_what_the_run_would_do_and_writes_nothing(tmp_path):
+    lines = list(rehearse(options(f"path.experiments_root={tmp_path}")))
+
+    assert "first batch: lq 4 x 3 x 64 x 64, gt 4 x 3 x 64 x 64" in lines
+    assert "validation photos: 3" in lines
+    assert "phase joint: steps 0 to 150, g at 0.002" in lines
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rehearsal_finds_what_the_run_would_fail_on():
+    with pytest.raises(ConfigError, match="nowhere"):
+        list(rehearse(options("datasets.train.dataroot_gt=nowhere")))
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "options").rglob("*.yml")), ids=lambda path: path.parent.name)
+def test_every_option_file_can_be_shortened(path):
+    config = shortened(load_config(path))
+
+    assert config.name.startswith("debug_")
+    assert {config.learning(stage).total_iter for stage in config.stages} == {STEPS}

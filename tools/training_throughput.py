@@ -1,0 +1,102 @@
+"""What the training loop costs beside the arithmetic: images per second of `diffir train` against the bare network.
+
+Usage: python tools/training_throughput.py OPTIONS.yml [key=value ...]   (stage 1; batches of the option file's size)
+
+Bare: forward, loss, backward on one batch that lies ready, nothing else. Step: the same with clipping, optimiser and
+moving average. Loop: the whole of `Trainer.run`, with photos read, cut and damaged, and the log written. Measured in
+turns (A B C A B C ...) in one process; the figures are medians over the turns.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from diffir.allocator import keep_freed_memory
+from diffir.config import RunConfig
+from diffir.config_file import load_config
+from diffir.data.samples import Pair
+from diffir.training.checkpoint import Checkpoints
+from diffir.training.guard import Guard
+from diffir.training.handover import build_stage
+from diffir.training.log import RunLog
+from diffir.training.run import Run
+from diffir.training.trainer import Pace, Trainer
+
+TURNS, STEPS = 7, 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("options", type=Path)
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    keep_freed_memory()
+    endless = [f"train.total_iter={STEPS * (TURNS + 2) * 2}", "train.encoder_iter=0", "train.iters=[]"]
+    endless += ["train.gt_sizes=[]", "train.mini_batch_sizes=[]", "stages=[1]"]
+    config = load_config(args.options, [*args.overrides, *endless])
+    for name, rates in measure(config).items():
+        middle = statistics.median(rates)
+        print(f"{name:5} {middle:7.2f} images/s   (turns {min(rates):.2f} to {max(rates):.2f})")
+
+
+def measure(config: RunConfig) -> dict[str, list[float]]:
+    run = Run(config)
+    batch = config.datasets.train.batch_size_per_gpu
+    stage = build_stage(config, run.folder, 1, lambda: next(iter(run._batches(1, 0))).lq)
+    trainer = Trainer(stage, config.train, Guard.of(config.train, higher_is_better=True), device=run.device, seed=0)
+    ready = trainer._on_device(next(iter(run._batches(1, 0))))
+    noise = torch.zeros(batch, config.network_g.arch().prior_width, device=run.device)
+    arriving = iter(run._batches(1, 0))
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            trainer.network.zero_grad(set_to_none=True)
+            next(stage.losses(ready.lq, ready.gt, stage.phases[0], noise)).total.backward()
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def steps() -> None:
+            for _ in range(STEPS):
+                trainer._learn([ready], Path(folder))
+
+        def loop() -> None:
+            trainer.step = 1  # not the first one, which validates
+            states, pace = Checkpoints(Path(folder), 1), Pace(log=10, save=0, validate=0)
+            log = RunLog(Path(folder), stage=1, total_iter=STEPS, first_step=0, use_tb_logger=False)
+            with log, suppress(_EnoughError):
+                trainer.run(_first(arriving), log, states, lambda network, step: {}, pace)
+
+        return _in_turns({"bare": bare, "step": steps, "loop": loop}, STEPS * batch, run.device)
+
+
+class _EnoughError(Exception):
+    """A turn is over."""
+
+
+def _first(arriving: Iterator[Pair]) -> Iterator[Pair]:
+    yield from islice(arriving, STEPS)
+    raise _EnoughError
+
+
+def _in_turns(kinds: dict[str, Callable[[], None]], images: int, device: torch.device) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {name: [] for name in kinds}
+    for turn in range(TURNS + 1):
+        for name, work in kinds.items():
+            began = time.perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if turn:  # the first one warms up
+                rates[name].append(images / (time.perf_counter() - began))
+    return rates
+
+
+if __name__ == "__main__":
+    main()
