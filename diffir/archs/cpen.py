@@ -4,10 +4,13 @@ In: (B, C, H, W), already pixel-unshuffled (stage 1: lq and ground truth concate
 Out: prior or condition (B, P), not normalised. DiffIR (Xia et al., ICCV 2023), figure 2.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.archs.layers import LEAKY_SLOPE, start_near_one
+from diffir.archs.layers import LEAKY_SLOPE, start_alive, start_near_one
+
+RESIDUAL_START = 0.1  # of a block's second convolution, or the signal would double with every block
 
 
 class ResidualBlock(nn.Module):
@@ -32,6 +35,14 @@ class CPEN(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
         self.widen = nn.ModuleList(nn.Conv2d(width * a, width * b, 3, padding=1) for a, b in ((1, 2), (2, 2), (2, 4)))
         self.mlp = nn.ModuleList(nn.Linear(prior_width, prior_width) for _ in range(2))
+        self._start()
+
+    @torch.no_grad()
+    def _start(self) -> None:
+        """With a prior that varies from image to image, around one (``Modulation`` says why)."""
+        start_alive(self)
+        for block in self.blocks:
+            block.conv2.weight.mul_(RESIDUAL_START)
         start_near_one(self.mlp[-1])
 
     @property

@@ -55,6 +55,19 @@ class Modulation(nn.Module):
         return torch.addcmul(shift, x, gain)
 
 
+def start_alive(network: nn.Module) -> None:
+    """Let convolutions and linear layers keep the size of their signal (He et al., ICCV 2015, eq. 14).
+
+    torch's own start shrinks it by 0.6 a layer. After CPEN's ten the prior of all images is the same to a thousandth,
+    and stays so: nothing is to be gained from a vector that does not vary.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
+            nn.init.kaiming_normal_(layer.weight, a=LEAKY_SLOPE)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+
 def start_near_one(layer: nn.Module) -> None:
     """Let the last layer before a prior start with outputs around one; ``Modulation`` says why."""
     assert isinstance(layer, nn.Linear)

@@ -101,7 +101,8 @@ class Run:
         return self.folder.weights(self.config.stages[-1])
 
     def _check_data(self) -> None:
-        """Whether the training pairs are what the network takes and gives."""
+        """Whether there are training pairs, and whether they are what the network takes and gives."""
+        open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
         arch, facts = self.config.network_g.arch(), training_facts(self.config.datasets.train)
         if (facts.scale, facts.channels) != (arch.scale, arch.in_channels):
             raise ConfigError(

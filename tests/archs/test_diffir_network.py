@@ -7,7 +7,7 @@ import torch
 
 from diffir.archs import ArchSettings, DiffIR
 from diffir.errors import ConfigError
-from diffir.tasks import TASKS
+from diffir.tasks import TASKS, get_task
 from diffir.weights.fit import empty_network
 
 # G / CPEN / denoiser of stage 2, and all of stage 1, counted in the reference networks.
@@ -168,3 +168,17 @@ def test_settings_survive_plain_types():
 def test_settings_that_make_no_network_are_refused(wrong):
     with pytest.raises(ConfigError):
         ArchSettings(**wrong)
+
+
+@pytest.mark.parametrize("task", ["denoise_tiny", "photo_small", "deblur"])
+def test_the_oracle_prior_of_a_new_network_varies_from_image_to_image(task):
+    settings = get_task(task).arch
+    torch.manual_seed(0)
+    dark_to_bright = torch.linspace(0.1, 0.9, 4)[:, None, None, None]
+    images = (dark_to_bright + 0.1 * torch.rand(4, 3, 64, 64)).clamp(0, 1)
+
+    with torch.no_grad():
+        priors = DiffIR(settings, stage=1).oracle_prior(images, images)
+
+    assert priors.std(dim=0).mean() > 0.05  # torch's own start: 0.001, and it stays so
+    assert 0.7 < priors.mean() < 1.5

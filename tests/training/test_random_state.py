@@ -22,7 +22,10 @@ def test_restored_generators_draw_what_they_would_have_drawn():
     assert [numbers() for _ in range(3)] == expected
 
 
-def test_the_state_can_be_kept_in_a_file_that_is_read_without_running_code(tmp_path):
+def test_the_state_survives_a_file_that_is_read_without_running_code(tmp_path):
     torch.save(random_state(), tmp_path / "state.pt")
+    expected = numbers()
 
     restore_random_state(torch.load(tmp_path / "state.pt", weights_only=True))
+
+    assert numbers() == expected
