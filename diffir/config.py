@@ -292,6 +292,10 @@ class RunConfig:
     """What the weights were trained on, in words, written into their header."""
 
     def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
+            raise ConfigError(f"name must be the name of a folder, without / and \\, got {self.name!r}")
+        if self.manual_seed < 0:
+            raise ConfigError(f"manual_seed must be 0 or more, got {self.manual_seed}")
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise ConfigError(f"stages must be some of 1, 2, 3 in this order, got {list(self.stages)}")
         arch = self.network_g.arch()

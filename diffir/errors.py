@@ -46,3 +46,7 @@ class MissingDependency(DiffIRError):
 
     def __init__(self, package: str, purpose: str, extra: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'diffir[{extra}]'")
+        self._given = package, purpose, extra
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), self._given  # or a process that is handed this error could not build it

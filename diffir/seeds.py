@@ -6,8 +6,15 @@ Because no generator outlives its step, a resumed run draws the very numbers an 
 import numpy as np
 import torch
 
+_WORD = 2**32  # numpy mixes words of 32 bits
+
 
 def generator_for(device: torch.device, *key: int) -> torch.Generator:
-    """A fresh generator on ``device``; equal keys give equal numbers on equal devices."""
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
+    """A fresh generator on ``device``; equal keys give equal numbers on equal devices, other keys others."""
+    seed = int(np.random.SeedSequence(_words(key)).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
     return torch.Generator(device).manual_seed(seed)
+
+
+def _words(key: tuple[int, ...]) -> list[int]:
+    """Words that no other key has: numpy fills up with zeros, so (1, 2) alone would be (1, 2, 0)."""
+    return [len(key), *(word for number in key for word in divmod(number, _WORD))]

@@ -42,6 +42,7 @@ class CPEN(nn.Module):
         """With a prior that varies from image to image, around one (``Modulation`` says why)."""
         start_alive(self)
         for block in self.blocks:
+            assert isinstance(block, ResidualBlock)
             block.conv2.weight.mul_(RESIDUAL_START)
         start_near_one(self.mlp[-1])
 

@@ -47,11 +47,30 @@ def run(args: argparse.Namespace) -> int:
     options = args.output / "options.yml"
     if options.is_file() and not args.auto_resume:
         raise TrainingError(f"{args.output} holds a run already: go on with --auto_resume, or choose another folder")
-    config = load_config(options) if options.is_file() else _prepare(args, start)
+    config = _resumed(args, load_config(options), source) if options.is_file() else _prepare(args, start)
     weights = Run(config).start(auto_resume=True)
     _report(args, config, start, weights)
     print(weights)
     return 0
+
+
+def _resumed(args: argparse.Namespace, config: RunConfig, source: str) -> RunConfig:
+    """The options of a run that was begun; what was asked for now must be what was asked for then."""
+    from diffir.errors import TrainingError
+
+    begun = {
+        "weights": (config.path.pretrain_network_g, source),
+        "--recipe": (config.datasets.train.degradation[0].get("name"), args.recipe),
+        "--seed": (config.manual_seed, args.seed),
+    }
+    if args.steps is not None:
+        begun["--steps"] = (config.train.total_iter + config.stage2.total_iter, args.steps)
+    for name, (then, now) in begun.items():
+        if str(then) != str(now):
+            raise TrainingError(
+                f"{args.output} was begun with {name} {then}, not {now}: say the same, or take another -o"
+            )
+    return config
 
 
 def _prepare(args: argparse.Namespace, start: Start) -> RunConfig:

@@ -5,6 +5,7 @@ photo; photos that look alike (perceptual hash) go to one side, or validation wo
 """
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,13 @@ class Holdout:
 def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
     """Write ``folder/train/*.png`` and ``folder/val/*.png``, the middle of each validation photo alone.
 
+    What an earlier split left there is removed first: two splits in one folder would mix both sides.
+
     Raises:
-        ConfigError: fewer than four photos that can be used, or all of one scene.
+        ConfigError: fewer than four photos that can be used, all of one scene, or a folder inside ``photos``.
     """
+    if folder.resolve().is_relative_to(photos.resolve()):
+        raise ConfigError(f"{folder} lies inside {photos}: its pieces would be taken for photos; choose another place")
     looks: dict[Path, int | None] = {}
     left_out = []
     for path in list_images(photos, recursive=True, with_plugins=False):
@@ -57,6 +62,8 @@ def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
         raise ConfigError(f"{photos} holds {len(looks)} photos that can be used; {2 * FEWEST} are the least")
     validating = _chosen(looks, seed)
     training = [path for path in looks if path not in validating]
+    for side in ("train", "val"):
+        shutil.rmtree(folder / side, ignore_errors=True)
     rng = np.random.default_rng([seed, 0])
     for index, path in enumerate(training):
         pieces = _pieces(rgb8(read_image(path)), max(1, MOST_PIECES // len(training)), rng)

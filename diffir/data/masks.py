@@ -12,6 +12,7 @@ from torch import Tensor
 from diffir.config import PhotosConfig
 from diffir.data.photo_sources import open_photos, rgb8
 from diffir.data.samples import draw_turn
+from diffir.errors import ImageError
 
 _WHITE_FROM = 128
 
@@ -21,6 +22,7 @@ class Masks:
 
     def __init__(self, config: PhotosConfig) -> None:
         assert config.dataroot_mask is not None
+        self.root = config.dataroot_mask
         self.source = open_photos(config.dataroot_mask, "dataroot_mask", recursive=config.recursive)
         self.white_is_missing = config.mask_is_white == "missing"
 
@@ -34,9 +36,17 @@ class Masks:
         return _resized(self._read(index % len(self.source.names)), height, width)
 
     def _read(self, index: int) -> np.ndarray:
-        """H x W x 1 float32, 1 = missing."""
-        white = rgb8(self.source.read(self.source.names[index]))[:, :, :1] >= _WHITE_FROM
-        return (white if self.white_is_missing else ~white).astype(np.float32)
+        """H x W x 1 float32, 1 = missing, never everywhere."""
+        name = self.source.names[index]
+        is_white = rgb8(self.source.read(name))[:, :, :1] >= _WHITE_FROM
+        is_missing = is_white if self.white_is_missing else ~is_white
+        if is_missing.all():
+            given, other = ("missing", "keep") if self.white_is_missing else ("keep", "missing")
+            raise ImageError(
+                f"{name} of dataroot_mask {self.root} covers the whole image; mask_is_white is {given}: remove the mask, "
+                f"or say {other} if that is what white means"
+            )
+        return is_missing.astype(np.float32)
 
 
 def with_mask(image: Tensor, mask: np.ndarray) -> Tensor:
@@ -46,6 +56,6 @@ def with_mask(image: Tensor, mask: np.ndarray) -> Tensor:
 
 
 def _resized(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Nearest pixel: a mask stays 0 and 1."""
+    """Nearest pixel: a mask stays 0 and 1. One of nearly everything can be everything at this size: then of nothing."""
     resized = cv2.resize(np.ascontiguousarray(mask), (width, height), interpolation=cv2.INTER_NEAREST)
-    return resized.reshape(height, width, 1)
+    return (np.zeros_like(resized) if resized.all() else resized).reshape(height, width, 1)

@@ -56,9 +56,7 @@ def training_facts(config: TrainSetConfig) -> TrainingFacts:
         return TrainingFacts(PhotoPairs(config).scale, 3)
     if config.dataroot_mask is not None:
         return TrainingFacts(1, 4)
-    recipe = build_recipe(config.degradation)
-    with global_seeds(0):  # found by trial
-        return TrainingFacts(recipe.scale, recipe.channels)
+    return _facts_of(build_recipe(config.degradation))
 
 
 class DamagedPatches(Dataset[Pair]):
@@ -71,6 +69,7 @@ class DamagedPatches(Dataset[Pair]):
             config.dataroot_gt, "dataroot_gt", meta_info_file=config.meta_info_file, recursive=config.recursive
         )
         self.recipe = build_recipe(config.degradation) if config.degradation else None
+        self.facts = _facts_of(self.recipe) if self.recipe is not None else TrainingFacts(1, 3)
         self.masks = Masks(config) if config.dataroot_mask is not None else None
         self._read = _Reader(self._rgb, keep=config.cache_images)
 
@@ -96,7 +95,15 @@ class DamagedPatches(Dataset[Pair]):
 
     def _damaged(self, recipe: Recipe, gt: torch.Tensor, index: int) -> torch.Tensor:
         with global_seeds(*self.seed, 3, index):
-            return recipe(gt[None], generator_for(CPU, *self.seed, 2, index))[0]
+            lq = recipe(gt[None], generator_for(CPU, *self.seed, 2, index))[0]
+        scale, channels = self.facts
+        usual = (channels, gt.shape[1] // scale, gt.shape[2] // scale)
+        if lq.shape != usual:  # the facts come from a few trials, which what happens rarely escapes
+            raise ConfigError(
+                f"sample {index}: {recipe.name} made {_size(lq.shape)} of {_size(gt.shape)}, and otherwise makes "
+                f"{_size(usual)}: all samples must be alike; end with resize_back, and let holes be cut always or never"
+            )
+        return lq
 
 
 class PairedPatches(Dataset[Pair]):
@@ -132,6 +139,16 @@ class _Reader(Generic[T]):
         if name not in self._kept:
             self._kept[name] = self._from_disk(name)
         return self._kept[name]
+
+
+def _facts_of(recipe: Recipe) -> TrainingFacts:
+    """Found by trial, once a recipe."""
+    with global_seeds(0):
+        return TrainingFacts(recipe.scale, recipe.channels)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[2]} x {shape[1]} pixels with {shape[0]} channels"
 
 
 def _nth(photos: PhotoSource, seed: tuple[int, ...], index: int) -> str:

@@ -1,7 +1,8 @@
 """The randomness of one image: what a degradation step draws from, and the size the image had before any step.
 
-One ``Draw`` serves one image from its first step to its last, so an image is a function of its seed alone: not of the
-batch it is in, of the process that makes it, or of the device it lies on (numbers are drawn on the generator's device).
+One ``Draw`` with a generator of its own serves one image from its first step to its last, so an image is a function of
+its seed alone: not of what else is in its batch, of the process that makes it, or of the device it lies on (numbers are
+drawn on the generator's device).
 """
 
 from collections.abc import Sequence

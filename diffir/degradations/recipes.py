@@ -28,7 +28,7 @@ _TRIALS = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """Clean images and a generator on the CPU -> low-quality images; each image draws for itself."""
+    """Clean images and a generator on the CPU -> low-quality images; each has a generator seeded from that one."""
 
     steps: tuple[Step, ...]
     name: str = "the degradation"
@@ -37,7 +37,9 @@ class Recipe:
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """images (B, 3, H, W) float in [0, 1], RGB, any device -> (B, C, h, w); values may leave [0, 1]."""
         size = (images.shape[2], images.shape[3])
-        return torch.cat([apply_steps(self.steps, image[None], Draw(generator, size)) for image in images])
+        seeds = torch.randint(2**62, (len(images),), generator=generator).tolist()
+        draws = [Draw(torch.Generator().manual_seed(seed), size) for seed in seeds]
+        return torch.cat([apply_steps(self.steps, image[None], d) for image, d in zip(images, draws, strict=True)])
 
     @property
     def scale(self) -> int:

@@ -28,7 +28,7 @@ class Checkpoints:
         self.keep = keep
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> Path:
-        """Write a state and delete this stage's oldest beyond ``keep``."""
+        """Write a state; delete this stage's oldest beyond ``keep``, and later ones, which were damaged."""
         path = self.folder / f"stage{stage}_{step:08d}.state"
         written = io.BytesIO()
         torch.save({"stage": stage, "step": step, **state}, written)
@@ -36,8 +36,10 @@ class Checkpoints:
         with write_atomically(path) as file:
             file.write(content)
             file.write(hashlib.sha256(content).digest())
-        for old in self.paths(stage)[: -self.keep]:
-            old.unlink()
+        kept = [other for other in self.paths(stage) if other <= path][-self.keep :]
+        for other in self.paths(stage):
+            if other not in kept:
+                other.unlink()
         return path
 
     def paths(self, stage: int) -> list[Path]:
@@ -52,15 +54,27 @@ class Checkpoints:
         """
         for path in reversed(self.paths(stage)):
             try:
-                content = path.read_bytes()
-            except OSError as error:
-                logger.warning("cannot read %s (%s): going back to the one before", path, error.strerror)
-                continue
-            if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]:
-                return torch.load(io.BytesIO(content[:-_DIGEST_BYTES]), map_location="cpu", weights_only=True)
-            logger.warning("%s is damaged (its hash is wrong): going back to the one before", path)
+                return read_state(path)
+            except TrainingError as error:
+                logger.warning("%s: going back to the one before", error)
         if self.paths(stage):
             raise TrainingError(
                 f"no state of stage {stage} in {self.folder} is whole: delete them to start the stage anew"
             )
         return None
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """A training state, its tensors on the CPU.
+
+    Raises:
+        TrainingError: it cannot be read, or is not what was written.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"cannot read {path} ({error.strerror})") from error
+    content, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise TrainingError(f"{path} is damaged (its hash is wrong)")
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

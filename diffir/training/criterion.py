@@ -61,6 +61,13 @@ class Criterion:
         """The clean image as CPEN of stage 1 shall see it."""
         return sharpened(gt) if self.targets.prior_gt_usm else gt
 
+    def pixel_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
+        """The pixel loss alone."""
+        with _float32(restored):
+            restored, plain = restored.float(), gt.float()
+            l_pix = self._pixel(restored, sharpened(plain) if self.targets.l1_gt_usm else plain, lq)
+        return Losses(self.config.pixel_weight * l_pix, {"l_pix": l_pix})
+
     def generator_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
         """What the restoring network minimises; the discriminator's parameters get no gradient from it."""
         with _float32(restored):

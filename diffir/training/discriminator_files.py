@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from diffir.archs.discriminators import build_discriminator
 from diffir.config_losses import GanConfig
-from diffir.errors import WeightsError
+from diffir.errors import TrainingError, WeightsError
+from diffir.training.checkpoint import read_state
 from diffir.weights.checkpoint_file import read_checkpoint
 
 _UNET_PLACES = ("first", "down.0", "down.1", "down.2", "up.0", "up.1", "up.2", "refine.0", "refine.1", "last")
@@ -24,7 +24,7 @@ def load_discriminator(config: GanConfig) -> nn.Module:
 
     Raises:
         UsageError: the file is missing.
-        WeightsError: it holds another network.
+        WeightsError: it is damaged, or holds another network.
     """
     network = build_discriminator(config.network, config.num_feat)
     if config.pretrain_network_d is None:
@@ -46,9 +46,12 @@ def translate_discriminator_keys(state: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".state" and path.is_file():
-        return torch.load(path, map_location="cpu", weights_only=True).get("params_d", {})
-    return read_checkpoint(path)
+    if path.suffix != ".state" or not path.is_file():
+        return read_checkpoint(path)
+    try:
+        return read_state(path).get("params_d", {})
+    except TrainingError as error:
+        raise WeightsError(f"{error}: let gan.pretrain_network_d name a whole state, or a net_d file") from error
 
 
 def _translated(name: str) -> str:

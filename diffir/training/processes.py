@@ -33,7 +33,7 @@ class Processes:
 
     @classmethod
     def from_environment(cls) -> "Processes":
-        """As torchrun says; joins the others, over NCCL where CUDA is at hand, else over gloo.
+        """As torchrun says; joins the others: tensors of CUDA travel over NCCL, others over gloo.
 
         Raises:
             TrainingError: the variables are there but make no sense, or the others cannot be reached.
@@ -44,7 +44,8 @@ class Processes:
             raise TrainingError("RANK, WORLD_SIZE and LOCAL_RANK must be whole numbers: start with torchrun") from error
         if place.size > 1 and not dist.is_initialized():
             try:
-                dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+                backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+                dist.init_process_group(backend, timeout=PATIENCE)
             except (ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split())
                 raise TrainingError(f"process {place.rank} cannot join the other {place.size - 1}: {reason}") from error

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from diffir.archs import DiffIR
 from diffir.config import RunConfig, StageNumber
 from diffir.config_file import dump_config
-from diffir.data.batch_plan import BatchPlan, PatchSize
+from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
 from diffir.degradations.recipes import build_recipe
@@ -41,6 +41,7 @@ from diffir.weights.card import Score, WeightsCard
 from diffir.weights.published import save_published
 
 logger = logging.getLogger(__name__)
+FIRST_SAMPLES = 8  # that a stage may look at before its first step
 
 
 class Run:
@@ -149,7 +150,11 @@ class Run:
             self._publish(trainer, stage.number)
 
     def _first_lq(self, number: StageNumber) -> Tensor:
-        return next(iter(self._batches(number, 0))).lq
+        """lq of the first samples of a stage: the same ones however many processes and batches share a step."""
+        train = self.config.datasets.train
+        samples = open_training_set(train, seed=(self.config.manual_seed, number))
+        size = (self.config.learning(number).gt_sizes or (train.gt_size,))[0]
+        return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
 
     def _batches(self, number: StageNumber, first_step: int) -> DataLoader:
         train, learning = self.config.datasets.train, self.config.learning(number)
@@ -169,6 +174,7 @@ class Run:
             num_workers=train.num_worker_per_gpu,
             pin_memory=self.device.type == "cuda",
             persistent_workers=train.num_worker_per_gpu > 0,
+            generator=torch.Generator(),  # or the loader would draw a seed from the global one
         )
 
     def _validator(self) -> Validator | None:

@@ -7,32 +7,35 @@ or its record would lie; only what does not change the result may change.
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
-from diffir.config import RunConfig, StageNumber
+from diffir.config import RunConfig, StageNumber, TrainConfig
 from diffir.config_file import dump_config, load_config
+from diffir.degradations.recipes import build_recipe
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.training.checkpoint import Checkpoints
 
 # What may differ between the start of a run and its resumption: where and how it is watched, not what it computes.
+# Where validation decides (``_is_guarded``), what validation is made of is not free.
 _FREE: tuple[str, ...] = (
     "device",
     "logger.",
-    "val.",
+    "val.save_images",
+    "val.strip_pixels",
     "path.",
     "stages",
     "licence",
     "training_data",
-    "datasets.val.",
+    "datasets.val.dataroot_",
     "datasets.train.dataroot_gt",
     "datasets.train.dataroot_lq",
     "datasets.train.dataroot_mask",
     "datasets.train.num_worker_per_gpu",
     "datasets.train.cache_images",
 )
-
-
+_FREE_UNGUARDED: tuple[str, ...] = ("val.", "datasets.val")
 _LATER: tuple[StageNumber, ...] = (2, 3)  # stages that may be planned anew until they begin
 
 
@@ -43,6 +46,7 @@ class RunFolder:
         self.config = config
         self.path = Path(config.path.experiments_root) / config.name
         self.options = self.path / "options.yml"
+        self.damage = self.path / "degradation.txt"
         self.checkpoints = Checkpoints(self.path / "training_states", config.logger.keep_checkpoints)
 
     def weights(self, stage: StageNumber) -> Path:
@@ -64,11 +68,15 @@ class RunFolder:
         if not auto_resume:
             raise TrainingError(f"{self.path} holds a run already: go on with --auto_resume, or choose another name")
         free = (*_FREE, *(f"stage{number}." for number in _LATER if not self._has_begun(number)))
+        if not any(_is_guarded(self.config.learning(stage)) for stage in self.config.stages):
+            free += _FREE_UNGUARDED
         before, now = _flat(asdict(load_config(self.options))), _flat(asdict(self.config))
         changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not key.startswith(free)]
         if changed:
             listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
             raise TrainingError(f"{self.path} was begun with other settings: {listing}; set them back or change name")
+        if self.damage.is_file() and self.damage.read_text("utf-8") != self._damage_now():
+            raise TrainingError(f"{self.path} was begun with another degradation ({self.damage}): set its recipe back")
 
     def delete(self) -> None:
         """Remove the whole folder of a run; a folder that no run has made is left alone."""
@@ -76,12 +84,22 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     def record_options(self) -> None:
-        """Write the resolved settings."""
-        with write_atomically(self.options) as file:
-            file.write(dump_config(self.config).encode())
+        """Write the resolved settings, and the steps of the damage as they stand in their files today."""
+        for path, text in ((self.damage, self._damage_now()), (self.options, dump_config(self.config))):
+            with write_atomically(path) as file:
+                file.write(text.encode())
+
+    def _damage_now(self) -> str:
+        steps = self.config.datasets.train.degradation
+        return pformat(build_recipe(steps).steps if steps else (), width=118) + "\n"
 
     def _has_begun(self, stage: StageNumber) -> bool:
         return self.weights(stage).exists() or bool(self.checkpoints.paths(stage))
+
+
+def _is_guarded(learning: TrainConfig) -> bool:
+    """Whether the scores of validation decide what is learnt or published."""
+    return bool(learning.collapse_margin or learning.patience or learning.publish == "best")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

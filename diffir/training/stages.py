@@ -95,6 +95,9 @@ class StageOne:
     def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
         """Losses of images restored under the oracle prior; the noise is not used."""
         restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise))
+        if phase.name == ESTIMATOR_ALONE:
+            yield self.criterion.pixel_losses(restored, gt, lq)
+            return
         yield self.criterion.generator_losses(restored, gt, lq)
         if self.criterion.discriminator is not None:
             yield self.criterion.discriminator_losses(restored.detach(), gt, lq)

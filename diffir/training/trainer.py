@@ -76,6 +76,7 @@ class Trainer:
         """Of the weights that would be published now."""
         self._skipped_in_a_row = 0
         self._best: dict[str, Tensor] = {}
+        self._best_scores: dict[str, float] = {}
         self.network = stage.network
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         for module in (self.network, *stage.companions()):
@@ -137,12 +138,18 @@ class Trainer:
             "guard": self.guard.state_dict(),
             "skipped": [self.skipped, self._skipped_in_a_row],
             "is_stopped": self.is_stopped,
-            "scores": self.scores,
+            "scores": [self.scores, self._best_scores],
+            "processes": self.processes.size,
             "random": random_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state_dict()`` of a run with the same settings."""
+        if state["processes"] != self.processes.size:
+            raise TrainingError(
+                f"this stage was begun by {state['processes']} processes and would go on with {self.processes.size}: "
+                "its samples and its batch would be others; start as many"
+            )
         discriminator = self.stage.criterion.discriminator
         try:
             self.network.load_state_dict(state["params"])
@@ -159,7 +166,7 @@ class Trainer:
         self._best = {name: tensor.to(self.device) for name, tensor in state["params_best"].items()}
         self.guard.load_state_dict(state["guard"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
-        self.is_stopped, self.scores = state["is_stopped"], state["scores"]
+        self.is_stopped, (self.scores, self._best_scores) = state["is_stopped"], state["scores"]
         self.step = int(state["step"])
         restore_random_state(state["random"])
 
@@ -173,6 +180,9 @@ class Trainer:
 
     def _begin(self, phase: Phase) -> None:
         self.phase = phase
+        learning = {id(parameter) for learner in phase.learners for parameter in learner.parameters}
+        for parameter in self.network.parameters():  # what rests costs no gradient
+            parameter.requires_grad_(id(parameter) in learning)
         self._optimizers = [(learner, build_optimizer(learner.parameters, learner.optim)) for learner in phase.learners]
 
     def _learn(self, parts: list[Pair], folder: Path) -> dict[str, Tensor]:
@@ -231,7 +241,9 @@ class Trainer:
     def _finished_gradient(self, learner: Learner) -> Tensor:
         """Average over processes and clip; returns the norm before clipping."""
         self.processes.average(parameter.grad for parameter in learner.parameters if parameter.grad is not None)
-        return nn.utils.clip_grad_norm_(learner.parameters, self.config.grad_clip or float("inf"))
+        if self.config.grad_clip:
+            return nn.utils.clip_grad_norm_(learner.parameters, self.config.grad_clip)
+        return nn.utils.get_total_norm([p.grad for p in learner.parameters if p.grad is not None])
 
     def _skip(self, parts: list[Pair], folder: Path) -> None:
         """Count a step whose gradient is not finite; after too many in a row, keep the batch and stop."""
@@ -264,8 +276,12 @@ class Trainer:
             if scores:  # a run without validation photos has none
                 verdict = self.guard.judge(next(iter(scores.values())), self.step)
                 log.record(self.step, "validation", {**scores, "verdict": verdict})
-                if verdict == "better" or self.config.publish == "last":
+                if verdict == "better" or (verdict == "stale" and self.config.publish == "last"):
                     self.scores = scores
+                if verdict == "better":
+                    self._best_scores = scores
+                elif verdict == "collapsed":
+                    self.scores = self._best_scores
         verdict, state = self.processes.share((verdict, self.guard.state_dict()))
         self.guard.load_state_dict(state)
         if verdict == "better" and (self.config.publish == "best" or self.guard.margin):
@@ -275,7 +291,7 @@ class Trainer:
             if self.ema is not None:
                 self.ema.load_state_dict(self._best)
             self._begin(self.phase)
-        self.is_stopped = verdict == "stop"
+        self.is_stopped = self.guard.is_exhausted
 
 
 def _named(term: str, learner: Learner) -> str:

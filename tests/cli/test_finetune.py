@@ -56,6 +56,8 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
     assert read_image(out / "preview.png").pixels.shape[2] == 3
     assert main([*command, "--steps", "100"]) == 1  # it holds a run already
     assert "go on with --auto_resume" in capsys.readouterr().err
+    assert main([*command, "--steps", "100", "--auto_resume", "--seed", "5"]) == 1
+    assert "was begun with --seed 0, not 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

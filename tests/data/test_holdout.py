@@ -67,16 +67,35 @@ def test_damaged_and_tiny_files_are_left_out_and_named(photos, tmp_path, caplog)
     assert "tiny.png is left out: 20 x 20 is too small" in caplog.text
 
 
-def test_too_few_photos_are_one_clear_error(tmp_path):
-    cv2.imwrite(str(tmp_path / "only.png"), photo(0))
+@pytest.fixture
+def few(tmp_path):
+    (tmp_path / "few").mkdir()
+    return tmp_path / "few"
+
+
+def test_too_few_photos_are_one_clear_error(few, tmp_path):
+    cv2.imwrite(str(few / "only.png"), photo(0))
 
     with pytest.raises(ConfigError, match="holds 1 photos that can be used; 4 are the least"):
-        hold_out(tmp_path, tmp_path / "pieces", seed=0)
+        hold_out(few, tmp_path / "pieces", seed=0)
 
 
-def test_one_scene_alone_cannot_be_split(tmp_path):
+def test_one_scene_alone_cannot_be_split(few, tmp_path):
     for shot in range(5):
-        cv2.imwrite(str(tmp_path / f"{shot}.png"), photo(0))
+        cv2.imwrite(str(few / f"{shot}.png"), photo(0))
 
     with pytest.raises(ConfigError, match="show one scene"):
-        hold_out(tmp_path, tmp_path / "pieces", seed=0)
+        hold_out(few, tmp_path / "pieces", seed=0)
+
+
+def test_a_second_split_leaves_nothing_of_the_first(photos, tmp_path):
+    hold_out(photos, tmp_path / "pieces", seed=1)
+    hold_out(photos, tmp_path / "pieces", seed=2)
+
+    names = [path.stem.split("_")[-1] for path in (tmp_path / "pieces").rglob("*.png")]
+    assert sorted(names) == [str(seed) for seed in range(8)]
+
+
+def test_pieces_are_not_put_among_the_photos(photos):
+    with pytest.raises(ConfigError, match="lies inside"):
+        hold_out(photos, photos / "run/photos", seed=0)

@@ -27,7 +27,19 @@ def test_without_a_margin_any_fall_is_forgiven():
 
 
 def test_a_run_that_stays_no_better_is_stopped():
-    assert verdicts(Guard(margin=0.0, patience=2), 28.0, 27.9, 27.8) == ["better", "stale", "stop"]
+    guard = Guard(margin=0.0, patience=2)
+
+    told = [(guard.judge(score, step), guard.is_exhausted) for step, score in enumerate((28.0, 27.9, 27.8))]
+
+    assert told == [("better", False), ("stale", False), ("stale", True)]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_first_score_that_is_no_number_is_not_the_best_for_ever(broken):
+    guard = Guard(margin=1.0, patience=0)
+
+    assert verdicts(guard, broken, 31.0, 32.0) == ["stale", "better", "better"]
+    assert guard.lr_scale == 1.0
 
 
 def test_a_metric_of_which_less_is_better_is_judged_the_other_way():

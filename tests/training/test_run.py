@@ -189,6 +189,26 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path):
     assert load_config(tmp_path / "tiny/options.yml").manual_seed == 0
 
 
+def test_a_run_does_not_go_on_with_an_edited_recipe(tmp_path):
+    recipe = tmp_path / "damage.yml"
+    recipe.write_text("steps: [{type: gaussian_noise, sigma: [10, 30]}]", "utf-8")
+    damaged_by_it = f"datasets.train.degradation=[{{type: recipe, name: {recipe}}}]"
+    Run(options(tmp_path, "stages=[1]", damaged_by_it)).start(auto_resume=False)
+
+    recipe.write_text("steps: [{type: gaussian_noise, sigma: [70, 70]}]", "utf-8")
+
+    with pytest.raises(TrainingError, match="begun with another degradation"):
+        Run(options(tmp_path, damaged_by_it)).start(auto_resume=True)
+
+
+def test_where_validation_decides_it_may_not_change(tmp_path):
+    guarded = ("train.publish=best", "stage2.publish=best")
+    Run(options(tmp_path, "stages=[1]", *guarded)).start(auto_resume=False)
+
+    with pytest.raises(TrainingError, match=r"val\.metrics \(was \('psnr', 'ssim'\)\)"):
+        Run(options(tmp_path, *guarded, "val.metrics=[ssim]")).start(auto_resume=True)
+
+
 def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):
     Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
 
