@@ -57,15 +57,22 @@ class PhotosConfig:
     mask_is_white: Literal["missing", "keep"] = "missing"
     """What white (128 and more) means in the masks."""
 
+    def __post_init__(self) -> None:
+        _check_template(self)
+
+
+def _check_template(photos: PhotosConfig) -> None:
+    """Refuse a template that cannot name a file."""
+    if photos.filename_tmpl.count("{}") != 1 or photos.filename_tmpl.count("{") != 1:
+        raise ConfigError(f"filename_tmpl needs one {{}}, such as {{}}x4, got {photos.filename_tmpl!r}")
+
 
 def _check_damage(photos: PhotosConfig, degradation: tuple[dict[str, Any], ...]) -> None:
-    """Refuse two sources of damage where one is meant, and a template that cannot name a file."""
+    """Refuse two sources of damage where one is meant."""
     if photos.dataroot_lq is not None and degradation:
         raise ConfigError("dataroot_lq and degradation exclude each other: partners are damaged already; drop one")
     if photos.dataroot_lq is not None and photos.dataroot_mask is not None:
         raise ConfigError("dataroot_lq and dataroot_mask exclude each other: masks go on clean photos; drop one")
-    if photos.filename_tmpl.count("{}") != 1 or photos.filename_tmpl.count("{") != 1:
-        raise ConfigError(f"filename_tmpl needs one {{}}, such as {{}}x4, got {photos.filename_tmpl!r}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ class TrainSetConfig(PhotosConfig):
 
     def __post_init__(self) -> None:
         _require_positive(self, "gt_size", "batch_size_per_gpu")
+        _check_template(self)
         _check_damage(self, self.degradation)
         if not self.degradation and self.dataroot_lq is None and self.dataroot_mask is None:
             raise ConfigError(
@@ -106,6 +114,7 @@ class ValSetConfig(PhotosConfig):
     def __post_init__(self) -> None:
         if self.gt_size is not None:
             _require_positive(self, "gt_size")
+        _check_template(self)
         _check_damage(self, self.degradation)
 
 

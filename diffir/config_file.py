@@ -4,7 +4,6 @@ In: a path and overrides. Out: a frozen ``RunConfig``. Overrides are dotted (``t
 ``train:total_iter=1000``; values are read as YAML, never evaluated. An unknown key names the nearest known one.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,17 +15,7 @@ from diffir.config import RunConfig
 from diffir.errors import ConfigError
 from diffir.official_options import is_official, to_our_options
 from diffir.typed_mapping import build
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number, as everyone expects (YAML 1.1 wants 1.0e-4)."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+from diffir.yaml_file import parse_yaml, read_yaml
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -36,11 +25,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: the file is missing or not YAML, a key is unknown, missing or has a value of another kind.
     """
     try:
-        values = yaml.load(path.read_text("utf-8"), _Loader)
+        values = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read option file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no options")
     if is_official(values):
@@ -70,10 +57,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values[parent]
         if not isinstance(values, dict):
             raise ConfigError(f"override {override!r}: {parent!r} holds a value, not keys")
-    try:
-        values[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"override {override!r}: the value is not YAML") from error
+    values[last] = parse_yaml(text, f"override {override!r}: the value")
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

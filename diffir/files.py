@@ -20,7 +20,7 @@ def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
     when it raises. A link is followed; a device or a pipe, such as /dev/null, is written to and never replaced.
 
     Raises:
-        OSError: the folder or the disk refuses.
+        OSError: the folder or the disk refuses; it names the file.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -36,6 +36,9 @@ def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())  # so that after a power cut the name never stands for half a file
         temporary.replace(target)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it refuses
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from diffir.archs.settings import ArchSettings
 from diffir.errors import UsageError
 from diffir.metrics.protocol import Protocol
+from diffir.near_names import meant
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def get_task(name: str) -> Task:
     """The row of that name.
 
     Raises:
-        UsageError: no such row; the message lists all.
+        UsageError: no such row; the message names the nearest, or all.
     """
     if name not in TASKS:
-        raise UsageError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+        raise UsageError(f"unknown task {name!r}; {meant(name, TASKS)}")
     return TASKS[name]

@@ -5,13 +5,13 @@ unknown key is an error that names the nearest known one; a value of another kin
 expected.
 """
 
-import difflib
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from diffir.errors import ConfigError
+from diffir.near_names import meant
 
 T = TypeVar("T")
 
@@ -24,9 +24,7 @@ def build(cls: type[T], values: Any, where: str) -> T:
     known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}; {meant(str(key), known)}")
     for key, item in known.items():
         if item.default is MISSING and item.default_factory is MISSING and key not in values:
             raise ConfigError(f"{where}: the key {key!r} is missing")
@@ -67,9 +65,18 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{where}: expected a list, got {value!r}")
+        raise ConfigError(f"{where}: expected a list{_such_as(arguments, value)}, got {value!r}")
     if arguments[-1] is Ellipsis:
         return tuple(_convert(arguments[0], item, where) for item in value)
     if len(value) != len(arguments):
         raise ConfigError(f"{where}: expected {len(arguments)} numbers, got {value!r}")
     return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))
+
+
+def _such_as(arguments: tuple[Any, ...], value: Any) -> str:
+    """An example, where one number or one name stands for a list of them."""
+    fits = isinstance(value, str if arguments[0] is str else int | float) and not isinstance(value, bool)
+    if arguments[0] not in (int, float, str) or not fits:
+        return ""
+    count = 1 if arguments[-1] is Ellipsis else len(arguments)
+    return f" such as [{', '.join([str(value)] * count)}]"

@@ -69,6 +69,10 @@ def test_stage_two_alone_may_be_described_without_train(load):
         ("train: {optim_g: {lr: -1}}", "train: optim_g: lr must be above 0"),
         ("logger: {print_freq: 0}", "logger: print_freq must be above 0"),
         ("val: {metrics: [psrn]}", "val: unknown metrics psrn; known: psnr, ssim"),
+        ("train: {optim_g: {betas: 0.9}}", r"betas: expected a list such as \[0.9, 0.9\], got 0.9"),
+        ("train: {optim_g: {betas: most}}", "betas: expected a list, got 'most'"),
+        ("val: {metrics: psnr}", r"expected a list such as \[psnr\], got 'psnr'"),
+        ("train: {total_iter: 5, ema_decay: 0, total_iter: 6}", r"the key 'total_iter' is given twice"),
         ("- a list", "is not YAML"),
     ],
 )

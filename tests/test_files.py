@@ -1,5 +1,6 @@
 """A file is there whole or not at all, and nothing else is left behind or replaced."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -60,3 +61,10 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 9) == b"new"
     assert (tmp_path / "pipe").is_fifo()
     os.close(reader)
+
+
+def test_a_disk_that_refuses_names_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space") as refused, write_atomically(tmp_path / "state.bin"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert refused.value.filename == str(tmp_path / "state.bin")

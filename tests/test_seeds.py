@@ -1,5 +1,6 @@
 """Generators of a run: equal for equal purposes, different for different ones."""
 
+import pytest
 import torch
 
 from diffir.seeds import generator_for
@@ -19,3 +20,18 @@ def test_seed_stage_and_step_each_change_the_numbers():
     drawn = [draw(0, 1, 500), draw(1, 1, 500), draw(0, 2, 500), draw(0, 1, 501)]
 
     assert len({tuple(numbers.tolist()) for numbers in drawn}) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ((7, 1), (7, 1, 0)),
+        ((7,), (7, 0)),
+        ((7, 1, 0), (7, 1, 0, 0)),
+        ((7, 1), (7 + 2**32,)),
+        ((7 + 2**32, 5), (7, 1 + 5 * 2**32)),
+    ],
+)
+def test_the_noise_of_a_step_is_never_the_damage_of_a_sample(key, other):
+    """Keys that are filled up with zeros or hold large numbers stay apart."""
+    assert not torch.equal(draw(*key), draw(*other))

@@ -67,13 +67,17 @@ def crop(args: argparse.Namespace) -> int:
         section = PhotosConfig(
             args.source, recursive=args.recursive, dataroot_lq=args.lq, filename_tmpl=args.filename_tmpl
         )
-        clean = open_photos(section.dataroot_gt, "FOLDER", recursive=args.recursive)
-        damaged = open_photos(args.lq, "--lq", recursive=args.recursive) if args.lq else None
+        clean = open_photos(section.dataroot_gt, "FOLDER", recursive=args.recursive, deeper="--recursive")
+        damaged = open_photos(args.lq, "--lq", recursive=args.recursive, deeper="--recursive") if args.lq else None
         joined = partners(clean.names, damaged.names, section.filename_tmpl, all_used=True) if damaged else {}
         todo = [(stem_of(name), name, joined.get(name)) for name in clean.names]
     else:
         images = find_images(load_card(args.source), args.data_root)
-        todo = [(image.name, str(image.gt), None if image.input is None else str(image.input)) for image in images]
+        # Parts of a set are "div2k:train/0001", and not every system allows a colon in a name.
+        todo = [
+            (image.name.replace(":", "_"), str(image.gt), None if image.input is None else str(image.input))
+            for image in images
+        ]
         clean = damaged = FilePhotos([])
     for title, clean_name, damaged_name in tqdm(todo, unit="image", disable=None):
         if damaged_name is None or damaged is None:

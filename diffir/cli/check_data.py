@@ -110,15 +110,12 @@ def _refuse_idle_flags(args: argparse.Namespace) -> None:
 
 def _is_option_file(name: str) -> bool:
     """YAML with a section of datasets; a card has none."""
-    import yaml
+    from diffir.yaml_file import read_yaml
 
     path = Path(name)
     if path.suffix.lower() not in (".yml", ".yaml") or not path.is_file():
         return False
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return False  # the reader of cards says what is wrong with it
+    values = read_yaml(path)
     return isinstance(values, dict) and "datasets" in values
 
 
@@ -137,7 +134,7 @@ def _place(name: str, args: argparse.Namespace, *, lq: bool = True) -> NamedPart
     section = PhotosConfig(
         name, recursive=args.recursive, dataroot_lq=args.lq if lq else None, filename_tmpl=args.filename_tmpl
     )
-    return parts_of_section(name, section)
+    return parts_of_section(name, section, by_option=False)
 
 
 def _survey(part: Part, threads: int) -> Survey:
@@ -152,12 +149,11 @@ def _survey(part: Part, threads: int) -> Survey:
 
 def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int:
     """One paragraph a part, then a verdict; returns the number of faults."""
-    from diffir.data.findings import counted
+    from diffir.data.photo_names import counted
 
     for surveyed in surveys:
         title = surveyed.part.title
-        noun = "pair" if surveyed.part.damaged is not None else "image"
-        print(f"{title}: {counted(len(surveyed.entries), noun)}, {_sizes(surveyed)}")
+        print(f"{title}: {_numbers(surveyed)}, {_sizes(surveyed)}")
         for finding in (finding for finding in findings if finding.part == title):
             print(f"  {'FAULT' if finding.is_fault else 'remark'}: {finding.text}")
             for name in finding.names[:SHOWN]:
@@ -167,6 +163,16 @@ def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int
     faults = sum(finding.is_fault for finding in findings)
     print(counted(faults, "fault") if faults else "no fault found")
     return faults
+
+
+def _numbers(surveyed: Survey) -> str:
+    from diffir.data.photo_names import counted
+
+    if surveyed.part.damaged is None:
+        return counted(len(surveyed.entries), "image")
+    pairs = sum(entry.damaged_name is not None for entry in surveyed.entries)
+    alone = len(surveyed.entries) - pairs
+    return counted(pairs, "pair") + (f" and {counted(alone, 'clean image')} without a partner" if alone else "")
 
 
 def _sizes(surveyed: Survey) -> str:

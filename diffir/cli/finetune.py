@@ -98,24 +98,34 @@ def _prepare(args: argparse.Namespace, start: Start) -> RunConfig:
     print(
         f"{steps} of {config.datasets.train.batch_size_per_gpu} patches of {config.datasets.train.gt_size}", flush=True
     )
+    print("stage 1 learns with the clean photo in sight, stage 2 without: its first scores are low", flush=True)
     return config
 
 
 def _report(args: argparse.Namespace, config: RunConfig, start: Start, weights: Path) -> None:
     """Score the weights before and after on the held-out photos, and say what was gained."""
+    from dataclasses import replace
+
+    from diffir.data.holdout import PIECE
     from diffir.inference.device import resolve_device
     from diffir.training.comparison import compare, write_report
     from diffir.training.run import Run
     from diffir.weights.load import load_network
 
-    run, device = Run(config), resolve_device(config.device)
+    assert config.datasets.val is not None
+    whole = replace(config.datasets, val=replace(config.datasets.val, gt_size=None))
+    run, device = Run(replace(config, datasets=whole)), resolve_device(config.device)
     after, _ = load_network(weights)
     result = compare(
         start.network.to(device), after.to(device), run.validation_samples(), config.val.metrics, run.protocol
     )
+    train = config.datasets.train
     lines = [
         f"Damage: `{args.recipe}`. Before: `{start.source}`. After: `{weights}`.",
-        f"{len(result.before.images)} photos that training never saw; {run.protocol}.",
+        f"{len(result.before.images)} photos that training did not learn from (up to {PIECE} pixels of their middle, "
+        f"damaged once each); {run.protocol}. Smaller cuts of the same photos chose the best step.",
+        f"{config.train.total_iter} + {config.stage2.total_iter} steps of {train.batch_size_per_gpu} patches of "
+        f"{train.gt_size} pixels at a rate of {config.stage2.optim_g.lr:g}, seed {config.manual_seed}.",
     ]
     write_report(result, args.output, title=f"Fine-tuning on {args.recipe}", lines=lines)
     metric = config.val.metrics[0]

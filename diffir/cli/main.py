@@ -16,6 +16,7 @@ from typing import NoReturn
 from diffir import __version__
 from diffir.allocator import keep_freed_memory
 from diffir.errors import DiffIRError, UsageError
+from diffir.near_names import nearest
 
 COMMANDS = {
     "restore": "restore photos with a trained network",
@@ -63,11 +64,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """argparse, but a mistake is one line and not the list of all flags."""
 
+    command: "_Parser | None" = None
+    """Of the command that is asked for, which knows its flags."""
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"diffir: {message}; see {self.prog} --help\n")
 
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Words that are no flag and that no flag takes; or the first of them that looks like a flag."""
+        flag = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+        if flag is None:
+            self.error(f"nothing takes the words {' '.join(words)}")
+        flags = {known.lstrip("-"): known for known in self._option_string_actions}  # dashes are like each other
+        near = nearest(flag.lstrip("-"), flags)
+        self.error(f"unknown flag {flag}" + (f", did you mean {flags[near]}?" if near else ""))
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+
+def _parser(arguments: Sequence[str]) -> _Parser:
     parser = _Parser(prog="diffir", description="Image restoration with DiffIR.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"diffir {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -78,6 +91,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         )
         if name == chosen:
             _module(name).add_arguments(subparser)
+            parser.command = subparser
     return parser
 
 
@@ -85,14 +99,14 @@ def _module(command: str) -> ModuleType:
     return importlib.import_module(f"diffir.cli.{command.replace('-', '_')}")
 
 
-def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+def _parse(parser: _Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse; words that stand behind flags join the command's positional list, which argparse alone refuses."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     flags, words = [_with_underscores(argument) for argument in arguments[:end]], list(arguments[end + 1 :])
     args, late = parser.parse_known_args(flags)
     positional = getattr(args, "positional", None)
     if any(word.startswith("-") for word in late) or (late + words and positional is None):
-        parser.error(f"unrecognized arguments: {' '.join(late + words)}")
+        (parser.command or parser).refuse(late + words)
     if positional is not None:
         setattr(args, positional, [*getattr(args, positional), *late, *words])
     return args

@@ -4,7 +4,7 @@ torch hands an error of a worker on as its whole traceback. Here a worker answer
 batch, and who asked for the batch raises it. In: a dataset and a plan. Out: pairs with a leading axis B.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -51,5 +51,5 @@ class _Answers(Dataset[Pair | DiffIRError]):
             return error
 
 
-def _batch_of(answers: Sequence[Pair | DiffIRError]) -> Pair | DiffIRError:
+def _batch_of(answers: list[Pair | DiffIRError]) -> Pair | DiffIRError:
     return next((answer for answer in answers if isinstance(answer, DiffIRError)), None) or default_collate(answers)

@@ -7,12 +7,12 @@ folder of clean images. Out: a frozen card. ``diffir.data.layouts`` finds the fi
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from diffir.data.layouts import ImageFiles, Layout, files_by_id, find_folder, find_pairs, root_of_sets
 from diffir.data.photo_names import matched_ids
 from diffir.errors import ConfigError, UsageError
+from diffir.near_names import meant
 from diffir.typed_mapping import build
+from diffir.yaml_file import read_yaml
 
 __all__ = ["DatasetCard", "ImageFiles", "Split", "files_by_id", "find_images", "load_card", "matched_ids"]
 
@@ -90,15 +90,17 @@ def load_card(name: str) -> DatasetCard:
     if Path(name).is_dir():
         path = Path(name).resolve()
         return DatasetCard(path.name, "a folder of clean images", source="", folder=str(path))
-    names = ", ".join(sorted(card.stem for card in CARDS.glob("*.yml"))) or "none (they come with a checkout)"
-    raise UsageError(f"unknown dataset {name!r}: neither a card ({names}) nor the path of a card or a folder")
+    names = sorted(card.stem for card in CARDS.glob("*.yml"))
+    hint = meant(title.lower(), names) if names else "cards come with a checkout"
+    raise UsageError(f"unknown dataset {name!r}, neither a card nor the path of a card or a folder; {hint}")
 
 
-def find_images(card: DatasetCard, data_root: Path | None = None) -> list[ImageFiles]:
+def find_images(card: DatasetCard, data_root: Path | None = None, *, need_all: bool = True) -> list[ImageFiles]:
     """The files of a set, sorted by name.
 
     Args:
         data_root: where the sets lie; None: the environment variable DIFFIR_DATA, else ``datasets``.
+        need_all: refuse what has no partner; else ground truths may stand alone, and lonely inputs are left out.
 
     Raises:
         UsageError: the folder is missing or empty; the message says where to get the set and where to put it.
@@ -106,7 +108,7 @@ def find_images(card: DatasetCard, data_root: Path | None = None) -> list[ImageF
     """
     root = root_of_sets(data_root)
     if card.parts:
-        found = {part: find_images(load_card(part), root) for part in card.parts}
+        found = {part: find_images(load_card(part), root, need_all=need_all) for part in card.parts}
         return [replace(image, name=f"{part}/{image.name}") for part, images in found.items() for image in images]
     folder = next(filter(None, (find_folder(root, name) for name in (card.folder, *card.other_folders))), None)
     if folder is None:
@@ -116,7 +118,7 @@ def find_images(card: DatasetCard, data_root: Path | None = None) -> list[ImageF
         )
     layouts = [Layout(card.gt, card.input), *card.other_layouts]
     for layout in layouts:
-        images = find_pairs(folder, layout)
+        images = find_pairs(folder, layout, need_all=need_all)
         if images:
             return images
     patterns = " or ".join(repr(layout.gt) for layout in layouts)
@@ -173,9 +175,7 @@ def _refuse(card: DatasetCard, named: str) -> Split:
 
 def _read_card(path: Path) -> DatasetCard:
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = read_yaml(path)
     except OSError as error:
         raise UsageError(f"cannot read card {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return build(DatasetCard, values, where=str(path))

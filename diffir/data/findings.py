@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from diffir.data.cards import DatasetCard
 from diffir.data.fingerprints import listing_hash, near_pairs, shared_landmarks
-from diffir.data.photo_names import shortened
+from diffir.data.photo_names import counted, shortened
 from diffir.data.photo_pairs import scale_between
 from diffir.data.survey import Entry, ImageFacts, Survey
 from diffir.errors import PairingError
@@ -171,7 +171,7 @@ def _duplicates(surveyed: Survey) -> Iterator[Finding]:
         if isinstance(entry.clean, ImageFacts):
             partner = entry.damaged.sha256 if isinstance(entry.damaged, ImageFacts) else ""
             groups[entry.clean.sha256, partner].append(entry.damaged_name or entry.clean_name)
-            if partner and entry.clean_name not in clean[entry.clean.sha256]:
+            if entry.clean_name not in clean[entry.clean.sha256]:
                 clean[entry.clean.sha256].append(entry.clean_name)
     title = surveyed.part.title
     equal = _repeated(groups.values())
@@ -180,7 +180,7 @@ def _duplicates(surveyed: Survey) -> Iterator[Finding]:
         yield Finding(title, "duplicate", True, f"{counted(len(equal), what)} there more than once", equal)
     shared = _repeated(clean.values()) if not equal else ()
     if shared:
-        text = f"{counted(len(shared), 'clean image')} with several partners, under several names"
+        text = f"{counted(len(shared), 'clean image')} under several names"
         yield Finding(title, "shared clean image", False, text, shared)
 
 
@@ -252,8 +252,3 @@ def _listed(found: dict[str, str]) -> tuple[str, ...]:
 
 def _repeated(groups: Iterable[list[str]]) -> tuple[str, ...]:
     return tuple(f"the same: {shortened(names)}" for names in groups if len(names) > 1)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 pair``, ``2 pairs``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

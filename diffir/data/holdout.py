@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffir.data.fingerprints import look, near_pairs
+from diffir.data.fingerprints import look, near_pairs, pixels_sha256
 from diffir.data.photo_sources import rgb8
 from diffir.errors import ConfigError, ImageError
 from diffir.image_io import list_images, read_image, write_image
@@ -40,11 +40,15 @@ def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
     What an earlier split left there is removed first: two splits in one folder would mix both sides.
 
     Raises:
-        ConfigError: fewer than four photos that can be used, all of one scene, or a folder inside ``photos``.
+        ConfigError: no such folder, fewer than four photos that can be used, all of one scene, or a folder inside
+            ``photos``.
     """
     if folder.resolve().is_relative_to(photos.resolve()):
         raise ConfigError(f"{folder} lies inside {photos}: its pieces would be taken for photos; choose another place")
+    if not photos.is_dir():
+        raise ConfigError(f"no such folder: {photos}")
     looks: dict[Path, int | None] = {}
+    known: set[str] = set()
     left_out = []
     for path in list_images(photos, recursive=True, with_plugins=False):
         try:
@@ -57,6 +61,11 @@ def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
             logger.warning("%s is left out: %d x %d is too small", path, image.shape[1], image.shape[0])
             left_out.append(path.name)
             continue
+        if (pixels := pixels_sha256(image)) in known:
+            logger.warning("%s is left out: the same picture is there already", path)
+            left_out.append(path.name)
+            continue
+        known.add(pixels)
         looks[path] = look(image)
     if len(looks) < 2 * FEWEST:
         raise ConfigError(f"{photos} holds {len(looks)} photos that can be used; {2 * FEWEST} are the least")
@@ -78,13 +87,14 @@ def _chosen(looks: dict[Path, int | None], seed: int) -> list[Path]:
     """Whole scenes in a drawn order until the share is reached; one of half the photos or more stays in training."""
     scenes = _scenes(looks)
     wanted = min(max(round(SHARE * len(looks)), FEWEST), MOST)
-    chosen: list[Path] = []
-    for number in np.random.default_rng([seed, 1]).permutation(len(scenes)):
-        if len(chosen) < wanted and 2 * len(scenes[number]) < len(looks):
-            chosen += scenes[number]
-    if not chosen:
-        raise ConfigError("nearly all photos show one scene: validation needs another than training")
-    return sorted(chosen)
+    small = [scene for scene in scenes if 2 * len(scene) < len(looks)]
+    if len(small) < FEWEST:
+        raise ConfigError("nearly all photos show one scene: validation needs others than training")
+    chosen: list[list[Path]] = []
+    for number in np.random.default_rng([seed, 1]).permutation(len(small)):
+        if len(chosen) < FEWEST or sum(map(len, chosen)) < wanted:
+            chosen.append(small[number])
+    return sorted(path for scene in chosen for path in scene)
 
 
 def _scenes(looks: dict[Path, int | None]) -> list[list[Path]]:

@@ -58,8 +58,11 @@ def find_folder(root: Path, name: str) -> Path | None:
     return next((path for path in siblings if path.is_dir() and path.name.lower() == exact.name.lower()), None)
 
 
-def find_pairs(folder: Path, layout: Layout) -> list[ImageFiles]:
+def find_pairs(folder: Path, layout: Layout, *, need_all: bool = True) -> list[ImageFiles]:
     """Images of a layout, sorted by name; empty where no ground truth lies so.
+
+    Args:
+        need_all: refuse what has no partner; else ground truths may stand alone, and lonely inputs are left out.
 
     Raises:
         PairingError: an input without ground truth or the reverse, or two files for one image.
@@ -67,12 +70,17 @@ def find_pairs(folder: Path, layout: Layout) -> list[ImageFiles]:
     gt = files_by_id(folder, layout.gt)
     if layout.input is None or not gt:
         return [ImageFiles(name, path) for name, path in gt.items()]
-    if "{variant}" not in layout.input:
-        inputs = files_by_id(folder, layout.input)
-        return [ImageFiles(name, gt[name], inputs[name]) for name in matched_ids(inputs, gt, "input", "ground truth")]
-    variants = _files(folder, layout.input)
-    matched_ids({name for name, _ in variants}, gt, "input", "ground truth")
-    return [ImageFiles(f"{name}_{variant}", gt[name], path) for (name, variant), path in variants.items()]
+    inputs = _files(folder, layout.input)
+    given = {name for name, _ in inputs}
+    if need_all:
+        matched_ids(given, gt, "input", "ground truth")
+    found = [
+        ImageFiles(f"{name}_{variant}" if variant else name, gt[name], path)
+        for (name, variant), path in inputs.items()
+        if name in gt
+    ]
+    found += [ImageFiles(name, path) for name, path in gt.items() if name not in given]
+    return sorted(found, key=lambda image: image.name)
 
 
 def files_by_id(folder: Path, pattern: str = "{id}") -> dict[str, Path]:

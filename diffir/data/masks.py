@@ -43,8 +43,8 @@ class Masks:
         if is_missing.all():
             given, other = ("missing", "keep") if self.white_is_missing else ("keep", "missing")
             raise ImageError(
-                f"{name} of dataroot_mask {self.root} covers the whole image; mask_is_white is {given}: remove the mask, "
-                f"or say {other} if that is what white means"
+                f"{name} of dataroot_mask {self.root} covers the whole image; mask_is_white is {given}: "
+                f"remove the mask, or say {other} if that is what white means"
             )
         return is_missing.astype(np.float32)
 

@@ -1,17 +1,17 @@
 """What to survey: a card, a folder with or without partners, or the sections of an option file, as ``Part``s.
 
-In: what a user names. Out: parts, and what is wrong with names alone: a partner that is missing. Then the clean photos
-of the part are surveyed all the same.
+In: what a user names. Out: parts, and what is wrong with names alone: a partner that is missing. Then the pairs there
+are, and the clean photos without one, are surveyed all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffir.config import PhotosConfig, RunConfig
-from diffir.data.cards import DatasetCard, find_images
+from diffir.data.cards import DatasetCard, ImageFiles, find_images
 from diffir.data.findings import Finding
-from diffir.data.photo_names import partners
+from diffir.data.photo_names import Joined, counted, join_partners
 from diffir.data.photo_sources import open_photos
 from diffir.data.survey import FilePhotos, Part
 from diffir.errors import PairingError
@@ -35,33 +35,44 @@ def parts_of_card(card: DatasetCard, data_root: Path | None) -> NamedParts:
     try:
         images = find_images(card, data_root)
     except PairingError as error:
-        findings.append(_unpaired(card.name, error))
-        # Inputs left out of every layout: what is left are the ground truths.
-        others = tuple(replace(layout, input=None) for layout in card.other_layouts)
-        images = find_images(replace(card, input=None, other_layouts=others), data_root)
+        findings.append(Finding(card.name, "partner", True, str(error), ()))
+        images = _paired_or_clean(card, data_root)
     pairs = [(str(image.gt), None if image.input is None else str(image.input)) for image in images]
     damaged = FilePhotos([image.input for image in images if image.input is not None])
     clean = FilePhotos([image.gt for image in images])
     return NamedParts([Part(card.name, clean, pairs, damaged if damaged.names else None)], findings)
 
 
-def parts_of_section(title: str, section: PhotosConfig, patch: int = 0) -> NamedParts:
+def _paired_or_clean(card: DatasetCard, data_root: Path | None) -> list[ImageFiles]:
+    """The pairs there are and the ground truths without input; these alone, if one has two inputs of one name."""
+    try:
+        return find_images(card, data_root, need_all=False)
+    except PairingError:
+        others = tuple(replace(layout, input=None) for layout in card.other_layouts)
+        return find_images(replace(card, input=None, other_layouts=others), data_root)
+
+
+def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_option: bool = True) -> NamedParts:
     """The photos of a section, with their partners, and its masks.
+
+    Args:
+        by_option: an option file names them, not the flags of a command; for messages.
 
     Raises:
         ConfigError: folders that are not there.
     """
     listed, recursive = section.meta_info_file, section.recursive
-    clean = open_photos(section.dataroot_gt, "dataroot_gt", meta_info_file=listed, recursive=recursive)
+    keys = ("dataroot_gt", "dataroot_lq", "recursive: true") if by_option else ("SET", "--lq", "-r")
+    clean = open_photos(section.dataroot_gt, keys[0], meta_info_file=listed, recursive=recursive, deeper=keys[2])
     parts = [Part(title, clean, [(name, None) for name in clean.names], patch=patch)]
-    findings = []
+    findings: list[Finding] = []
     if section.dataroot_lq is not None:
-        damaged = open_photos(section.dataroot_lq, "dataroot_lq", recursive=recursive or listed is not None)
-        try:
-            joined = partners(clean.names, damaged.names, section.filename_tmpl, all_used=listed is None)
-            parts[0] = replace(parts[0], damaged=damaged, pairs=list(joined.items()))
-        except PairingError as error:
-            findings.append(_unpaired(title, error))
+        below = recursive or listed is not None
+        damaged = open_photos(section.dataroot_lq, keys[1], recursive=below, deeper=keys[2])
+        joined = join_partners(clean.names, damaged.names, section.filename_tmpl)
+        pairs = [(name, joined.partner_of.get(name)) for name in clean.names]
+        parts[0] = replace(parts[0], damaged=damaged, pairs=pairs)
+        findings += _unpaired(title, joined, all_used=listed is None)
     if section.dataroot_mask is not None:
         masks = open_photos(section.dataroot_mask, "dataroot_mask", recursive=recursive)
         parts.append(Part(f"{title} masks", masks, [(name, None) for name in masks.names], are_masks=True))
@@ -78,5 +89,13 @@ def parts_of_options(config: RunConfig) -> tuple[NamedParts, NamedParts | None]:
     )
 
 
-def _unpaired(title: str, error: PairingError) -> Finding:
-    return Finding(title, "partner", True, str(error), ())
+def _unpaired(title: str, joined: Joined, *, all_used: bool) -> Iterator[Finding]:
+    if joined.lonely:
+        text = f"{counted(len(joined.lonely), 'clean photo')} without a damaged partner"
+        yield Finding(title, "partner", True, text, joined.lonely)
+    if joined.unused and all_used:
+        text = f"{counted(len(joined.unused), 'damaged photo')} without a clean partner"
+        yield Finding(title, "unused partner", True, text, joined.unused)
+    if joined.twins:
+        text = f"{counted(len(joined.twins), 'damaged photo')} whose name another one has, too; keep one"
+        yield Finding(title, "partner twice", True, text, tuple(" and ".join(names) for names in joined.twins))

@@ -4,6 +4,7 @@ In: names inside a source or a set, such as ``a/b.png``. Out: stems, partners, a
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from diffir.errors import PairingError
@@ -23,36 +24,58 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
     Raises:
         PairingError: two names that differ in their suffix only.
     """
-    found: dict[str, str] = {}
-    for name in names:
-        stem = stem_of(name)
-        if stem in found:
-            raise PairingError(f"two photos of one name: {found[stem]} and {name}; keep one")
-        found[stem] = name
+    found, twins = _first_by_stem(names)
+    if twins:
+        raise _twins_error(twins)
     return found
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What names say of clean photos and their damaged partners, right and wrong."""
+
+    partner_of: dict[str, str]
+    """Clean name -> damaged name, of the pairs there are."""
+    lonely: tuple[str, ...]
+    """Clean photos without a damaged partner."""
+    unused: tuple[str, ...]
+    """Damaged photos that nobody asks for."""
+    twins: tuple[tuple[str, str], ...]
+    """Damaged photos that differ in their suffix only; the first of two is the partner."""
+
+
+def join_partners(clean: Sequence[str], damaged: Sequence[str], template: str) -> Joined:
+    """Same folder, same stem but for the template, in which {} stands for the clean photo's stem."""
+    stems, twins = _first_by_stem(damaged)
+    found = {}
+    for name in clean:
+        folder, slash, last = stem_of(name).rpartition("/")
+        partner = stems.get(folder + slash + template.replace("{}", last))
+        if partner is not None:
+            found[name] = partner
+    lonely = tuple(name for name in clean if name not in found)
+    unused = sorted(set(damaged) - set(found.values()) - {second for _, second in twins})
+    return Joined(found, lonely, tuple(unused), tuple(twins))
 
 
 def partners(clean: Sequence[str], damaged: Sequence[str], template: str, *, all_used: bool) -> dict[str, str]:
-    """Clean name -> name of its damaged partner: same folder, same stem but for the template.
+    """Clean name -> name of its damaged partner, where all of them have one.
 
     Args:
-        template: {} stands for the clean photo's stem.
+        template: see ``join_partners``.
         all_used: refuse damaged photos that nobody asks for; off where a list chose some of many.
 
     Raises:
-        PairingError: a photo without partner; the message names the first ones.
+        PairingError: a photo without partner, or two of one name; the message names the first ones.
     """
-    stems, found = by_stem(damaged), {}
-    for name in clean:
-        folder, slash, last = stem_of(name).rpartition("/")
-        found[name] = stems.get(folder + slash + template.replace("{}", last), "")
-    lonely = [name for name, partner in found.items() if not partner]
-    if lonely:
-        raise PairingError(f"{len(lonely)} clean photos without a damaged partner: {shortened(lonely)}")
-    unused = sorted(set(damaged) - set(found.values())) if all_used else []
-    if unused:
-        raise PairingError(f"{len(unused)} damaged photos without a clean partner: {shortened(unused)}")
-    return found
+    joined = join_partners(clean, damaged, template)
+    if joined.twins:
+        raise _twins_error(joined.twins)
+    for names, kind, missing in ((joined.lonely, "clean", "damaged"), (joined.unused, "damaged", "clean")):
+        if names and (all_used or names is joined.lonely):
+            many = counted(len(names), f"{kind} photo")
+            raise PairingError(f"{many} without a {missing} partner: {shortened(names)}")
+    return joined.partner_of
 
 
 def matched_ids(left: Iterable[str], right: Iterable[str], left_name: str, right_name: str) -> list[str]:
@@ -76,3 +99,19 @@ def shortened(names: Sequence[str]) -> str:
     """The first names and how many more there are."""
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _first_by_stem(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Name without suffix -> the first name that has it, and that one with each other one."""
+    found: dict[str, str] = {}
+    pairs = [(found.setdefault(stem_of(name), name), name) for name in names]
+    return found, [(first, name) for first, name in pairs if first != name]
+
+
+def _twins_error(twins: Sequence[tuple[str, str]]) -> PairingError:
+    return PairingError(f"two photos of one name: {' and '.join(twins[0])}; keep one")

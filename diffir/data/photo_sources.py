@@ -57,14 +57,22 @@ class ListedPhotos:
         return self.source.read(name)
 
 
-def open_photos(root: str, key: str, *, meta_info_file: str | None = None, recursive: bool = False) -> PhotoSource:
+def open_photos(
+    root: str,
+    key: str,
+    *,
+    meta_info_file: str | None = None,
+    recursive: bool = False,
+    deeper: str = "recursive: true",
+) -> PhotoSource:
     """The photos at a path.
 
     Args:
         root: a folder, a folder ending in .lmdb, a file ending in .tar, or a folder that holds such files and no photo.
-        key: what an option file calls it, for messages.
+        key: what an option file or a command calls it, for messages.
         meta_info_file: text file with the names to use, one a line, relative to ``root``.
         recursive: also photos in folders of the folder.
+        deeper: how the user says so, for messages.
 
     Raises:
         ConfigError: nothing there, no photo in it, or a list that cannot be read or names what is not there.
@@ -74,7 +82,7 @@ def open_photos(root: str, key: str, *, meta_info_file: str | None = None, recur
     if meta_info_file is not None:
         source = ListedPhotos(source, _listed(source, root, Path(meta_info_file)))
     if not source.names:
-        hint = "" if recursive else "; recursive: true looks into its folders, too"
+        hint = "" if recursive else f"; {deeper} looks into its folders, too"
         raise ConfigError(f"no photo in {key} {root}{hint}")
     return source
 
@@ -91,7 +99,10 @@ def _open(root: Path, key: str, *, recursive: bool) -> PhotoSource:
     if root.suffix == ".tar" and root.is_file():
         return ShardedPhotos([root])
     if not root.is_dir():
-        raise ConfigError(f"{key} {root} is not a folder, an LMDB (folder ending in .lmdb) or a shard (.tar)")
+        raise ConfigError(
+            f"{key} {root} is not a folder, an LMDB (folder ending in .lmdb) or a shard (.tar); "
+            "datasets/README.md says where sets come from"
+        )
     folder = FolderPhotos(root, recursive=recursive)
     shards = sorted(root.glob("*.tar"))
     return ShardedPhotos(shards) if shards and not folder.names else folder

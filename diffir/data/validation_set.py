@@ -76,7 +76,7 @@ def _damaged(config: ValSetConfig, recipe: Recipe | None, multiple_of: int, scal
         config.dataroot_gt, "dataroot_gt", meta_info_file=config.meta_info_file, recursive=config.recursive
     )
     masks = Masks(config) if config.dataroot_mask is not None else None
-    samples = []
+    samples: list[ValidationPair] = []
     for index, name in enumerate(photos.names):
         image = rgb8(photos.read(name))
         gt = image[_middle(image, config.gt_size, multiple_of * scale, name)]
@@ -88,6 +88,11 @@ def _damaged(config: ValSetConfig, recipe: Recipe | None, multiple_of: int, scal
             raise ConfigError(f"datasets.val: the degradation does not shrink by {scale}, the scale of the network")
         if masks is not None:
             lq = with_mask(lq, masks.numbered(index, *lq.shape[1:]))
+        if samples and lq.shape[0] != samples[0].lq.shape[2]:
+            raise ConfigError(
+                f"datasets.val: the degradation makes {lq.shape[0]} channels of {name} and {samples[0].lq.shape[2]} of "
+                "the first photo: let holes be cut always or never"
+            )
         samples.append(ValidationPair(stem_of(name), lq.float().numpy().transpose(1, 2, 0), gt))
     return samples
 

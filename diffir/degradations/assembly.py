@@ -5,7 +5,6 @@ recipe. Steps that make lq small take the scale of the outermost recipe that nam
 join by an entry point of the group ``diffir.degradations``.
 """
 
-import difflib
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 from diffir.degradations.recipe_file import find_recipe, read_recipe
 from diffir.degradations.resample import FROM_RECIPE
 from diffir.degradations.steps import GROUPS, STEPS, AllOf, Sometimes, Step
-from diffir.errors import ConfigError
+from diffir.errors import ConfigError, UsageError
+from diffir.near_names import meant
 from diffir.typed_mapping import build
 
 ENTRY_POINTS = "diffir.degradations"
@@ -50,8 +50,8 @@ def build_steps(steps: object, place: Place = Place()) -> list[Step]:
     """Steps from a list of mappings.
 
     Raises:
-        ConfigError: no step, an unknown step, a step with keys or values it does not take, a recipe in itself.
-        UsageError: a recipe that is not there.
+        ConfigError: no step, an unknown step, a step with keys or values it does not take, a recipe that is not there
+            or that lies in itself.
     """
     if not isinstance(steps, list | tuple) or not steps:
         raise ConfigError(f"{place.path or 'a recipe'} needs a list of at least one step, got {steps!r}")
@@ -87,7 +87,11 @@ def _included(given: dict[str, Any], where: str, place: Place) -> Step:
     """The steps of another recipe as one step."""
     included = build(_Included, given, where)
     folder = place.files[-1].parent if place.files else None
-    path, file = find_recipe(included.name, folder), read_recipe(included.name, folder)
+    path = find_recipe(included.name, folder)
+    try:
+        file = read_recipe(included.name, folder)
+    except UsageError as error:
+        raise ConfigError(f"{where}: {error}") from error
     if path.resolve() in [other.resolve() for other in place.files]:
         chain = " -> ".join(other.stem for other in (*place.files, path))
         raise ConfigError(f"{where}: a recipe cannot lie in itself: {chain}")
@@ -100,9 +104,7 @@ def _step_class(name: str, place: Place) -> type:
         return STEPS[name]
     foreign = _foreign_steps()
     if name not in foreign:
-        near = difflib.get_close_matches(name, known_steps(), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known_steps())}"
-        raise ConfigError(f"{place.path}: unknown degradation {name!r}; {hint}")
+        raise ConfigError(f"{place.path}: unknown degradation {name!r}; {meant(name, known_steps())}")
     try:
         loaded = foreign[name].load()
     except (ImportError, AttributeError) as error:

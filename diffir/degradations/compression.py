@@ -40,7 +40,7 @@ class JPEG:
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         settings = [cv2.IMWRITE_JPEG_QUALITY, draw.integer(*self.quality)]
         settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[str(draw.choose(self.subsampling))]]
-        return _encoded(image, ".jpg", settings)
+        return _encoded(image, ".jpeg", settings)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WebP:
 
 def _encoded(image: Tensor, suffix: str, settings: list[int]) -> Tensor:
     if image.shape[1] != 3:
-        raise ConfigError(f"{suffix} takes 3 channels, got {image.shape[1]}; steps that cut holes come last")
+        raise ConfigError(f"{suffix[1:]} takes 3 channels, got {image.shape[1]}; steps that cut holes come last")
     pixels = (image[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     try:
         _, code = cv2.imencode(suffix, np.ascontiguousarray(pixels[..., ::-1]), settings)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from diffir.errors import ConfigError, UsageError
+from diffir.near_names import nearest
 from diffir.typed_mapping import build
+from diffir.yaml_file import read_yaml
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -49,10 +49,11 @@ def read_recipe(name: str | Path, folder: Path | None = None) -> RecipeFile:
     """
     path = find_recipe(name, folder)
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = read_yaml(path)
     except OSError as error:
-        known = ", ".join(shipped_recipes())
-        raise UsageError(f"no recipe '{name}': neither shipped ({known}) nor a file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no text in UTF-8
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        near, known = nearest(str(name), shipped_recipes()), ", ".join(shipped_recipes())
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(
+            f"no recipe '{name}': neither shipped ({known}) nor a file ({error.strerror}){hint}"
+        ) from error
     return build(RecipeFile, values, where=str(path))

@@ -18,7 +18,7 @@ from torch import Tensor
 from diffir.degradations.assembly import Place, build_steps
 from diffir.degradations.draw import Draw
 from diffir.degradations.recipe_file import find_recipe, read_recipe
-from diffir.degradations.steps import Step, apply_steps
+from diffir.degradations.steps import Step
 from diffir.errors import ConfigError, ImageError
 from diffir.pixels import as_rgb, to_float
 
@@ -33,13 +33,24 @@ class Recipe:
     steps: tuple[Step, ...]
     name: str = "the degradation"
     summary: str = ""
+    where: str = "the degradation"
+    """What messages call it: its file, if it has one."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """images (B, 3, H, W) float in [0, 1], RGB, any device -> (B, C, h, w); values may leave [0, 1]."""
         size = (images.shape[2], images.shape[3])
         seeds = torch.randint(2**62, (len(images),), generator=generator).tolist()
         draws = [Draw(torch.Generator().manual_seed(seed), size) for seed in seeds]
-        return torch.cat([apply_steps(self.steps, image[None], d) for image, d in zip(images, draws, strict=True)])
+        return torch.cat([self._damaged(image[None], draw) for image, draw in zip(images, draws, strict=True)])
+
+    def _damaged(self, image: Tensor, draw: Draw) -> Tensor:
+        """As ``apply_steps`` does it, but an error says which step it was."""
+        for number, step in enumerate(self.steps, 1):
+            try:
+                image = step(image, draw)
+            except ConfigError as error:
+                raise ConfigError(f"{self.where}: step {number}: {error}") from error
+        return image
 
     @property
     def scale(self) -> int:
@@ -62,23 +73,42 @@ class Recipe:
         if len(shapes) > 1 or height % rows or width % columns or height // rows != width // columns:
             made = " or ".join(f"{w} x {h} with {c} channels" for c, h, w in shapes)
             raise ConfigError(
-                f"{self.name} makes {made} of {width} x {height} pixels: lq must always be the clean image divided by "
+                f"{self.where} makes {made} of {width} x {height} pixels: lq must always be the clean image divided by "
                 "one whole number; end with resize_back"
             )
         if channels not in (3, 4):
-            raise ConfigError(f"{self.name} makes {channels} channels; lq has 3, or 4 with a mask")
-        if channels == 4 and any(bool(((lq[:, 3] != 0) & (lq[:, 3] != 1)).any()) for lq in tries):
-            raise ConfigError(f"{self.name} changes the mask after it was cut; steps that cut holes come last")
+            raise ConfigError(f"{self.where} makes {channels} channels; lq has 3, or 4 with a mask")
+        if channels == 4 and any(map(_has_changed_mask, tries)):
+            raise ConfigError(
+                f"{self.where}: step {self._changes_mask(clean)} changes the mask that an earlier step cut; "
+                "steps that cut holes come last"
+            )
         return height // rows, channels
+
+    def _changes_mask(self, clean: Tensor) -> int:
+        """Number of the first step after which the mask is none; first steps draw the same whatever follows."""
+        for number in range(1, len(self.steps)):
+            first = Recipe(self.steps[:number])
+            if any(_has_changed_mask(first(clean, torch.Generator().manual_seed(seed))) for seed in range(_TRIALS)):
+                return number
+        return len(self.steps)
+
+
+def _has_changed_mask(lq: Tensor) -> bool:
+    """Whether a fourth channel holds other values than 0 and 1."""
+    return bool(((lq[:, 3:] != 0) & (lq[:, 3:] != 1)).any())
 
 
 def build_recipe(steps: Sequence[dict[str, Any]]) -> Recipe:
     """The recipe of steps that stand in an option file.
 
     Raises:
-        UsageError, ConfigError: an unknown step or recipe, or a step with keys or values it does not take.
+        ConfigError: an unknown step or recipe, or a step with keys or values it does not take.
     """
-    return Recipe(tuple(build_steps(steps)))
+    try:
+        return Recipe(tuple(build_steps(steps)))
+    except ConfigError as error:
+        raise ConfigError(f"degradation: {error}") from error
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -93,7 +123,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         steps = build_steps(file.steps, Place(files=(path,), scale=file.scale))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return Recipe(tuple(steps), path.stem, file.summary)
+    return Recipe(tuple(steps), path.stem, file.summary, str(path))
 
 
 def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:

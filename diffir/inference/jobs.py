@@ -168,14 +168,17 @@ def _single_job(inputs: Sequence[str], found: list[Found], output: Path, suffix:
 
 
 def _target_names(found: list[Found], suffix: str, ext: str) -> list[Path]:
-    """Below the output folder; ``a.heic`` becomes ``a.png``, or ``a.heic.png`` where there is an ``a.png``, too."""
+    """Below the output folder; ``a.heic`` becomes ``a.png``, or ``a.heic.png`` where there is an ``a.png``, too.
+
+    So a folder of ``a.JPG`` and ``a.NEF`` becomes ``a.jpg`` and ``a.NEF.jpg`` in the format jpg.
+    """
     endings = [_ending(file.below.suffix, ext) for file in found]
     names = [
         file.below.with_name(file.below.stem + suffix + ending) for file, ending in zip(found, endings, strict=True)
     ]
     times = Counter(map(os.path.normcase, names))
     for number, (file, ending) in enumerate(zip(found, endings, strict=True)):
-        if ext == "auto" and ending != file.below.suffix and times[os.path.normcase(names[number])] > 1:
+        if ending.lower() != file.below.suffix.lower() and times[os.path.normcase(names[number])] > 1:
             names[number] = file.below.with_name(file.below.name + suffix + ending)
     return names
 
@@ -197,10 +200,12 @@ def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
                 raise UsageError(f"{path} is an input and would be overwritten; choose another output or a suffix")
             other, was_prior = taken.setdefault(os.path.normcase(target), (job.source, is_prior))
             if other != job.source:
-                raise UsageError(
-                    f"{other} and {job.source} would both become {path}; give them different output folders, or name "
-                    "a folder above them with --recursive"
+                advice = (
+                    f"leave one out: a pattern such as {job.source.with_stem('*')} names some of a folder"
+                    if other.parent == job.source.parent
+                    else "give them different output folders, or name a folder above them with --recursive"
                 )
+                raise UsageError(f"{other} and {job.source} would both become {path}; {advice}")
             if is_prior != was_prior:
                 raise UsageError(f"the photo and the prior of {job.source} would both become {path}")
 

@@ -32,8 +32,8 @@ from diffir.weights.card import WeightsCard
 
 STAGE_ONE_SHARE = 0.25  # of all steps: it only has to open the prior to the new damage
 PRIOR_SHARE = 0.1  # of a stage's steps that train what makes the prior alone
-VALIDATIONS = 8  # in stage 1; stage 2 keeps its pace
-PATIENCE = 12  # validations, of about 24 in stage 2
+VALIDATIONS = 10  # in stage 2; stage 1 keeps its pace
+PATIENCE = 6
 FEWEST_BETWEEN = 10  # steps from one validation to the next
 OVERHEAD = 1.25  # of a run beside its steps: validation, states, decoding
 FEWEST_STEPS = 100
@@ -94,7 +94,7 @@ def plan_run(
         raise ConfigError(f"{start.source} does not say its task: convert it first (diffir convert)")
     one = _learning(start.network, stage_one)
     two = _learning(start.network, max(steps - stage_one, FEWEST_STEPS // 4))
-    every = max(min(one.total_iter, two.total_iter) // VALIDATIONS, FEWEST_BETWEEN)
+    every = max(two.total_iter // VALIDATIONS, FEWEST_BETWEEN)
     steps_of = ({"type": "recipe", "name": recipe},)
     return RunConfig(
         name=out.name,

@@ -6,6 +6,7 @@ Started by torchrun, every process runs this; the first one alone writes.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ import numpy as np
 import torch
 import yaml
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from diffir.archs import DiffIR
 from diffir.config import RunConfig, StageNumber
 from diffir.config_file import dump_config
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
+from diffir.data.batches import load_batches
+from diffir.data.samples import Pair
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
 from diffir.degradations.recipes import build_recipe
@@ -156,7 +158,7 @@ class Run:
         size = (self.config.learning(number).gt_sizes or (train.gt_size,))[0]
         return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
 
-    def _batches(self, number: StageNumber, first_step: int) -> DataLoader:
+    def _batches(self, number: StageNumber, first_step: int) -> Iterator[Pair]:
         train, learning = self.config.datasets.train, self.config.learning(number)
         sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
         legs = [PatchSize(*leg) for leg in sizes]
@@ -168,14 +170,9 @@ class Run:
             rank=self.processes.rank,
             processes=self.processes.size,
         )
-        return DataLoader(
-            open_training_set(train, seed=(self.config.manual_seed, number)),
-            batch_sampler=plan,
-            num_workers=train.num_worker_per_gpu,
-            pin_memory=self.device.type == "cuda",
-            persistent_workers=train.num_worker_per_gpu > 0,
-            generator=torch.Generator(),  # or the loader would draw a seed from the global one
-        )
+        samples = open_training_set(train, seed=(self.config.manual_seed, number))
+        workers = _workers(train.num_worker_per_gpu)
+        return load_batches(samples, plan, workers=workers, pin_memory=self.device.type == "cuda")
 
     def _validator(self) -> Validator | None:
         if self.config.datasets.val is None or not self.processes.is_first:
@@ -221,6 +218,14 @@ class Run:
         dtype = torch.float32 if number == 1 else torch.float16
         save_published(path, weights, card, dtype=dtype)
         logger.info("stage %d is done after %d steps: %s", number, trainer.step, path)
+
+
+def _workers(asked: int) -> int:
+    """Reading processes: more of them than cores would only wait for each other, and torch warns of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked > cores:
+        logger.info("num_worker_per_gpu %d is more than the cores at hand: %d are used", asked, cores)
+    return min(asked, cores)
 
 
 def _recipe(config: RunConfig) -> dict[str, object]:

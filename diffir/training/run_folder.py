@@ -4,6 +4,7 @@ In: the options. Out: paths below ``experiments/NAME/``. A resumed run must go o
 or its record would lie; only what does not change the result may change.
 """
 
+import hashlib
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from diffir.config import RunConfig, StageNumber, TrainConfig
 from diffir.config_file import dump_config, load_config
+from diffir.data.photo_sources import open_photos
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
@@ -46,7 +48,7 @@ class RunFolder:
         self.config = config
         self.path = Path(config.path.experiments_root) / config.name
         self.options = self.path / "options.yml"
-        self.damage = self.path / "degradation.txt"
+        self.training_set = self.path / "training_set.txt"
         self.checkpoints = Checkpoints(self.path / "training_states", config.logger.keep_checkpoints)
 
     def weights(self, stage: StageNumber) -> Path:
@@ -75,8 +77,10 @@ class RunFolder:
         if changed:
             listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
             raise TrainingError(f"{self.path} was begun with other settings: {listing}; set them back or change name")
-        if self.damage.is_file() and self.damage.read_text("utf-8") != self._damage_now():
-            raise TrainingError(f"{self.path} was begun with another degradation ({self.damage}): set its recipe back")
+        if self.training_set.is_file() and self.training_set.read_text("utf-8") != self._training_set_now():
+            raise TrainingError(
+                f"{self.path} was begun with other photos or another degradation: {self.training_set} says which"
+            )
 
     def delete(self) -> None:
         """Remove the whole folder of a run; a folder that no run has made is left alone."""
@@ -84,14 +88,20 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     def record_options(self) -> None:
-        """Write the resolved settings, and the steps of the damage as they stand in their files today."""
-        for path, text in ((self.damage, self._damage_now()), (self.options, dump_config(self.config))):
+        """Write the resolved settings, which photos are learnt from, and what their recipe says today."""
+        texts = {self.training_set: self._training_set_now(), self.options: dump_config(self.config)}
+        for path, text in texts.items():
             with write_atomically(path) as file:
                 file.write(text.encode())
 
-    def _damage_now(self) -> str:
-        steps = self.config.datasets.train.degradation
-        return pformat(build_recipe(steps).steps if steps else (), width=118) + "\n"
+    def _training_set_now(self) -> str:
+        train = self.config.datasets.train
+        photos = open_photos(
+            train.dataroot_gt, "dataroot_gt", meta_info_file=train.meta_info_file, recursive=train.recursive
+        )
+        names = hashlib.sha256("\n".join(photos.names).encode()).hexdigest()
+        steps = pformat(build_recipe(train.degradation).steps if train.degradation else (), width=118)
+        return f"{len(photos.names)} photos, SHA-256 of their names {names}\n{steps}\n"
 
     def _has_begun(self, stage: StageNumber) -> bool:
         return self.weights(stage).exists() or bool(self.checkpoints.paths(stage))

@@ -134,15 +134,39 @@ def test_sound_pairs_of_any_scale_pass(clean: Path, write: Write, report) -> Non
     assert report(clean, "--lq", lq, "--filename_tmpl", "{}x4") == (0, {})
 
 
-def test_a_missing_partner_is_a_fault_and_the_rest_is_checked(clean: Path, write: Write, report) -> None:
+def test_missing_partners_are_a_fault_and_the_pairs_there_are_are_checked(
+    clean: Path, write: Write, report, capsys
+) -> None:
     write("clean", {"twin.png": scene(1)})
-    lq = write("lq", {"0.png": scene(0)})
+    lq = write(
+        "lq", {"0.png": scene(50), "0.jpg": scene(0), "1.png": scene(1), "2.png": scene(2)[:99], "9.png": scene(9)}
+    )
 
     code, found = report(clean, "--lq", lq)
 
     assert code == 1
-    assert "without a damaged partner: 1.png" in found["partner"]["text"]
-    assert "duplicate" in found
+    assert found["partner"]["text"] == "1 clean photo without a damaged partner"
+    names = {kind: finding["names"][0].split(":")[0] for kind, finding in found.items()}
+    assert names == {
+        "partner": "twin.png",
+        "unused partner": "9.png",
+        "partner twice": "0.jpg and 0.png",
+        "pair size": "2.png",
+        "undamaged": "1.png",
+        "shared clean image": "the same",
+    }
+    assert "3 pairs and 1 clean image without a partner" in capsys.readouterr().out
+
+
+def test_the_pairs_of_a_card_are_checked_though_one_has_no_partner(write: Write, report, tmp_path: Path) -> None:
+    write("Rain100L/input", {"1.png": scene(1), "2.png": scene(2), "3.png": scene(3)})
+    write("Rain100L/target", {"1.png": scene(1), "2.png": scene(4)})
+
+    code, found = report("rain100l", "--data_root", tmp_path)
+
+    assert code == 1
+    assert "1 without ground truth: 3" in found["partner"]["text"]
+    assert {"undamaged", "unlike"} <= set(found)
 
 
 def test_a_card_is_held_against_its_count_and_its_hash(write: Write, report, tmp_path: Path) -> None:
@@ -211,8 +235,21 @@ def test_pairs_of_another_scale_than_the_network_are_a_fault(clean: Path, write:
         ["set5", "--lq", "."],
         ["set5", "--recursive"],
         [".", "--filename_tmpl", "{}x4"],
+        [".", "--lq", ".", "--filename_tmpl", "x2"],
     ],
 )
 def test_what_cannot_be_checked_is_one_line(arguments: list[str], capsys) -> None:
     assert main(["check-data", *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_empty_folder_is_told_the_flag_of_the_command(tmp_path: Path, capsys) -> None:
+    assert main(["check-data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"diffir: no photo in SET {tmp_path}; -r looks into its folders, too\n"
+
+
+def test_an_option_file_with_a_key_given_twice_is_no_card(tmp_path: Path, capsys) -> None:
+    (tmp_path / "run.yml").write_text("name: a\ndatasets: {}\nname: b\n", "utf-8")
+
+    assert main(["check-data", str(tmp_path / "run.yml")]) == 2
+    assert "run.yml: the key 'name' is given twice (lines 1 and 3)" in capsys.readouterr().err

@@ -125,7 +125,7 @@ def test_wrong_usage_ends_with_2_and_one_line(
         (["--quality", "0"], "must be a whole number from 1 to 100"),
         (["--batch_size", "0"], "must be a whole number above 0"),
         (["--prior", "a", "--share_prior"], "not allowed with argument"),
-        (["--tiles", "8"], "unrecognized arguments: --tiles"),
+        (["--tiles", "8"], "unknown flag --tiles, did you mean --tile?; see diffir restore --help"),
     ],
 )
 def test_flags_that_cannot_be_meant_end_with_2_and_one_line(

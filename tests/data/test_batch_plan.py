@@ -1,5 +1,7 @@
 """Which samples a step is made of."""
 
+import pytest
+
 from diffir.data.batch_plan import BatchPlan, PatchSize
 
 
@@ -25,6 +27,15 @@ def test_two_processes_share_the_samples_that_one_would_take():
     first, second = indices(rank=0, processes=2), indices(rank=1, processes=2)
 
     assert [a + b for a, b in zip(first, second, strict=True)] == [[r.index for r in batch] for batch in alone]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_no_sample_is_left_out_or_taken_by_two_processes(processes: int, accumulate: int):
+    ranks = [indices(rank=rank, processes=processes, accumulate=accumulate) for rank in range(processes)]
+
+    in_order = [index for batches in zip(*ranks, strict=True) for batch in batches for index in batch]
+    assert in_order == list(range(2 * accumulate * processes * 2))
 
 
 def test_accumulated_batches_are_parts_of_one_step():

@@ -142,9 +142,12 @@ def test_a_folder_is_a_set_of_clean_images(tmp_path: Path) -> None:
     assert all(image.input is None for image in images)
 
 
-def test_an_unknown_set_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'sett5'.*cbsd68.*set5"):
-        load_card("sett5")
+@pytest.mark.parametrize(
+    ("name", "said"), [("sett5", "did you mean 'set5'"), ("Gpro:test", "'gopro'"), ("xyz", "known: bsd500, cbsd68")]
+)
+def test_an_unknown_set_is_refused_with_the_nearest_or_with_all(name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown dataset '{name}'.*{said}"):
+        load_card(name)
 
 
 def test_a_missing_folder_says_where_to_get_the_set_and_where_to_put_it(tmp_path: Path) -> None:
@@ -184,6 +187,15 @@ def test_a_missing_partner_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(PairingError, match="1 without ground truth: y"):
         find_images(card(gt="target/{id}", input="input/{id}"), tmp_path)
+
+
+def test_pairs_that_exist_are_found_beside_those_that_do_not(tmp_path: Path) -> None:
+    write_images(tmp_path / "A" / "input", "x.png", "y.png")
+    write_images(tmp_path / "A" / "target", "x.png", "z.png")
+
+    images = find_images(card(gt="target/{id}", input="input/{id}"), tmp_path, need_all=False)
+
+    assert [(image.name, image.input is not None) for image in images] == [("x", True), ("z", False)]
 
 
 def test_two_files_for_one_image_are_refused(tmp_path: Path) -> None:

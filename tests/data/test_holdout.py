@@ -38,6 +38,15 @@ def test_the_split_is_that_of_the_seed(photos, tmp_path):
     assert splits[0] == splits[1] != splits[2]
 
 
+def test_a_picture_that_is_there_twice_counts_once(photos, tmp_path):
+    cv2.imwrite(str(photos / "copy.bmp"), photo(0))
+
+    split = hold_out(photos, tmp_path / "pieces", seed=0)
+
+    assert len(split.left_out) == 1
+    assert len(split.training + split.validation) == 8
+
+
 def test_photos_of_one_scene_stay_together(photos, tmp_path):
     for seed in range(8):  # a second, slightly darker shot of each
         cv2.imwrite(str(photos / f"{seed}_again.jpg"), (photo(seed) * 0.97).astype(np.uint8))
@@ -82,7 +91,7 @@ def test_too_few_photos_are_one_clear_error(few, tmp_path):
 
 def test_one_scene_alone_cannot_be_split(few, tmp_path):
     for shot in range(5):
-        cv2.imwrite(str(few / f"{shot}.png"), photo(0))
+        cv2.imwrite(str(few / f"{shot}.png"), (photo(0) * (1 - 0.01 * shot)).astype(np.uint8))
 
     with pytest.raises(ConfigError, match="show one scene"):
         hold_out(few, tmp_path / "pieces", seed=0)

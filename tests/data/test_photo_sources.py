@@ -147,8 +147,8 @@ def test_partners_are_found_by_the_template_in_the_same_folder() -> None:
 @pytest.mark.parametrize(
     ("clean", "damaged", "said"),
     [
-        (["1.png", "2.png"], ["1.png"], "1 clean photos without a damaged partner: 2.png"),
-        (["1.png"], ["1.png", "3.png"], "1 damaged photos without a clean partner: 3.png"),
+        (["1.png", "2.png"], ["1.png"], "1 clean photo without a damaged partner: 2.png"),
+        (["1.png"], ["1.png", "3.png"], "1 damaged photo without a clean partner: 3.png"),
         (["1.png"], ["1.png", "1.jpg"], "two photos of one name: 1.png and 1.jpg"),
     ],
 )

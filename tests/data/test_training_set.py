@@ -13,11 +13,12 @@ from torch import Tensor
 
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
+from diffir.data.batches import load_batches
 from diffir.data.samples import Pair, Turn
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.degradations import steps
 from diffir.degradations.draw import Draw
-from diffir.errors import ConfigError, PairingError
+from diffir.errors import ConfigError, ImageError, PairingError
 
 NOISE = ({"type": "gaussian_noise", "sigma": [0, 55]},)
 
@@ -46,6 +47,12 @@ def clean(photos, noise) -> Path:
 @pytest.fixture
 def halved(photos, noise) -> Path:
     return photos("halved", {f"{k}.png": noise(k, 20, 25) for k in range(3)})
+
+
+@pytest.fixture
+def holes(photos, noise) -> Path:
+    """Masks."""
+    return photos("holes", {f"{k}.png": noise(90 + k, 16, 16) for k in range(4)})
 
 
 def samples(seed=(0, 1), count: int = 6, size: int = 16, **options) -> list[Pair]:
@@ -106,18 +113,18 @@ def test_a_sample_does_not_depend_on_what_was_read_before(clean: Path, options: 
 @pytest.mark.parametrize("kind", ["damaged", "paired", "masked"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_make_the_samples_that_one_process_makes(
-    clean: Path, halved: Path, greys: Path, kind: str, workers: int, monkeypatch: pytest.MonkeyPatch
+    clean: Path, halved: Path, holes: Path, kind: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(steps.STEPS, "foreign", ForeignNoise)
     options = {
         "damaged": {"degradation": ({"type": "foreign"}, *NOISE)},
         "paired": {"dataroot_lq": str(halved)},
-        "masked": {"dataroot_mask": str(greys)},
+        "masked": {"dataroot_mask": str(holes)},
     }[kind]
     dataset = open_training_set(TrainSetConfig(str(clean), **options), seed=(3, 2))
     plan = BatchPlan([PatchSize(3, 16, 2)])
 
-    loaded = list(torch.utils.data.DataLoader(dataset, batch_sampler=plan, num_workers=workers))
+    loaded = list(load_batches(dataset, plan, workers=workers, pin_memory=False))
 
     alone = samples(seed=(3, 2), dataroot_gt=clean, **options)
     assert equal([Pair(lq, gt) for batch in loaded for lq, gt in zip(*batch, strict=True)], alone)
@@ -134,6 +141,22 @@ def test_foreign_steps_leave_the_generators_of_the_process_alone(clean: Path, mo
     assert (random.random(), np.random.rand(), torch.rand(1)) == expected
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"type": "matlab_bicubic", "scale": 2}, "made 8 x 8 pixels with 3 channels of 16 x 16 pixels with 3 channels"),
+        ({"type": "boxes"}, "made 16 x 16 pixels with 4 channels"),
+    ],
+)
+def test_a_recipe_that_rarely_makes_another_size_is_one_line_and_no_broken_batch(clean: Path, step, said) -> None:
+    rare = ({"type": "clip"}, {**step, "prob": 0.03})  # escapes the trials that facts come from
+
+    with pytest.raises(
+        ConfigError, match=rf"^sample \d+: the degradation {said}.*otherwise makes 16 x 16.*resize_back"
+    ):
+        samples(dataroot_gt=clean, degradation=rare, count=200)
+
+
 @pytest.mark.parametrize("size", [16, 64])
 def test_partners_are_cut_and_turned_like_the_clean_patch(clean: Path, halved: Path, size: int) -> None:
     pairs = samples(dataroot_gt=clean, dataroot_lq=halved, count=20, size=size)
@@ -142,6 +165,16 @@ def test_partners_are_cut_and_turned_like_the_clean_patch(clean: Path, halved: P
         assert lq.shape == (3, size // 2, size // 2)
         assert torch.equal(lq, gt[:, ::2, ::2])
     assert len({tuple(pair.lq.flatten().tolist()) for pair in pairs}) > 10
+
+
+@pytest.mark.parametrize("kind", ["damaged", "paired"])
+def test_where_a_photo_is_cut_changes_with_the_seed(photos, noise, kind: str) -> None:
+    one = photos("one", {"a.png": noise(1)})
+    options = {"damaged": {"degradation": ({"type": "clip"},)}, "paired": {"dataroot_lq": one}}[kind]
+
+    cuts = {tuple(samples((seed, 1), 1, dataroot_gt=one, **options)[0].gt.flatten().tolist()) for seed in range(4)}
+
+    assert len(cuts) == 4
 
 
 def test_partners_of_the_same_size_make_pairs_of_scale_1(clean: Path) -> None:
@@ -190,18 +223,34 @@ def test_a_mask_is_1_where_pixels_are_missing_and_those_are_0(clean: Path, photo
         assert torch.equal(lq[:3], gt * (1 - missing))
 
 
-def test_masks_change_from_sample_to_sample(clean: Path, photos, noise) -> None:
-    masks = photos("masks", {f"{k}.png": noise(90 + k, 16, 16) for k in range(4)})
-
-    drawn = {tuple(lq[3].flatten().tolist()) for lq, _ in samples(dataroot_gt=clean, dataroot_mask=masks, count=12)}
+def test_masks_change_from_sample_to_sample(clean: Path, holes: Path) -> None:
+    drawn = {tuple(lq[3].flatten().tolist()) for lq, _ in samples(dataroot_gt=clean, dataroot_mask=holes, count=12)}
 
     assert len(drawn) > 4
 
 
-def test_masks_go_on_damaged_photos_too(clean: Path, greys: Path) -> None:
+@pytest.mark.parametrize(("white", "level"), [("missing", 255), ("keep", 0)])
+def test_a_mask_that_leaves_nothing_to_restore_from_is_refused_by_name(clean: Path, photos, white, level) -> None:
+    masks = photos("masks", {"all.png": np.full((30, 30), level, np.uint8)})
+
+    with pytest.raises(ImageError, match=rf"^all\.png of dataroot_mask .*masks covers .*mask_is_white is {white}: "):
+        samples(dataroot_gt=clean, dataroot_mask=masks, mask_is_white=white)
+
+
+def test_a_mask_that_comes_to_cover_everything_at_the_patch_s_size_covers_nothing(clean: Path, photos) -> None:
+    nearly = np.full((160, 160), 255, np.uint8)
+    nearly[1, 1] = 0
+
+    (pair,) = samples(dataroot_gt=clean, dataroot_mask=photos("masks", {"nearly.png": nearly}), count=1)
+
+    assert not pair.lq[3].any()
+    assert torch.equal(pair.lq[:3], pair.gt)
+
+
+def test_masks_go_on_damaged_photos_too(clean: Path, holes: Path) -> None:
     plain = samples(dataroot_gt=clean, degradation=NOISE)
 
-    masked = samples(dataroot_gt=clean, degradation=NOISE, dataroot_mask=greys)
+    masked = samples(dataroot_gt=clean, degradation=NOISE, dataroot_mask=holes)
 
     for (lq, _), (kept, _) in zip(masked, plain, strict=True):
         assert torch.equal(lq[:3], kept * (1 - lq[3]))

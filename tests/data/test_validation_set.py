@@ -8,8 +8,9 @@ import pytest
 from diffir.config import ValSetConfig
 from diffir.data.validation_set import ValidationPair, validation_samples
 from diffir.degradations.recipes import build_recipe
-from diffir.errors import ConfigError
+from diffir.errors import ConfigError, ImageError
 
+HALF = np.repeat(np.array([[255, 0]], np.uint8), 5, axis=1).repeat(10, axis=0)
 NOISE = build_recipe([{"type": "gaussian_noise", "sigma": [25, 25]}])
 
 
@@ -65,14 +66,29 @@ def test_pairs_are_cut_alike(photos, noise) -> None:
 
 
 def test_each_photo_has_its_own_mask(clean: Path, photos) -> None:
-    masks = photos("masks", {"0.png": np.zeros((9, 9), np.uint8), "1.png": np.full((9, 9), 255, np.uint8)})
+    masks = photos("masks", {"0.png": np.zeros((9, 9), np.uint8), "1.png": HALF})
 
     kept, missing = samples(clean, None, recursive=True, dataroot_mask=masks)
 
     assert kept.lq.shape == (40, 48, 4)
     assert np.array_equal(np.rint(kept.lq[..., :3] * 255), kept.gt)
-    assert not missing.lq[..., :3].any()
-    assert missing.lq[..., 3].all()
+    assert np.array_equal(missing.lq[..., 3].mean(axis=0), np.repeat([1, 0], 24))
+    assert not missing.lq[:, :24, :3].any()
+
+
+def test_a_mask_that_covers_a_whole_validation_photo_is_refused(clean: Path, photos) -> None:
+    masks = photos("masks", {"all.png": np.full((9, 9), 255, np.uint8)})
+
+    with pytest.raises(ImageError, match=r"all\.png of dataroot_mask .* covers the whole image"):
+        samples(clean, None, dataroot_mask=masks)
+
+
+def test_a_recipe_that_cuts_holes_into_some_photos_only_is_refused(photos, noise) -> None:
+    clean = photos("many", {f"{k:02}.png": noise(k) for k in range(20)})
+    recipe = build_recipe([{"type": "boxes", "prob": 0.5}])
+
+    with pytest.raises(ConfigError, match=r"channels of \d\d\.png and . of the first photo: let holes be cut always"):
+        samples(clean, recipe)
 
 
 def test_photos_that_nothing_damages_are_refused(clean: Path) -> None:

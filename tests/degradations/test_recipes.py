@@ -1,12 +1,15 @@
 """What a recipe may say, what it is told where it is wrong, and the facts a network must fit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from diffir.degradations.recipes import build_recipe, degrade_image, load_recipe, seed_for_photo
+from diffir.degradations.draw import Draw
+from diffir.degradations.recipes import Recipe, build_recipe, degrade_image, load_recipe, seed_for_photo
 from diffir.errors import ConfigError, UsageError
 
 DARK = {"type": "gaussian_noise", "sigma": [0, 0]}
@@ -53,13 +56,31 @@ def test_shuffled_does_every_step_in_every_order():
     assert {recipe(IMAGE, seeded(seed)).shape[2] for seed in range(20)} == {12, 6}
 
 
-def test_an_image_does_not_depend_on_the_images_behind_it():
-    recipe = load_recipe("photo")
-    others = [torch.rand(2, 3, 24, 24, generator=seeded(seed)) for seed in (1, 2)]
+@dataclass(frozen=True)
+class DrawsMoreWhereBright:
+    """A step of which one image draws more than another."""
 
-    batches = [recipe(torch.cat([IMAGE, other]), seeded(5)) for other in others]
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        draw.normal(int(image.mean() * 100))
+        return image
 
-    assert torch.equal(batches[0][0], batches[1][0])
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_image_does_not_depend_on_the_others_of_its_batch(place):
+    recipe = Recipe((DrawsMoreWhereBright(), *load_recipe("photo").steps))
+    batches = [torch.full((3, 3, 24, 24), level) for level in (0.1, 0.9)]
+    for batch in batches:
+        batch[place] = IMAGE[0]
+
+    dark, bright = (recipe(batch, seeded(5))[place] for batch in batches)
+
+    assert torch.equal(dark, bright)
+
+
+def test_images_of_a_batch_are_damaged_each_in_its_own_way():
+    first, second = build_recipe([NOISE])(IMAGE.repeat(2, 1, 1, 1), seeded())
+
+    assert not torch.equal(first, second)
 
 
 def test_a_recipe_file_includes_others_and_the_outermost_scale_counts(tmp_path):
@@ -93,8 +114,8 @@ def test_scale_and_channels_are_found_by_trial(steps, scale, channels):
         ([{"type": "matlab_bicubic", "scale": 5}], "one whole number"),
         ([{"type": "resize_back", "scale": 2, "prob": 0.5}], "makes 24 x 48 with 3 channels or 48 x 96"),
         ([{"type": "boxes", "prob": 0.5}], "3 channels or .* with 4 channels"),
-        ([{"type": "boxes"}, NOISE], "steps that cut holes come last"),
-        ([{"type": "boxes"}, {"type": "jpeg", "quality": [50, 50]}], "steps that cut holes come last"),
+        ([BLUR, {"type": "boxes"}, NOISE, BLUR], "step 3 changes the mask .* steps that cut holes come last"),
+        ([{"type": "boxes"}, {"type": "jpeg", "quality": [50, 50]}], "step 2: jpeg takes 3 .* cut holes come last"),
     ],
 )
 def test_a_recipe_that_no_network_fits_is_one_clear_line(steps, message):
@@ -122,6 +143,8 @@ def test_a_recipe_that_no_network_fits_is_one_clear_line(steps, message):
         ([{"type": "one_of", "steps": [BLUR], "weights": [0]}], "weights must hold one number above 0"),
         ([{"type": "one_of", "steps": [BLUR], "weights": [float("nan")]}], "weights must be numbers of 0 or more"),
         ([{"type": "recipe"}], "'name' is missing"),
+        ([BLUR, {"type": "recipe", "name": "foto"}], r"degradation: step 2 \(recipe\): no recipe 'foto'.*'photo'\?"),
+        ([{"type": "gaussian_noise", "sigma": 25}], r"sigma: expected a list such as \[25, 25\], got 25"),
     ],
 )
 def test_a_wrong_step_is_one_line_that_says_where_it_is(steps, message):
@@ -141,6 +164,8 @@ def test_a_wrong_step_is_one_line_that_says_where_it_is(steps, message):
         ("{steps: [], step: 1}", "unknown key 'step'; did you mean 'steps'"),
         ("{steps: []}", "at least one step"),
         ("{scale: 0, steps: [{type: clip}]}", "scale must be 1 or more"),
+        ("{steps: [{type: clip}, {type: recipe, name: foto}]}", r"a.yml: step 2 .*did you mean 'photo'"),
+        ("{steps: [{type: blur, sigma: [1, 2], sigma: [1, 3]}]}", "a.yml: the key 'sigma' is given twice"),
         ("steps: [", "is not YAML"),
         ("just words", "expected keys and values"),
     ],
@@ -152,6 +177,13 @@ def test_a_wrong_recipe_file_is_one_line_that_names_it(tmp_path, text, message):
         load_recipe(written(tmp_path, "a.yml", text))
 
     assert "a.yml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mask_that_is_compressed_is_told_with_its_file_and_step(tmp_path):
+    recipe = load_recipe(written(tmp_path, "a.yml", "steps: [{type: half}, {type: webp, quality: [50, 50]}]"))
+
+    with pytest.raises(ConfigError, match=r"a\.yml: step 2: webp takes 3 channels"):
+        _ = recipe.channels
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are():

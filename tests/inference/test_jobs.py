@@ -58,6 +58,22 @@ def test_a_folder_named_like_a_photo_is_no_photo(tmp_path: Path) -> None:
     assert targets(plan_jobs([str(tmp_path / "album.jpg")], tmp_path / "out"), tmp_path / "out") == ["a.png"]
 
 
+@pytest.mark.parametrize(
+    ("ext", "expected"),
+    [
+        ("auto", ["a.JPG", "a.png", "b.jpeg"]),
+        ("jpg", ["a.jpg", "a.NEF.jpg", "b.jpg"]),
+        ("png", ["a.JPG.png", "a.NEF.png", "b.png"]),
+    ],
+)
+def test_a_raw_file_and_its_jpeg_in_one_folder_both_find_a_name(tmp_path: Path, ext: str, expected: list[str]) -> None:
+    sources = make_files(tmp_path, "a.JPG", "a.NEF", "b.jpeg")
+
+    jobs = plan_jobs(sources, tmp_path / "out", ext=ext)
+
+    assert targets(jobs, tmp_path / "out") == expected
+
+
 def test_a_file_named_twice_is_restored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = make_files(tmp_path, "a.png")
     monkeypatch.chdir(tmp_path)
@@ -89,7 +105,8 @@ def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, ou
         (["a.png"], "out", {"suffix": "x/y"}, "cannot be part of a file's name"),
         (["a.png"], "out.pgn", {}, "out.pgn ends like no file that can be written .* add a /"),
         (["a.png"], "out", {"save_prior": Path("prior.png")}, "priors go to a folder"),
-        (["a.png", "a.jpg"], "out", {"ext": "png"}, "would both become"),
+        (["a.JPG", "a.jpg"], "out", {"ext": "jpg"}, r"would both become .*a\.jpg; leave one out: .*\*\.jpg names"),
+        (["a.png", "x/a.png"], "out", {"ext": "jpg"}, "would both become .* different output folders"),
         (["."], ".", {}, "would be overwritten"),
         (["a.png"], "a.png", {}, "would be overwritten"),
         (["a.png", "a.jpg"], "out.png", {}, "names one file"),
@@ -110,7 +127,7 @@ def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, ou
 def test_what_cannot_end_well_does_not_start(
     tmp_path: Path, inputs: list[str], output: str, options: dict, message: str
 ) -> None:
-    make_files(tmp_path, "a.png", "a.jpg", "x/a.png", "notes.txt", "clip.mkv")
+    make_files(tmp_path, "a.png", "a.jpg", "a.JPG", "x/a.png", "notes.txt", "clip.mkv")
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UsageError, match=message):

@@ -1,6 +1,7 @@
 """``tools/pack_photos.py`` and ``tools/crop_subimages.py``: what they write is what training reads."""
 
 import importlib.util
+import shlex
 from pathlib import Path
 from types import ModuleType
 
@@ -8,9 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from diffir.config_file import load_config
+from diffir.data.parts import parts_of_section
 from diffir.data.photo_sources import open_photos, rgb8
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
+CROPPED = [path for path in sorted(TOOLS.parent.glob("options/*/*.yml")) if "crop_subimages" in path.read_text("utf-8")]
 
 
 def script(name: str) -> ModuleType:
@@ -109,3 +113,26 @@ def test_pieces_of_pairs_lie_on_each_other(tmp_path: Path) -> None:
     assert len(clean.names) == 12
     for name in clean.names:
         assert np.array_equal(rgb8(clean.read(name))[::2, ::2], rgb8(damaged.read(name)))
+
+
+@pytest.mark.parametrize("path", CROPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_command_in_an_option_file_makes_what_its_options_read(path: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "GoPro/train/A/sharp/1.png",
+        "GoPro/train/A/blur/1.png",
+        "DIV2K/DIV2K_train_HR/1.png",
+        "Flickr2K/Flickr2K_HR/1.png",
+        "OST/sky/1.png",
+    ):
+        (tmp_path / "datasets" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "datasets" / name), noise(1))
+    command = path.read_text("utf-8").split("crop_subimages.py ")[1].splitlines()[0]
+
+    for arguments in command.split("; and again with: "):
+        script("crop_subimages").main(shlex.split(arguments))
+
+    named = parts_of_section("train", load_config(path).datasets.train)
+    sets = {"deblur": 1, "sr_x": 2, "realsr_x": 3}[path.parent.name.rstrip("124")]
+    assert [(len(part.pairs), part.damaged is not None) for part in named.parts] == [(sets, sets == 1)]
+    assert not named.findings

@@ -15,6 +15,7 @@ from diffir.losses import pixel_l1
 from diffir.losses.backbones import VGG19
 from diffir.tasks import get_task
 from diffir.training.backbone_files import SOURCES, load_perceptual
+from diffir.training.checkpoint import Checkpoints
 from diffir.training.criterion import Criterion, sharpened
 
 TINY, INPAINT = get_task("denoise_tiny").arch, get_task("inpaint").arch
@@ -154,16 +155,29 @@ def test_losses_are_float32_under_autocast(vgg):
 
 
 @EACH_GAN
-@pytest.mark.parametrize(("name", "key"), [("net_d.pth", "params"), ("stage3_00000010.state", "params_d")])
-def test_a_discriminator_starts_from_the_file_the_options_name(gan, name, key, tmp_path):
+@pytest.mark.parametrize("kind", ["released", "training state"])
+def test_a_discriminator_starts_from_the_file_the_options_name(gan, kind, tmp_path):
     saved = build_discriminator(gan.network, gan.num_feat)
-    torch.save({"step": 10, key: saved.state_dict()}, tmp_path / name)
+    path = Checkpoints(tmp_path, keep=1).save(3, 10, {"params_d": saved.state_dict()})
+    if kind == "released":
+        path = tmp_path / "net_d.pth"
+        torch.save({"params": saved.state_dict()}, path)
 
-    started = criterion(gan=GanConfig(gan.network, gan.num_feat, pretrain_network_d=str(tmp_path / name)))
+    started = criterion(gan=GanConfig(gan.network, gan.num_feat, pretrain_network_d=str(path)))
 
     assert torch.equal(next(started.discriminator.parameters()), next(saved.parameters()))
     with pytest.raises(WeightsError, match="is not a discriminator"):
-        criterion(gan=GanConfig(gan.network, 2 * gan.num_feat, pretrain_network_d=str(tmp_path / name)))
+        criterion(gan=GanConfig(gan.network, 2 * gan.num_feat, pretrain_network_d=str(path)))
+
+
+@pytest.mark.parametrize("left", [0, 20, 500, -1])
+def test_a_damaged_state_that_a_discriminator_shall_start_from_is_one_line(left, tmp_path):
+    path = Checkpoints(tmp_path, keep=1).save(3, 10, {"params_d": build_discriminator("patch", 4).state_dict()})
+    path.write_bytes(path.read_bytes()[:left])
+
+    with pytest.raises(WeightsError, match=r"stage3_00000010\.state is damaged.* gan\.pretrain_network_d") as caught:
+        criterion(gan=GanConfig("patch", 4, pretrain_network_d=str(path)))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("given", [{}, {"backbone": "missing.pth"}], ids=["caches", "file"])

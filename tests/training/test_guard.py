@@ -34,6 +34,14 @@ def test_a_run_that_stays_no_better_is_stopped():
     assert told == [("better", False), ("stale", False), ("stale", True)]
 
 
+def test_patience_begins_anew_with_every_better_score():
+    guard = Guard(margin=0.0, patience=2)
+
+    exhausted = [(guard.judge(score, step), guard.is_exhausted)[1] for step, score in enumerate((28, 27, 29, 28, 28))]
+
+    assert exhausted == [False, False, False, False, True]
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_first_score_that_is_no_number_is_not_the_best_for_ever(broken):
     guard = Guard(margin=1.0, patience=0)

@@ -5,7 +5,9 @@ import torch
 
 from diffir.archs import DiffIR
 from diffir.config import TrainConfig
+from diffir.config_losses import TargetsConfig
 from diffir.tasks import get_task
+from diffir.training.criterion import sharpened
 from diffir.training.stages import StageOne, StageTwo
 
 TINY = get_task("denoise_tiny").arch
@@ -29,6 +31,30 @@ def test_stage_one_learns_every_parameter_from_the_pixels():
 
     assert result.total == 2 * result.terms["l_pix"]
     assert all(parameter.grad is not None for parameter in stage.network.parameters())
+
+
+@torch.no_grad()
+def test_the_prior_that_stage_one_takes_over_is_the_mean_one_of_either_sign():
+    student, stage = DiffIR(TINY, stage=2), StageOne(TINY, TrainConfig(total_iter=10))
+    student.denoiser.layers[-1].bias[::2] = -1.0
+    mean = student.estimate_prior(LQ, noise=torch.zeros(2, TINY.prior_width)).mean(dim=0)
+
+    stage.take_over(student, LQ)
+    stage.network.cpen.mlp[-1].weight.zero_()  # the constant alone
+
+    assert mean.min() < 0 < mean.max()
+    torch.testing.assert_close(stage.network.oracle_prior(LQ, GT), mean.expand(2, -1))
+
+
+def test_the_teacher_of_stage_two_sees_the_clean_image_as_its_own_stage_did(stage_two):
+    plain, sharp = (TrainConfig(total_iter=10, targets=TargetsConfig(prior_gt_usm=usm)) for usm in (False, True))
+    told = []
+    for config, gt in ((sharp, GT), (plain, sharpened(GT)), (plain, GT)):
+        torch.manual_seed(0)
+        stage = StageTwo(stage_two.teacher, config)
+        told.append(next(stage.losses(LQ, gt, stage.phases[0], torch.zeros(2, TINY.prior_width))).terms["l_abs"])
+
+    assert told[0] == told[1] != told[2]
 
 
 def test_stage_two_inherits_the_dirformer(stage_two):

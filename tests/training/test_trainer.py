@@ -13,6 +13,7 @@ from diffir.data.samples import Pair
 from diffir.errors import TrainingError
 from diffir.tasks import get_task
 from diffir.training.guard import Guard
+from diffir.training.processes import Processes
 from diffir.training.run import Run
 from diffir.training.stages import StageOne, StageTwo
 from diffir.training.trainer import Trainer
@@ -146,6 +147,18 @@ def test_accumulated_batches_equal_one_large_one():
     assert torch.allclose(weight(whole.network), weight(parts.network), atol=1e-6)
 
 
+def test_processes_start_the_diffusion_from_the_noise_that_one_process_would_draw():
+    run, twice = trainer(), Pair(LQ.repeat(2, 1, 1, 1), GT.repeat(2, 1, 1, 1))
+
+    (alone,) = run._noise([twice])
+    shares = []
+    for rank in (0, 1):
+        run.processes = Processes(rank, size=2)
+        shares += run._noise([Pair(LQ, GT)])
+
+    assert torch.equal(torch.cat(shares), alone)
+
+
 def test_recomputed_activations_change_no_gradient():
     kept, computed_again = trainer(), trainer(checkpoint_activations=True)
 
@@ -164,6 +177,16 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_and_counted():
 
     assert torch.equal(weight(run.network), before)
     assert (run.skipped, terms) == (1, {})
+
+
+def test_a_good_step_makes_skipped_ones_forgiven():
+    run = trainer(max_nonfinite=1)
+    bad = Pair(LQ, torch.full_like(GT, torch.nan))
+
+    for part in (bad, Pair(LQ, GT), bad, Pair(LQ, GT), bad):
+        learn(run, part)
+
+    assert run.skipped == 3
 
 
 def test_too_many_such_steps_stop_the_run_and_keep_the_batch(tmp_path):
@@ -204,6 +227,30 @@ def test_a_collapse_goes_back_to_the_best_weights_at_half_the_rate():
     assert run.guard.lr_scale == 0.5
 
 
+def test_after_a_collapse_no_memory_of_it_steers_the_optimiser():
+    run = trainer(collapse_margin=1.0, ema_decay=0.0)
+    scores = Scored(30.0, 20.0)
+
+    run._validate(scores, scores)
+    learn(run)
+    remembers = [bool(optimizer.state) for _, optimizer in run._optimizers]
+    run._validate(scores, scores)
+
+    assert remembers == [True]
+    assert not any(optimizer.state for _, optimizer in run._optimizers)
+
+
+def test_the_slower_rate_of_a_collapse_reaches_the_optimiser_and_the_log():
+    usual, slower = trainer(), trainer()
+    slower.guard.lr_scale = 0.25
+
+    for run in (usual, slower):
+        learn(run)
+
+    rates = [run._optimizers[0][1].param_groups[0]["lr"] for run in (usual, slower)]
+    assert rates[1] == 0.25 * rates[0] == slower._lr
+
+
 def test_the_best_weights_are_published_where_the_options_say_so():
     run = trainer(publish="best", ema_decay=0.0)
     scores = Scored(30.0, 29.0)
@@ -226,3 +273,15 @@ def test_progressive_patches_follow_their_legs():
     shapes = [tuple(batch.gt.shape) for batch in run._batches(1, 0)]
 
     assert shapes == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 64, 64)]
+
+
+def test_each_process_learns_from_samples_of_its_own():
+    photos = f"datasets.train.dataroot_gt={REPOSITORY}/datasets/samples/train"
+    shared = ["train.total_iter=2", "datasets.train.gt_size=32", "datasets.train.batch_size_per_gpu=2", photos]
+    config = load_config(REPOSITORY / "options/debug/tiny.yml", shared)
+    double = load_config(REPOSITORY / "options/debug/tiny.yml", [*shared, "datasets.train.batch_size_per_gpu=4"])
+
+    first, second = (list(Run(config, Processes(rank, size=2))._batches(1, 0)) for rank in (0, 1))
+
+    for left, right, alone in zip(first, second, Run(double)._batches(1, 0), strict=True):
+        assert torch.equal(torch.cat([left.gt, right.gt]), alone.gt)

@@ -1,0 +1,125 @@
+"""A run that was stopped ends in the very state of one that was not, whatever it trains with."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from diffir.config import RunConfig
+from diffir.config_file import load_config
+from diffir.training.checkpoint import Checkpoints
+from diffir.training.run import Run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHORT = (
+    "stages=[1]",
+    "train.total_iter=5",
+    "train.warmup_iter=2",
+    "train.encoder_iter=1",
+    "datasets.train.gt_size=32",
+    "datasets.train.batch_size_per_gpu=2",
+    "datasets.val.gt_size=32",
+    "logger.save_checkpoint_freq=1",
+    "logger.keep_checkpoints=9",
+    "logger.use_tb_logger=false",
+    "val.save_images=0",
+)
+KINDS = {
+    "adversarial": (
+        "train.gan={network: unet_sn, num_feat: 4, r1: 1, feature_matching: 1}",
+        "train.accum_iter=2",
+        "datasets.train.num_worker_per_gpu=1",
+    ),
+    "guarded": (
+        "train.total_iter=6",
+        "train.optim_g.lr=0.03",
+        "train.collapse_margin=0.001",
+        "train.patience=3",
+        "train.publish=best",
+        "train.ema_decay=0.5",
+        "val.val_freq=1",
+    ),
+    "half precision": ("train.precision=bf16", "train.channels_last=true"),
+}
+
+
+def state_after(kind: str, folder: Path, *, auto_resume: bool = False) -> dict[str, Any]:
+    """The last state of a run, begun or gone on with."""
+    start(kind, folder, auto_resume=auto_resume)
+    return last_state(folder)
+
+
+def start(kind: str, folder: Path, *, auto_resume: bool) -> None:
+    # A process that begins has these generators, one that goes on has others.
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(2 if auto_resume else 1)
+    Run(options(kind, folder)).start(auto_resume=auto_resume)
+
+
+def options(kind: str, folder: Path) -> RunConfig:
+    own = (f"path.experiments_root={folder}", f"datasets.train.dataroot_gt={REPOSITORY}/datasets/samples/train")
+    val = f"datasets.val.dataroot_gt={REPOSITORY}/datasets/samples/clean"
+    return load_config(REPOSITORY / "options/debug/tiny.yml", (*SHORT, *own, val, *KINDS[kind]))
+
+
+def last_state(folder: Path) -> dict[str, Any]:
+    state = Checkpoints(folder / "tiny/training_states", 9).load_latest(1)
+    assert state is not None
+    return state
+
+
+def differences(left: object, right: object, place: str = "state") -> list[str]:
+    """Where two states are not the same bits."""
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        same = left.dtype == right.dtype and torch.equal(left, right)
+        return [] if same else [place]
+    if isinstance(left, dict) and isinstance(right, dict) and list(left) == list(right):
+        return [where for key in left for where in differences(left[key], right[key], f"{place}.{key}")]
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
+        pairs = enumerate(zip(left, right, strict=True))
+        return [where for k, pair in pairs for where in differences(*pair, f"{place}.{k}")]
+    return [] if type(left) is type(right) and left == right else [place]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def whole(request, tmp_path_factory) -> tuple[str, dict[str, Any]]:
+    """A kind of run, and the last state of one that was never stopped."""
+    return request.param, state_after(request.param, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, stop, tmp_path, monkeypatch):
+    kind, expected = whole
+
+    def stop_after_saving(checkpoints, number, step, state, save=Checkpoints.save):
+        save(checkpoints, number, step, state)
+        if step == stop:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "save", stop_after_saving)
+        start(kind, tmp_path, auto_resume=False)
+
+    assert differences(expected, state_after(kind, tmp_path, auto_resume=True)) == []
+
+
+def test_the_runs_go_through_what_is_to_be_resumed(whole):
+    kind, state = whole
+
+    if kind == "guarded":  # the best after one step, then a collapse after the other until patience ends
+        assert (state["guard"]["best_step"], state["guard"]["lr_scale"]) == (1, 1 / 8)
+        assert (state["is_stopped"], state["step"]) == (True, 4)
+    else:
+        assert (state["is_stopped"], state["step"]) == (False, 5)
+        assert bool(state["params_d"]) == (kind == "adversarial")
+
+
+def test_a_state_that_differs_by_one_bit_is_told():
+    one, other = torch.zeros(3), torch.tensor([0, 0, 1e-45])
+
+    assert differences({"a": [1, {"b": one}]}, {"a": [1, {"b": other}]}) == ["state.a.1.b"]
+    assert differences({"a": 1.0, "b": 2}, {"a": 1, "b": 2}) == ["state.a"]
+    assert differences([1], [1, 2]) == differences({"a": 1}, {}) == ["state"]
