@@ -159,6 +159,15 @@ def test_processes_start_the_diffusion_from_the_noise_that_one_process_would_dra
     assert torch.equal(torch.cat(shares), alone)
 
 
+def test_compiled_networks_are_called_through_torchs_compiler():
+    with torch.compiler.set_stance("force_eager"):  # asked for, but not waited for
+        run = trainer(compile=True)
+        terms = learn(run)
+
+    assert all(child._compiled_call_impl is not None for child in run.network.children())
+    assert torch.equal(terms["l_pix"], learn(trainer())["l_pix"])
+
+
 def test_recomputed_activations_change_no_gradient():
     kept, computed_again = trainer(), trainer(checkpoint_activations=True)
 

@@ -1,0 +1,60 @@
+"""The record of a run: lines for programs, curves and pictures for TensorBoard, nothing from other processes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from diffir.training.log import Meter, RunLog
+
+
+def log(folder, **changes) -> RunLog:
+    return RunLog(folder, stage=2, total_iter=10, first_step=0, **{"use_tb_logger": False, **changes})
+
+
+def test_a_record_is_one_json_object_a_line(tmp_path):
+    with log(tmp_path) as record:
+        record.record(5, "train", {"l_pix": 0.25, "skipped": 0})
+        record.record(10, "validation", {"psnr": 30.0, "verdict": "better"})
+
+    lines = [json.loads(line) for line in (tmp_path / "train_log.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["stage"], line["step"], line["event"]) for line in lines] == [
+        (2, 5, "train"),
+        (2, 10, "validation"),
+    ]
+    assert (lines[0]["l_pix"], lines[1]["verdict"]) == (0.25, "better")
+
+
+def test_other_processes_than_the_first_write_nothing(tmp_path):
+    with log(tmp_path, is_first=False, use_tb_logger=True) as record:
+        record.record(5, "train", {"l_pix": 0.25})
+        record.picture(5, "photo", np.zeros((4, 4, 3), np.uint8))
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_tensorboard_gets_curves_and_pictures(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with log(tmp_path, use_tb_logger=True) as record:
+        record.record(5, "validation", {"psnr": 30.0})
+        record.picture(5, "photo", np.zeros((4, 6, 3), np.uint8))
+
+    events = EventAccumulator(str(tmp_path / "tb_logger"))
+    events.Reload()
+    assert events.Scalars("stage2/validation/psnr")[0].value == 30.0
+    assert events.Images("stage2/photo")[0].width == 6
+
+
+def test_a_meter_gives_means_and_forgets_them():
+    meter = Meter()
+    for value in (1.0, 3.0):
+        meter.add({"l_pix": torch.tensor(value)}, images=4)
+
+    means = meter.read()
+
+    assert means["l_pix"] == 2.0
+    assert means["images_per_s"] > 0
+    assert list(meter.read()) == ["images_per_s"]
