@@ -58,8 +58,8 @@ class Modulation(nn.Module):
 def start_alive(network: nn.Module) -> None:
     """Let convolutions and linear layers keep the size of their signal (He et al., ICCV 2015, eq. 14).
 
-    torch's own start shrinks it by 0.6 a layer. After CPEN's ten the prior of all images is the same to a thousandth,
-    and stays so: nothing is to be gained from a vector that does not vary.
+    torch's own start shrinks it by 0.6 a layer, so that after CPEN's ten the prior of all images is the same to a
+    thousandth, and little can be learnt from its differences at first.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:

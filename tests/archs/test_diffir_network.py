@@ -180,5 +180,5 @@ def test_the_oracle_prior_of_a_new_network_varies_from_image_to_image(task):
     with torch.no_grad():
         priors = DiffIR(settings, stage=1).oracle_prior(images, images)
 
-    assert priors.std(dim=0).mean() > 0.05  # torch's own start: 0.001, and it stays so
+    assert priors.std(dim=0).mean() > 0.05  # torch's own start: 0.001
     assert 0.7 < priors.mean() < 1.5
