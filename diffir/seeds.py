@@ -9,10 +9,10 @@ import torch
 _WORD = 2**32  # numpy mixes words of 32 bits
 
 
-def generator_for(device: torch.device, *key: int) -> torch.Generator:
-    """A fresh generator on ``device``; equal keys give equal numbers on equal devices, other keys others."""
+def generator_for(*key: int) -> torch.Generator:
+    """A fresh generator on the CPU, so a seed means the same on every device; other keys give other numbers."""
     seed = int(np.random.SeedSequence(_words(key)).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
-    return torch.Generator(device).manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
 
 
 def _words(key: tuple[int, ...]) -> list[int]:

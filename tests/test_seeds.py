@@ -5,11 +5,9 @@ import torch
 
 from diffir.seeds import generator_for
 
-CPU = torch.device("cpu")
-
 
 def draw(*key: int) -> torch.Tensor:
-    return torch.randn(8, generator=generator_for(CPU, *key))
+    return torch.randn(8, generator=generator_for(*key))
 
 
 def test_a_purpose_always_draws_the_same_numbers():

@@ -85,7 +85,8 @@ def _prepare(args: argparse.Namespace, start: Start) -> RunConfig:
 
     budget, device = Budget(args.steps, args.minutes), resolve_device(args.device)
     recipe = load_recipe(args.recipe)
-    start.check(TrainingFacts(recipe.scale, recipe.channels))
+    facts = TrainingFacts(recipe.scale, recipe.channels)
+    facts.check(start.network.settings, network=start.source, pairs="the recipe makes")
     pieces = args.output / "photos"
     split = hold_out(args.photos, pieces, seed=args.seed)
     left_out = f", {len(split.left_out)} left out" if split.left_out else ""

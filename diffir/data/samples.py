@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffir.pixels import to_float
+
 
 class Pair(NamedTuple):
     """A low-quality image and the clean one; with a leading axis, a batch of them."""
@@ -75,5 +77,5 @@ def middle_cut(height: int, width: int, size: int | None, multiple_of: int) -> t
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """H x W x C uint8 -> (C, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+    """H x W x C, uint8 or float with white at 1 -> (C, H, W) float32."""
+    return torch.from_numpy(np.ascontiguousarray(to_float(image).transpose(2, 0, 1))).float()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from diffir.archs.settings import ArchSettings
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.global_seeds import global_seeds
@@ -24,7 +25,6 @@ from diffir.degradations.recipes import Recipe, build_recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
 
-CPU = torch.device("cpu")
 T = TypeVar("T")
 
 
@@ -35,6 +35,18 @@ class TrainingFacts(NamedTuple):
     """Sides of the clean image by sides of the low-quality one."""
     channels: int
     """Of the low-quality image: 3, or 4 with a mask."""
+
+    def check(self, settings: ArchSettings, *, network: str, pairs: str) -> None:
+        """Refuse a network that cannot learn from these pairs; the two names stand in the message.
+
+        Raises:
+            ConfigError: another scale or other channels.
+        """
+        if self != (settings.scale, settings.in_channels):
+            raise ConfigError(
+                f"{network} enlarges x{settings.scale} and takes {settings.in_channels} channels; {pairs} "
+                f"x{self.scale} with {self.channels} channels (4: RGB and a mask)"
+            )
 
 
 def open_training_set(config: TrainSetConfig, *, seed: Sequence[int]) -> Dataset[Pair]:
@@ -95,7 +107,7 @@ class DamagedPatches(Dataset[Pair]):
 
     def _damaged(self, recipe: Recipe, gt: torch.Tensor, index: int) -> torch.Tensor:
         with global_seeds(*self.seed, 3, index):
-            lq = recipe(gt[None], generator_for(CPU, *self.seed, 2, index))[0]
+            lq = recipe(gt[None], generator_for(*self.seed, 2, index))[0]
         scale, channels = self.facts
         usual = (channels, gt.shape[1] // scale, gt.shape[2] // scale)
         if lq.shape != usual:  # the facts come from a few trials, which what happens rarely escapes

@@ -7,7 +7,6 @@ arrays, in memory. The generator is that of the photo's number, so another train
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from diffir.config import ValSetConfig
 from diffir.data.global_seeds import global_seeds
@@ -20,7 +19,6 @@ from diffir.degradations.recipes import Recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
 
-CPU = torch.device("cpu")
 SEED = 2023  # of every run's validation damage, so that runs of different seeds can be compared
 
 
@@ -83,7 +81,7 @@ def _damaged(config: ValSetConfig, recipe: Recipe | None, multiple_of: int, scal
         lq = to_tensor(gt)
         if recipe is not None:
             with global_seeds(SEED, index):
-                lq = recipe(lq[None], generator_for(CPU, SEED, index))[0]
+                lq = recipe(lq[None], generator_for(SEED, index))[0]
         if lq.shape[1] * scale != gt.shape[0] or lq.shape[2] * scale != gt.shape[1]:
             raise ConfigError(f"datasets.val: the degradation does not shrink by {scale}, the scale of the network")
         if masks is not None:

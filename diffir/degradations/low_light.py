@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_range
+from diffir.degradations.srgb import to_linear, to_srgb
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,3 @@ class LowLight:
         expected = (full * exposure * cast * to_linear(image)).float().cpu()
         counted = torch.poisson(expected, generator=draw.generator) + read * draw.normal(*expected.shape)
         return to_srgb(gain * counted / full).to(image)
-
-
-def to_linear(image: Tensor) -> Tensor:
-    """sRGB values as light; what lies outside [0, 1] is clipped first."""
-    image = image.clamp(0, 1)
-    return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(light: Tensor) -> Tensor:
-    """Light as sRGB values; what lies outside [0, 1] is clipped first."""
-    light = light.clamp(0, 1)
-    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)

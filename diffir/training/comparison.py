@@ -14,16 +14,15 @@ import numpy as np
 import torch
 
 from diffir.archs import DiffIR
+from diffir.data.samples import to_tensor
 from diffir.evaluation import Evaluation, Sample, evaluate
 from diffir.files import write_atomically
 from diffir.image_io import write_image
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import get_metrics
 from diffir.pixels import to_float, to_kind
-from diffir.seeds import generator_for
-from diffir.training.validation import SEED, enlarged, to_array, to_tensor
+from diffir.training.validation import enlarged, start_noise, to_array
 
-CPU = torch.device("cpu")
 SHOWN = 4  # photos in the picture, those that gained least to most
 
 
@@ -109,6 +108,5 @@ def _tables(comparison: Comparison) -> list[str]:
 @torch.no_grad()
 def _restored(network: DiffIR, sample: Sample) -> np.ndarray:
     network.eval()
-    device = next(network.parameters()).device
-    noise = torch.randn(1, network.settings.prior_width, generator=generator_for(CPU, SEED))
-    return to_array(network(to_tensor(sample.lq).to(device), noise=noise.to(device)))
+    noise = start_noise(network)
+    return to_array(network(to_tensor(sample.lq)[None].to(noise.device), noise=noise))

@@ -2,7 +2,8 @@
 
 Decided here: the defaults that do not collapse. Stage 1 starts from the weights' own DIRformer and the mean of its
 priors, stage 2 from stage 1; rates are low and warmed up, gradients clipped; validation begins before the first step,
-goes back to the best weights after a collapse, and chooses what is kept. In: ``FineTuneOptions``. Out: a ``RunConfig``.
+goes back to the best weights after a collapse, and chooses what is kept. In: weights, photos, a recipe, a
+budget. Out: a ``RunConfig``.
 """
 
 import time
@@ -25,7 +26,6 @@ from diffir.config import (
     ValConfig,
     ValSetConfig,
 )
-from diffir.data.training_set import TrainingFacts
 from diffir.errors import ConfigError, UsageError
 from diffir.training.stages import StageOne
 from diffir.weights.card import WeightsCard
@@ -38,7 +38,20 @@ FEWEST_BETWEEN = 10  # steps from one validation to the next
 OVERHEAD = 1.25  # of a run beside its steps: validation, states, decoding
 FEWEST_STEPS = 100
 COLLAPSE_DB = 1.0
-RATE_FOR_MILLIONS = ((5, 4e-4), (1000, 1e-4))  # parameters in millions up to -> learning rate
+SMALL = 5_000_000  # parameters up to which a network bears the higher rate
+RATE_OF_SMALL, RATE_OF_LARGE = 4e-4, 1e-4  # the released ones were trained at 2e-4
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a device bears: sides in pixels of gt, photos a batch."""
+
+    largest_patch: int
+    batch: int
+    validation_cut: int
+
+
+ON_CPU, ON_GPU = _Work(96, 4, 128), _Work(256, 8, 256)
 
 
 @dataclass(frozen=True)
@@ -64,15 +77,6 @@ class Start:
     source: str
     """Name or file of the weights."""
 
-    def check(self, facts: TrainingFacts) -> None:
-        """Refuse damage that this network cannot undo."""
-        settings = self.network.settings
-        if (facts.scale, facts.channels) != (settings.scale, settings.in_channels):
-            raise ConfigError(
-                f"{self.source} enlarges x{settings.scale} and takes {settings.in_channels} channels; the recipe makes "
-                f"x{facts.scale} with {facts.channels} channels"
-            )
-
 
 def plan_run(
     start: Start, photos: Path, recipe: str, out: Path, *, device: torch.device, budget: Budget, seed: int
@@ -84,9 +88,8 @@ def plan_run(
         recipe: name or file of the damage.
         out: the run's folder.
     """
-    is_small = device.type == "cpu"
-    patch = _patch(start, is_small)
-    batch = 4 if is_small else 8
+    work = ON_CPU if device.type == "cpu" else ON_GPU
+    patch, batch = _patch(start, work.largest_patch), work.batch
     steps = budget.steps or _steps_in(budget.minutes, start, patch, batch, device)
     stage_one = max(round(STAGE_ONE_SHARE * steps), FEWEST_STEPS // 4)
     task = start.card.task
@@ -103,7 +106,7 @@ def plan_run(
             train=TrainSetConfig(
                 str(photos / "train"), gt_size=patch, batch_size_per_gpu=batch, cache_images=True, degradation=steps_of
             ),
-            val=ValSetConfig(str(photos / "val"), gt_size=max(256 // (2 if is_small else 1), patch)),
+            val=ValSetConfig(str(photos / "val"), gt_size=max(work.validation_cut, patch)),
         ),
         manual_seed=seed,
         device=str(device),
@@ -118,7 +121,8 @@ def plan_run(
 
 
 def _learning(network: DiffIR, steps: int) -> TrainConfig:
-    rate = _rate(network)
+    is_small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+    rate = RATE_OF_SMALL if is_small else RATE_OF_LARGE
     return TrainConfig(
         total_iter=steps,
         encoder_iter=round(PRIOR_SHARE * steps),
@@ -134,18 +138,12 @@ def _learning(network: DiffIR, steps: int) -> TrainConfig:
     )
 
 
-def _rate(network: DiffIR) -> float:
-    """Small networks bear higher rates; the released ones were trained at 2e-4."""
-    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    return next(rate for largest, rate in RATE_FOR_MILLIONS if millions <= largest)
-
-
-def _patch(start: Start, is_small: bool) -> int:
+def _patch(start: Start, largest: int) -> int:
     """Side of gt: what the weights were trained with, within what the device bears, and a size the network takes."""
     settings = start.network.settings
     step = settings.multiple_of * settings.scale
     trained = (start.card.patch or 128) * settings.scale
-    return max(min(trained, 96 if is_small else 256) // step, 1) * step
+    return max(min(trained, largest) // step, 1) * step
 
 
 def _differences(task: str, start: Start) -> dict[str, object]:

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from pprint import pformat
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from diffir.data.batches import load_batches
 from diffir.data.samples import Pair
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
+from diffir.degradations.recipe_file import shipped_recipes
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError, TrainingError
 from diffir.evaluation import Sample
@@ -106,12 +109,8 @@ class Run:
     def _check_data(self) -> None:
         """Whether there are training pairs, and whether they are what the network takes and gives."""
         open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
-        arch, facts = self.config.network_g.arch(), training_facts(self.config.datasets.train)
-        if (facts.scale, facts.channels) != (arch.scale, arch.in_channels):
-            raise ConfigError(
-                f"the network enlarges x{arch.scale} and takes {arch.in_channels} channels; the training pairs are "
-                f"x{facts.scale} with {facts.channels} channels (4: RGB and a mask)"
-            )
+        facts = training_facts(self.config.datasets.train)
+        facts.check(self.config.network_g.arch(), network="the network", pairs="the training pairs are")
 
     def _run_stage(self, stage: Stage, validator: Validator | None) -> None:
         learning, judge = self.config.learning(stage.number), METRICS[self.config.val.metrics[0]]
@@ -233,8 +232,17 @@ def _recipe(config: RunConfig) -> dict[str, object]:
     values = yaml.safe_load(dump_config(config))
     local = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
     train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in local}
+    train_set["degradation"] = [_told(step) for step in train_set["degradation"]]
     kept = ("network_g", "stages", "manual_seed", "train", "stage2", "stage3")
     return {**{key: values[key] for key in kept}, "train_set": train_set}
+
+
+def _told(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as others can read it: of a recipe file not the path, but its name and what it says."""
+    name = step.get("name")
+    if step["type"] != "recipe" or name in shipped_recipes():
+        return step
+    return {**step, "name": Path(str(name)).stem, "steps": pformat(build_recipe([step]).steps)}
 
 
 def _condition(config: RunConfig) -> str:
@@ -242,9 +250,10 @@ def _condition(config: RunConfig) -> str:
     val = config.datasets.val
     if val is None:
         return ""
-    steps = val.degradation or config.datasets.train.degradation
+    steps = (_told(step) for step in val.degradation or config.datasets.train.degradation)
     words = (
-        " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items()) for step in steps
+        " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items() if key != "steps")
+        for step in steps
     )
     size = "whole photos" if val.gt_size is None else f"{val.gt_size} x {val.gt_size} cuts"
     return ", ".join(filter(None, (size, ", then ".join(words))))

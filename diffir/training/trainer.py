@@ -33,7 +33,6 @@ from diffir.training.stages import Learner, Phase, Stage
 
 Validate = Callable[[DiffIR, int], dict[str, float]]
 """Network and step -> scores, the one that judges first; the trainer logs them. Called on the first process alone."""
-CPU = torch.device("cpu")
 ALONE = Processes()
 
 
@@ -223,7 +222,7 @@ class Trainer:
     def _noise(self, parts: list[Pair]) -> Iterator[Tensor]:
         """The diffusion's start noise of each batch: rows of one draw for the whole step, on whichever process."""
         width, size = self.network.settings.prior_width, len(parts[0].gt)
-        generator = generator_for(CPU, self.seed, self.stage.number, self.step)
+        generator = generator_for(self.seed, self.stage.number, self.step)
         drawn = torch.randn(len(parts), self.processes.size, size, width, generator=generator)
         return (rows.to(self.device) for rows in drawn[:, self.processes.rank])
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from diffir.archs import DiffIR
 from diffir.config import ValConfig
+from diffir.data.samples import to_tensor
+from diffir.data.validation_set import SEED
 from diffir.evaluation import Sample, evaluate
 from diffir.inference.attention import Statistics
 from diffir.inference.source import Source
@@ -23,8 +25,6 @@ from diffir.pixels import to_float, to_kind
 from diffir.seeds import generator_for
 from diffir.training.stages import Stage, StageTwo
 
-CPU = torch.device("cpu")
-SEED = 2023  # of every run's validation noise, so that runs of different seeds can be compared
 Show = Callable[[str, np.ndarray], None]
 """Takes a name and a picture H x W x 3 uint8: damaged, restored, clean, side by side."""
 
@@ -82,19 +82,18 @@ class Validator:
         self, prior_of: Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor], network: DiffIR, sample: Sample
     ) -> np.ndarray:
         device = next(network.parameters()).device
-        lq, gt = to_tensor(sample.lq).to(device), to_tensor(sample.gt).to(device)
-        width = network.settings.prior_width
-        noise = torch.randn(1, width, generator=generator_for(CPU, SEED)).to(device)
-        prior = prior_of(network, lq, gt, noise)
+        lq, gt = (to_tensor(image)[None].to(device) for image in (sample.lq, sample.gt))
+        prior = prior_of(network, lq, gt, start_noise(network))
         strip = self.config.strip_pixels
         if not strip or lq.shape[2] * lq.shape[3] <= strip:
             return to_array(network.restore(lq, prior))
         return _in_strips(network, sample.lq, prior, strip)
 
 
-def to_tensor(image: np.ndarray) -> Tensor:
-    """H x W x C, uint8 or float in [0, 1] -> (1, C, H, W) float32."""
-    return torch.from_numpy(np.ascontiguousarray(to_float(image).transpose(2, 0, 1)))[None].float()
+def start_noise(network: DiffIR) -> Tensor:
+    """What the diffusion starts from in every validation, (1, P) on the network's device."""
+    noise = torch.randn(1, network.settings.prior_width, generator=generator_for(SEED))
+    return noise.to(next(network.parameters()).device)
 
 
 def to_array(images: Tensor) -> np.ndarray:

@@ -62,8 +62,8 @@ def test_a_budget_that_makes_no_sense_is_refused(budget):
 
 
 def test_a_recipe_of_another_scale_is_refused():
-    with pytest.raises(ConfigError, match="the recipe makes x4 with 3 channels"):
-        start().check(TrainingFacts(scale=4, channels=3))
+    with pytest.raises(ConfigError, match=r"mine enlarges x1 .*the recipe makes x4 with 3 channels"):
+        TrainingFacts(scale=4, channels=3).check(TINY, network="mine", pairs="the recipe makes")
 
 
 def test_weights_of_no_task_cannot_be_trained_on(tmp_path):

@@ -237,6 +237,19 @@ def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(t
     assert str(tmp_path) not in str(card.to_metadata())
 
 
+def test_the_header_tells_what_a_recipe_file_says_and_not_where_it_lies(tmp_path):
+    (tmp_path / "mine.yml").write_text("steps: [{type: gaussian_noise, sigma: [10, 30]}]", "utf-8")
+    mine = f"[{{type: recipe, name: {tmp_path}/mine.yml}}]"
+    changes = (f"datasets.train.degradation={mine}", f"datasets.val.degradation={mine}")
+
+    card = read_published(Run(options(tmp_path, "stages=[1]", *changes)).start(auto_resume=False))[1]
+
+    (step,) = card.training["train_set"]["degradation"]
+    assert (step["name"], "sigma=(10.0, 30.0)" in step["steps"]) == ("mine", True)
+    assert card.scores[0].condition == "32 x 32 cuts, recipe name mine"
+    assert str(tmp_path) not in str(card.to_metadata())
+
+
 def test_without_validation_photos_the_log_holds_no_empty_scores(tmp_path):
     Run(options(tmp_path, "stages=[1]", "datasets.val=null")).start(auto_resume=False)
 
