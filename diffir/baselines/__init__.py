@@ -1,1 +1,1 @@
-"""Methods without training that everything is compared with; they restore like the networks do."""
+"""What everything is compared with: methods without training, and networks of other projects; all restore alike."""

@@ -1,7 +1,7 @@
-"""The baselines themselves: untouched input, bicubic enlargement, non-local means, sliding DCT.
+"""The baselines that fill no holes: untouched input, bicubic enlargement, non-local means, sliding DCT.
 
 In: an image H x W x C, RGB or grey, uint8, uint16 or float with white at 1 (noise may leave [0, 1]); out: the same
-kind, sides times ``scale``. Floats are neither clipped nor rounded.
+kind, sides times ``scale``. Floats are neither clipped nor rounded. A mask is refused, but by the untouched input.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffir.degradations.resize import imresize
+from diffir.errors import UsageError
 from diffir.pixels import to_float, to_kind
 
 NLM_PATCH_SIZE = 5  # pixels; this and the next two as scikit-image's documentation advises for known sigma
@@ -26,9 +27,10 @@ class Identity:
 
     name: str = "input"
     scale: int = 1
+    has_mask: bool = False
 
-    def restore(self, image: np.ndarray) -> np.ndarray:
-        """The image itself."""
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+        """The image itself; with a mask, its holes as they are."""
         return image
 
 
@@ -38,9 +40,11 @@ class Bicubic:
 
     name: str
     scale: int
+    has_mask: bool = False
 
-    def restore(self, image: np.ndarray) -> np.ndarray:
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """The enlarged image."""
+        _refuse_mask(self.name, mask)
         return to_kind(imresize(to_float(image), self.scale), image.dtype)
 
 
@@ -52,11 +56,13 @@ class NonLocalMeans:
     """Standard deviation of the noise in 1/255; None: estimated from each image."""
     name: str = "nlm"
     scale: int = 1
+    has_mask: bool = False
 
-    def restore(self, image: np.ndarray) -> np.ndarray:
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """The denoised image."""
         from skimage.restoration import denoise_nl_means
 
+        _refuse_mask(self.name, mask)
         noisy = to_float(image)
         sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
         denoised = denoise_nl_means(
@@ -80,9 +86,11 @@ class SlidingDct:
     """Standard deviation of the noise in 1/255; None: estimated from each image."""
     name: str = "dct"
     scale: int = 1
+    has_mask: bool = False
 
-    def restore(self, image: np.ndarray) -> np.ndarray:
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """The denoised image: the mean over the 64 block grids that overlap each pixel."""
+        _refuse_mask(self.name, mask)
         noisy = to_float(image).astype(np.float32)
         sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
         colours = (OPPONENT_COLOURS if image.shape[2] == 3 else np.eye(image.shape[2])).astype(np.float32)
@@ -94,6 +102,11 @@ class SlidingDct:
             grid = _threshold_blocks(padded[y:, x:], DCT_THRESHOLD * sigma)
             total += grid[margin - y :, margin - x :][:height, :width]
         return to_kind(total / DCT_BLOCK**2 @ colours, image.dtype)
+
+
+def _refuse_mask(name: str, mask: np.ndarray | None) -> None:
+    if mask is not None:
+        raise UsageError(f"{name} takes no mask; masks are for methods that fill holes")
 
 
 def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """THE TABLE of baselines: name -> how to make it, and the protocol of its published rows.
 
-In: a name and, where it is known, sigma; out: an object with ``restore(image)``, ``scale`` and ``name``, like the
-restorer of a network.
+In: a name and, where it is known, sigma; out: an object with ``restore(image, mask)``, ``has_mask``, ``scale`` and
+``name``, like the restorer of a network.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Protocol as Interface
 import numpy as np
 
 from diffir.baselines.classical import Bicubic, Identity, NonLocalMeans, SlidingDct
+from diffir.baselines.inpainting import OpenCvInpainting
 from diffir.errors import UsageError
 from diffir.metrics.protocol import Protocol
 
@@ -28,8 +29,20 @@ class Method(Interface):
         """Side of the output over side of the input."""
         ...
 
-    def restore(self, image: np.ndarray) -> np.ndarray:
-        """H x W x C RGB, uint8, uint16 or float with white at 1 -> the same kind, sides times ``scale``."""
+    @property
+    def has_mask(self) -> bool:
+        """Whether it fills holes, and so needs a mask with every image."""
+        ...
+
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+        """Restore one image.
+
+        Args:
+            image: H x W x C, RGB or grey, uint8, uint16 or float with white at 1.
+            mask: H x W, anything above 0 is a hole; what lies there in ``image`` does not matter.
+        Returns:
+            The same kind, sides times ``scale``.
+        """
         ...
 
 
@@ -73,6 +86,16 @@ BASELINES: dict[str, Baseline] = {
         Protocol(),
         "sliding 8x8 DCT in opponent colours, hard threshold 3 sigma",
         takes_sigma=True,
+    ),
+    "telea": Baseline(
+        lambda _: OpenCvInpainting("telea"),
+        Protocol(),
+        "OpenCV inpainting by fast marching (Telea), radius 3 pixels",
+    ),
+    "navier_stokes": Baseline(
+        lambda _: OpenCvInpainting("navier_stokes"),
+        Protocol(),
+        "OpenCV inpainting along lines of equal brightness (Navier-Stokes), radius 3 pixels",
     ),
 }
 

@@ -1,0 +1,216 @@
+"""Results as Markdown: what ``docs/benchmarks.md`` is made of.
+
+In: results of evaluations, and published rows. Out: for each kind of damage tables of measured means and the
+conventions behind them, then tables of published ones, one for each source and protocol; last what the methods cost.
+The same input gives the same text. A cell shows the first metric with its interval and the others beneath, as papers
+write PSNR / SSIM.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from diffir.data.published_rows import PublishedRow, rows_for
+from diffir.metrics.table import METRICS
+from diffir.report.document import Mean, Result
+from diffir.report.measures import best_shown, measure_of
+
+MOST_MEASURED = 5  # columns beside the names; by taste
+MOST_PUBLISHED = 6  # narrower ones, without intervals
+FEW = 5  # images; fewer are no table
+HASH_DIGITS = 12  # of 64; the files hold them all
+NONE = "–"
+TITLES = {
+    "noise": "Gaussian noise",
+    "recipe": "Damage drawn by a recipe",
+    "jpeg": "JPEG",
+    "bicubic": "Super-resolution",
+    "mask": "Inpainting",
+    "given": "Damage that came with the set",
+    "none": "Photos without ground truth",
+}
+Place = tuple[str, str, str]
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+def place_of(result: Result) -> Place:
+    """What the results of one column share: set, condition, and what is compared."""
+    compared = (str(result.protocol[key]) for key in ("crop_border", "test_y_channel", "convention"))
+    return result.dataset, result.condition, " ".join(compared)
+
+
+def results_as_markdown(results: Sequence[Result], published: Sequence[PublishedRow]) -> str:
+    """Everything below the head of the page."""
+    kinds = list(TITLES)
+    in_order = sorted(results, key=lambda result: kinds.index(str(result.degradation["kind"])))
+    blocks: list[str] = []
+    for title, members in _grouped(in_order, lambda result: _title(result, published)).items():
+        places = list(_grouped(members, place_of))
+        blocks += [f"## {title}", *_measured(members), _protocol(members), *_published(places, published)]
+    skipped = dict.fromkeys(f"- {name}: {why}" for result in results for name, why in result.skipped.items())
+    if skipped:
+        blocks += ["## Not measured", "\n".join(skipped)]
+    return "\n\n".join([*blocks, "## What the methods cost", *_costs(in_order)]) + "\n"
+
+
+def _title(result: Result, published: Sequence[PublishedRow]) -> str:
+    kind = str(result.degradation["kind"])
+    beside = rows_for(result.dataset, result.condition, published) if kind == "given" else ()
+    return f"{TITLES[kind]}: {beside[0].task}" if beside else TITLES[kind]
+
+
+def _measured(results: Sequence[Result]) -> Iterator[str]:
+    columns = _grouped(results, place_of)
+    metrics = _in_order(name for result in results for name in result.scores)
+    yield f"{_legend(metrics)}."
+    for places in _side_by_side(list(columns), MOST_MEASURED):
+        heads = [f"{_head(place)}<br>{_count(columns[place][0])}" for place in places]
+        yield _table("method", heads, [_measured_column(columns[place], metrics) for place in places])
+    for result in (column[0] for column in columns.values()):
+        if result.count < FEW:
+            yield f"{result.dataset}, {result.condition}: n = {result.count}: not a table, an impression."
+
+
+def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[str, str]:
+    """Cells by method, the best of the first metric in bold."""
+    first = measure_of(metrics[0])
+    rivals = [result for result in column if not result.sees_ground_truth]
+    best = best_shown(first, [r.scores[first.name].value if first.name in r.scores else None for r in rivals])
+    return {r.method: _cell(r.scores, metrics, best if r in rivals else set()) for r in column}
+
+
+def _published(places: Sequence[Place], published: Sequence[PublishedRow]) -> Iterator[str]:
+    by_source: dict[tuple[str, str], dict[Place, list[PublishedRow]]] = {}
+    for place in places:
+        for row in rows_for(*place[:2], published):
+            by_source.setdefault((row.protocol, row.source), {}).setdefault(place, []).append(row)
+    for (protocol, source), columns in by_source.items():
+        named = {name for column in columns.values() for row in column for name in row.scores}
+        metrics = [name for name in METRICS if name in named]
+        yield f"*Published, not measured here:* {protocol}. Source: {source}. {_legend(metrics)}."
+        for part in _side_by_side(list(columns), MOST_PUBLISHED):
+            cells = [{row.method: _cell(_means(row), metrics, set()) for row in columns[place]} for place in part]
+            yield _table("published", [_head(place) for place in part], cells)
+
+
+def _cell(scores: Mapping[str, Mean], metrics: Sequence[str], best: set[str]) -> str:
+    """First metric with its interval, the others beneath."""
+    shown = [measure_of(name).show(scores[name].value if name in scores else None) for name in metrics]
+    first, mean = shown[0], scores.get(metrics[0])
+    top = f"**{first}**" if first in best else first
+    if mean and mean.low is not None and mean.high is not None:
+        low, high = (measure_of(metrics[0]).show(end) for end in (mean.low, mean.high))
+        top += f" ({low} to {high})"
+    return top + ("<br>" + " / ".join(shown[1:]) if shown[1:] else "")
+
+
+def _legend(metrics: Sequence[str]) -> str:
+    heads = [METRICS[name].heading if name in METRICS else name for name in metrics]
+    return heads[0] + (f", beneath it {' / '.join(heads[1:])}" if heads[1:] else "")
+
+
+def _protocol(results: Sequence[Result]) -> str:
+    """The conventions that all results of a section share, then the others with those that follow them."""
+    told = [(result, _conventions(result)) for result in results]
+    parts = _in_order(part for _, own in told for part in own)
+    followers = {part: [result for result, own in told if part in own] for part in parts}
+    shared = [part for part in parts if len(followers[part]) == len(results)]
+    special = _grouped([part for part in parts if part not in shared], lambda part: _who(followers[part], results))
+    lines = [f"- {who}: {'; '.join(own)}" for who, own in special.items()]
+    return "\n".join([f"Protocol: {'; '.join(shared)}." if shared else "Protocol:", *([""] if lines else []), *lines])
+
+
+def _conventions(result: Result) -> list[str]:
+    """Without the number of images, which stands above the column."""
+    parts = str(result.protocol["line"]).split("; ")
+    return [part for part in parts if not part.startswith(f"{result.dataset}, mean over")]
+
+
+def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
+    """These results in few words: their conditions, sets or methods, where one of these tells them from the others."""
+    for key in ("condition", "dataset", "method"):
+        values = _in_order(getattr(result, key) for result in some)
+        if sum(getattr(result, key) in values for result in every) == len(some):
+            return ", ".join(values)
+    return "; ".join(f"{result.method} on {result.dataset}, {result.condition}" for result in some)
+
+
+def _costs(results: Sequence[Result]) -> Iterator[str]:
+    """One row a method as it was run: what it is, how large, how slow."""
+    rows = []
+    for (method, summary, digest), members in _grouped(results, _version).items():
+        first = members[0]
+        seconds = sorted(result.seconds for result in members if result.seconds is not None)
+        peaks = [result.peak_memory_mb for result in members if result.peak_memory_mb is not None]
+        times = _in_order(f"{time:.2g}" for time in (seconds[:1] + seconds[-1:]))
+        rows.append(
+            [
+                method,
+                summary,
+                NONE if first.parameters is None else f"{first.parameters / 1e6:.2f}",
+                NONE if first.multiply_adds is None else f"{first.multiply_adds / 1e9:.1f}",
+                " to ".join(times) or NONE,
+                f"{max(peaks):.0f}" if peaks else NONE,
+                f"`{digest[:HASH_DIGITS]}`" if digest else NONE,
+            ]
+        )
+    yield (
+        "Seconds are the mean of an image, over the sets from the quickest to the slowest; memory is the most that any "
+        "image took. Multiply-adds are those of an input of 256 x 256."
+    )
+    heads = ["method", "what it is", "parameters, M", "multiply-adds, G", "s / image", "peak memory, MB", "sha256"]
+    yield _lines([heads, *rows])
+
+
+def _version(result: Result) -> tuple[str, str, str]:
+    return result.method, result.summary, str(result.network.get("sha256", ""))
+
+
+def _side_by_side(places: Sequence[Place], most: int) -> list[list[Place]]:
+    """Places for one table each: those of a set together, sets side by side while they fit."""
+    tables: list[list[Place]] = [[]]
+    for group in _grouped(places, lambda place: place[0]).values():
+        for start in range(0, len(group), most):
+            piece = group[start : start + most]
+            if len(tables[-1]) + len(piece) > most:
+                tables.append([])
+            tables[-1] += piece
+    return [table for table in tables if table]
+
+
+def _table(corner: str, heads: Sequence[str], columns: Sequence[Mapping[str, str]]) -> str:
+    """Names by columns; a dash where a column does not know a name."""
+    names = _in_order(name for column in columns for name in column)
+    return _lines([[corner, *heads], *([name, *(column.get(name, NONE) for column in columns)] for name in names)])
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> str:
+    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([texts[0], "|---" * len(rows[0]) + "|", *texts[1:]])
+
+
+def _head(place: Place) -> str:
+    dataset, condition, _ = place
+    return f"{dataset}<br>{condition}"
+
+
+def _count(result: Result) -> str:
+    of = f" of {result.of}" if result.of else ""
+    return f"{result.count}{of} images"
+
+
+def _means(row: PublishedRow) -> dict[str, Mean]:
+    return {name: Mean(value, None, None) for name, value in row.scores.items()}
+
+
+def _grouped(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items of one key together, in the order of their first."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Each once."""
+    return list(dict.fromkeys(names))
