@@ -6,9 +6,10 @@ those of restoring with the estimated prior, which is what users get; the photos
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ import torch
 from diffir.archs import DiffIR
 from diffir.data.samples import to_tensor
 from diffir.evaluation import Evaluation, Sample, evaluate
+from diffir.evaluation.document import conventions, scores_of
 from diffir.files import write_atomically
 from diffir.image_io import write_image
 from diffir.metrics.protocol import Protocol
@@ -69,7 +71,7 @@ def compare(
     of_input = scores_of(untouched)
     of_before, of_after = (scores_of(partial(by, network)) for network in (before, after))
     pictures = {
-        sample.name: np.hstack([to_kind(untouched(sample), np.uint8), *restored[sample.name], sample.gt])
+        sample.name: np.hstack([to_kind(untouched(sample), np.uint8), *restored[sample.name], sample.truth])
         for sample in samples
     }
     return Comparison(of_input, of_before, of_after, pictures)
@@ -85,9 +87,14 @@ def write_report(comparison: Comparison, folder: Path, *, title: str, lines: Seq
     write_image(folder / "before_after.png", np.vstack(sheet))
     with write_atomically(folder / "report.md") as file:
         file.write("\n".join([f"# {title}", "", *lines, "", *_tables(comparison), ""]).encode())
-    everything = {name: getattr(comparison, name).to_dict(timed=False) for name in ("input", "before", "after")}
+    everything = {name: _scores(getattr(comparison, name)) for name in ("input", "before", "after")}
     with write_atomically(folder / "report.json") as file:
         file.write(json.dumps(everything, indent=1).encode())
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    line = "; ".join(conventions(evaluation.protocol, list(evaluation.means)))
+    return scores_of(replace(evaluation, images=tuple(replace(i, seconds=None) for i in evaluation.images)), line)
 
 
 def _tables(comparison: Comparison) -> list[str]:

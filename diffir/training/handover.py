@@ -19,6 +19,8 @@ from diffir.weights.load import load_network
 
 FirstBatch = Callable[[], Tensor]
 """Draws the lq (B, C, H, W) of the stage's first batch; called only where it is needed."""
+BuildStage = Callable[[RunConfig, RunFolder, StageNumber, FirstBatch], Stage]
+"""What ``build_stage`` is."""
 
 
 def build_stage(config: RunConfig, folder: RunFolder, number: StageNumber, first_batch: FirstBatch) -> Stage:

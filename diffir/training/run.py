@@ -35,7 +35,7 @@ from diffir.inference.device import resolve_device
 from diffir.metrics.table import METRICS
 from diffir.tasks import get_task
 from diffir.training.guard import Guard
-from diffir.training.handover import build_stage
+from diffir.training.handover import BuildStage, build_stage
 from diffir.training.log import RunLog
 from diffir.training.processes import Processes
 from diffir.training.run_folder import RunFolder
@@ -52,8 +52,17 @@ FIRST_SAMPLES = 8  # that a stage may look at before its first step
 class Run:
     """One option file at work in its folder."""
 
-    def __init__(self, config: RunConfig, processes: Processes | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, processes: Processes | None = None, *, build: BuildStage = build_stage
+    ) -> None:
+        """
+        Args:
+            config: the option file.
+            processes: that share the work; those of torchrun's environment when not given.
+            build: makes a stage ready for its first step; experiments put variants of stages here.
+        """
         self.config = config
+        self.build = build
         self.folder = RunFolder(config)
         self.processes = processes or Processes.from_environment()
         self.device = self.processes.device(resolve_device(config.device))
@@ -67,7 +76,7 @@ class Run:
         validator = self._validator()
         yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
         number = self.config.stages[0]
-        stage = build_stage(self.config, self.folder, number, lambda: lq)
+        stage = self.build(self.config, self.folder, number, lambda: lq)
         parameters = sum(parameter.numel() for parameter in stage.network.parameters())
         steps = self.config.learning(number).total_iter
         yield f"stage {number}: {parameters / 1e6:.2f} million parameters, {steps} steps"
@@ -99,7 +108,7 @@ class Run:
             if self.processes.share(self.folder.weights(number).is_file()):
                 logger.info("stage %d is done: %s", number, self.folder.weights(number))
                 continue
-            stage = build_stage(self.config, self.folder, number, partial(self._first_lq, number))
+            stage = self.build(self.config, self.folder, number, partial(self.first_lq, number))
             if self.processes.is_first:
                 self.folder.record_options()
             self._run_stage(stage, validator)
@@ -150,7 +159,7 @@ class Run:
         if self.processes.is_first:
             self._publish(trainer, stage.number)
 
-    def _first_lq(self, number: StageNumber) -> Tensor:
+    def first_lq(self, number: StageNumber) -> Tensor:
         """lq of the first samples of a stage: the same ones however many processes and batches share a step."""
         train = self.config.datasets.train
         samples = open_training_set(train, seed=(self.config.manual_seed, number))

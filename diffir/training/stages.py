@@ -127,7 +127,7 @@ class StageTwo:
     def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
         """Prior L1, and in the joint phase the losses of the restored image."""
         oracle = self.oracle_prior(lq, gt)
-        prior = self.network.estimate_prior(lq, noise=noise, teacher_prior=oracle)
+        prior = self.estimate(self.network, lq, noise, oracle)
         l_abs = prior_l1(prior, oracle)
         of_prior = Losses(self.config.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
         if phase.name == ESTIMATOR_ALONE:
@@ -145,7 +145,11 @@ class StageTwo:
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
         """Estimated from lq alone, as a user will."""
-        return network.estimate_prior(lq, noise=noise)
+        return self.estimate(network, lq, noise, None)
+
+    def estimate(self, network: DiffIR, lq: Tensor, noise: Tensor, oracle: Tensor | None) -> Tensor:
+        """The prior (B, P) by diffusion, in training from a noisy oracle; experiments may put something else here."""
+        return network.estimate_prior(lq, noise=noise, teacher_prior=oracle)
 
     @torch.no_grad()
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:

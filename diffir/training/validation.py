@@ -16,7 +16,7 @@ from diffir.archs import DiffIR
 from diffir.config import ValConfig
 from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
-from diffir.evaluation import Sample, evaluate
+from diffir.evaluation import Evaluation, Sample, evaluate
 from diffir.inference.attention import Statistics
 from diffir.inference.source import Source
 from diffir.inference.streaming import StreamedNetwork
@@ -44,21 +44,26 @@ class Validator:
         better that is: near zero, the diffusion does all that the prior can do.
         """
         was_training = network.training
-        network.eval()
-        shown: list[np.ndarray] = []
-
-        def restore(sample: Sample) -> np.ndarray:
-            restored = self._restore(stage.prior, network, sample)
-            if len(shown) < self.config.save_images:
-                shown.append(restored)
-                show(sample.name, _side_by_side(sample, restored))
-            return restored
-
-        scores = dict(evaluate(restore, self.samples, self.config.metrics, self.protocol).means)
+        scores = dict(self.evaluate(stage, network, show).means)
         if isinstance(stage, StageTwo):
             scores |= self._oracle_scores(stage, network, scores)
         network.train(was_training)
         return scores
+
+    def evaluate(self, stage: Stage, network: DiffIR, show: Show | None = None) -> Evaluation:
+        """The scores of every sample, with the prior that a user of this stage gets; the network stays in eval mode."""
+        network.eval()
+        unseen = self.config.save_images if show is not None else 0
+
+        def restore(sample: Sample) -> np.ndarray:
+            nonlocal unseen
+            restored = self._restore(stage.prior, network, sample)
+            if show is not None and unseen:
+                unseen -= 1
+                show(sample.name, _side_by_side(sample, restored))
+            return restored
+
+        return evaluate(restore, self.samples, self.config.metrics, self.protocol)
 
     def input_scores(self) -> dict[str, float]:
         """What doing nothing would score: lq itself, enlarged bicubically where the network enlarges."""
@@ -82,7 +87,7 @@ class Validator:
         self, prior_of: Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor], network: DiffIR, sample: Sample
     ) -> np.ndarray:
         device = next(network.parameters()).device
-        lq, gt = (to_tensor(image)[None].to(device) for image in (sample.lq, sample.gt))
+        lq, gt = (to_tensor(image)[None].to(device) for image in (sample.lq, sample.truth))
         prior = prior_of(network, lq, gt, start_noise(network))
         strip = self.config.strip_pixels
         if not strip or lq.shape[2] * lq.shape[3] <= strip:
@@ -117,10 +122,10 @@ def _in_strips(network: DiffIR, lq: np.ndarray, prior: Tensor, strip_pixels: int
 def enlarged(sample: Sample) -> np.ndarray:
     """RGB of lq at the size of gt, bicubically where it is smaller."""
     image = sample.lq[..., :3]
-    if image.shape[:2] == sample.gt.shape[:2]:
+    if image.shape[:2] == sample.truth.shape[:2]:
         return image
-    return cv2.resize(image, sample.gt.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(image, sample.truth.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _side_by_side(sample: Sample, restored: np.ndarray) -> np.ndarray:
-    return np.hstack([*(to_kind(to_float(image), np.uint8) for image in (enlarged(sample), restored)), sample.gt])
+    return np.hstack([*(to_kind(to_float(image), np.uint8) for image in (enlarged(sample), restored)), sample.truth])
