@@ -18,7 +18,12 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["diffir", "diffir.*"]),
-    package_data={"diffir.weights": ["pretrained/*.safetensors"], "diffir.degradations": ["shipped/*.yml"]},
+    package_data={
+        "diffir.weights": ["pretrained/*.safetensors"],
+        "diffir.degradations": ["shipped/*.yml"],
+        "diffir.metrics": ["weights/*.npz", "weights/NOTICE.md"],
+        "diffir.report": ["page.css", "page.js"],
+    },
     install_requires=[
         "torch>=2.6",
         "numpy>=1.26",
@@ -39,8 +44,12 @@ setup(
         "heif": ["pillow-heif>=0.22"],
         "jxl": ["pillow-jxl-plugin>=1.3"],
         "raw": ["rawpy>=0.24"],
+        # no-reference metrics; for non-commercial use, and brings an OpenCV of its own
+        "pyiqa": ["pyiqa>=0.1.14"],
         # training photos packed as BasicSR packs them
         "lmdb": ["lmdb>=1.4"],
+        # networks of other projects, to compare with
+        "spandrel": ["spandrel>=0.4"],
         "test": ["pytest>=8", "hypothesis>=6.100"],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

@@ -14,3 +14,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference folder ../shared is not here")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what the user keeps."""
+    monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path_factory.mktemp("cache")))

@@ -49,7 +49,7 @@ class DownscaledRunner(Runner):
     def _recorded(self, source, prior, plan, progress):
         lq = F.interpolate(source.rows(0, source.height), scale_factor=0.5, mode="area")
         half, statistics = Source.whole(lq.permute(0, 2, 3, 1).numpy(), None, self.settings), RecordedStatistics()
-        StreamedNetwork(self._network, self.device, 8192).restore(half, prior, lambda top, rows: None, statistics)
+        StreamedNetwork(self.network, self.device, 8192).restore(half, prior, lambda top, rows: None, statistics)
         statistics.is_replaying = True
         return statistics
 

@@ -1,7 +1,7 @@
 """Put trained weights into the package: write measured scores into their card and save them under their name.
 
 python tools/publish.py WEIGHTS.safetensors NAME RESULTS.json ... [--notes TEXT]
-RESULTS are files of ``diffir eval --json``; the scores of the method called NAME or like the weights' card are taken.
+RESULTS are documents of ``diffir eval --json``; the scores of the method named like the weights' card are taken.
 """
 
 import argparse
@@ -22,17 +22,17 @@ PRETRAINED = Path(diffir.__file__).parent / "weights/pretrained"
 LARGEST = 8_000_000  # bytes: what a wheel and a checkout can carry for every user
 
 
-def scores_of(results: list[Path], name: str) -> tuple[Score, ...]:
+def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:
     """Every mean of the method of that name."""
     scores = []
-    for path in results:
-        result = json.loads(path.read_text("utf-8"))
-        degradation = result["degradation"] or {}
-        condition = f"sigma {degradation['sigma']:g}" if "sigma" in degradation else ""
-        for method in (method for method in result["methods"] if method["name"] == name):
-            protocol = Protocol(method["crop_border"], method["test_y_channel"], method["convention"])
-            for metric, value in method["means"].items():
-                scores.append(Score(result["dataset"], metric, round(value, 4), str(protocol), condition))
+    for path in documents:
+        for result in json.loads(path.read_text("utf-8"))["results"]:
+            if result["method"] != name:
+                continue
+            given = {key: result["protocol"][key] for key in ("crop_border", "test_y_channel", "convention")}
+            protocol, condition = str(Protocol(**given)), result["condition"]
+            for metric, score in result["scores"].items():
+                scores.append(Score(result["dataset"], metric, round(score["mean"], 4), protocol, condition))
     return tuple(scores)
 
 

@@ -40,12 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Survey, print, count faults."""
-    from diffir.cli.score import check_json_target, write_json
+    from diffir.cli.scores import check_target, write_json
     from diffir.data.findings import against_card, findings_of, leaks, scale_mismatch
 
     if not 0 <= args.near <= 64 or args.threads < 1:
         raise UsageError(f"--near must lie in 0-64 and --threads be 1 or more, got {args.near} and {args.threads}")
-    check_json_target(args.json)
+    check_target(args.json, "--json")
     asked = _Asked(args)
     surveys = [_survey(part, args.threads) for part in asked.own.parts]
     held_out = [_survey(part, args.threads) for part in asked.held_out.parts] if asked.held_out else []

@@ -1,268 +1,187 @@
-"""``diffir eval``: score methods on a benchmark, with every convention printed beside the numbers.
+"""``diffir eval``: methods x sets x conditions x metrics, with every convention printed beside the numbers.
 
-A method is a baseline, a network of the catalogue or a weights file. The protocol comes from the task of the first
-network, else from the first baseline; flags override it. All methods of one call are scored with this one protocol;
-networks of different protocols or methods of different scales in one call are an error.
+Decided here: the flags and what is printed. The protocol is that of the condition's published tables, or of the set's
+card where the inputs come with it; flags override it. Scores are kept, so a stopped call goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffir.cli.score import (
+from diffir.cli.scores import (
     add_metric_arguments,
-    check_json_target,
-    metrics_from,
-    protocol_from,
+    check_target,
+    interval,
+    meter_from,
     scores_table,
+    skipped_lines,
     write_json,
 )
-from diffir.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from diffir.cli.eval_plan import Plan
+    from diffir.evaluation.benchmark import Benchmark
+    from diffir.evaluation.contestant import Contestant
+    from diffir.evaluation.scoring import Evaluation
+    from diffir.metrics.table import Meter
 
-    from diffir.baselines.table import Method
-    from diffir.data.cards import DatasetCard, ImageFiles
-    from diffir.evaluation import DownscaleTest, Evaluation, LowResolution, NoiseTest, Sample
-    from diffir.metrics.protocol import Protocol
+_EPILOG = """\
+conditions, for sets of clean images; each value is a table of its own:
+  --sigma 15,25,50       Gaussian noise of published denoising tables: float, seeded, not clipped; RGB
+  --quality 10,20,30,40  JPEG; RGB, or with --grey the luma alone, as in published JPEG tables
+  --recipe NAME,FILE     what a degradation recipe draws by each image's name; RGB
+  --mask thin,FOLDER     holes, drawn (thin, medium, wide) or read; RGB, whole and the holes alone
+  methods that enlarge   MATLAB bicubic; Y, without a border of the scale
+Sets with inputs of their own are read as they are. Without inputs and conditions, metrics that need no ground truth
+judge the photos themselves: diffir eval -n input,photo -d PHOTOS --metrics niqe
 
-
-@dataclass(frozen=True)
-class Contestant:
-    """A method and what it brings along."""
-
-    method: Method
-    protocol: Protocol
-    summary: str
-    round_output: bool = True
-    network: dict[str, Any] = field(default_factory=dict)
-    """Of a network: its weights and how it runs, in plain types; empty for a baseline."""
-
-    @property
-    def is_network(self) -> bool:
-        return bool(self.network)
+Metrics whose weights are not here are skipped, and the line says which file belongs where.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``diffir eval``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "diffir eval -n METHOD[,METHOD] -d SET[,SET] [condition] [flags]"
+    parser.epilog = _EPILOG
     parser.add_argument(
         "-n",
         "--model_name",
         required=True,
-        metavar="NAME[,NAME]",
-        help="baselines (input, bicubic_x2, bicubic_x3, bicubic_x4, nlm, dct), networks (diffir models), weights files",
+        metavar="METHOD[,METHOD]",
+        help="baselines (input, bicubic_x2, bicubic_x3, bicubic_x4, nlm, dct, telea, navier_stokes), networks "
+        "(diffir models), weights files, and spandrel:FILE for networks of other projects",
     )
-    parser.add_argument("-d", "--dataset", required=True, metavar="SET", help="a card's name or path, or a folder")
-    parser.add_argument("--data_root", type=Path, help="where the sets lie; default: $DIFFIR_DATA, else datasets/")
-    parser.add_argument("--sigma", type=float, help="add Gaussian noise of this standard deviation, in 1/255")
     parser.add_argument(
+        "-d", "--dataset", required=True, metavar="SET[,SET]", help="names or paths of cards, or folders of images"
+    )
+    parser.add_argument("--data_root", type=Path, help="where the sets lie; default: $DIFFIR_DATA, else datasets/")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N images of each set only")
+    _add_condition_arguments(parser.add_argument_group("conditions, see below"))
+    add_metric_arguments(parser.add_argument_group("what is compared"))
+    _add_prior_arguments(parser.add_argument_group("what the prior buys (DiffIR networks)"))
+    _add_network_arguments(parser.add_argument_group("networks"))
+    results = parser.add_argument_group("results")
+    results.add_argument("--json", type=Path, metavar="FILE", help="scores of every image and all that they depend on")
+    results.add_argument("--html", type=Path, metavar="FILE", help="one page with tables, sliders and error maps")
+    results.add_argument("--cache", type=Path, metavar="DIR", help="kept scores; default: eval in $DIFFIR_CACHE")
+    results.add_argument("--no_cache", action="store_true", help="measure all anew and keep nothing")
+
+
+def _add_condition_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--sigma", metavar="S[,S]", help="standard deviations of noise, in 1/255")
+    group.add_argument("--quality", metavar="Q[,Q]", help="JPEG qualities, 1 to 100")
+    group.add_argument("--grey", action="store_true", help="save and compare luma alone (with --quality)")
+    group.add_argument("--recipe", metavar="R[,R]", help="degradation recipes: names or files")
+    group.add_argument("--seed", type=int, default=0, help="of the recipes' draws (default: 0)")
+    group.add_argument("--mask", metavar="M[,M]", help="thin, medium, wide, or folders of masks")
+    group.add_argument(
+        "--mask_is_white", choices=["missing", "keep"], default="missing", help="what white means in mask files"
+    )
+    group.add_argument(
         "--lr",
         choices=["rgb8", "y_float"],
         help="input of super-resolution: 8-bit RGB, or float luma as for the published bicubic rows",
     )
-    add_metric_arguments(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (networks)")
-    parser.add_argument(
+
+
+def _add_prior_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--prior",
+        default="diffusion",
+        metavar="KIND[,KIND]",
+        help="diffusion (default), condition, one-step, mean, other, random, zero; with --stage1 also oracle, stage1; "
+        "or all; a row each",
+    )
+    group.add_argument("--stage1", type=Path, metavar="FILE", help="the stage-1 weights that the network was taught by")
+    group.add_argument(
+        "--prior_samples", type=int, default=1, metavar="K", help="say how results spread over K start noises"
+    )
+
+
+def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group.add_argument(
         "--precision",
         default="fp32",
         choices=["auto", "fp32", "bf16", "fp16"],
-        help="of networks; default: fp32 on every device, unlike diffir restore, so that scores can be compared",
+        help="default: fp32 on every device, unlike diffir restore, so that scores can be compared",
     )
-    parser.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
-    parser.add_argument(
+    group.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
+    group.add_argument(
         "--stats",
         default="auto",
         choices=["auto", "tile", "global", "local"],
-        help="where attention of networks looks; auto: local for diffir's weights, global for released checkpoints",
+        help="where attention looks; auto: local for diffir's weights, global for released checkpoints",
     )
-    parser.add_argument("-x", "--tta", action="store_true", help="self-ensemble of networks: mean over the eight turns")
+    group.add_argument("-x", "--tta", action="store_true", help="self-ensemble: mean over the eight turns")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print."""
-    from diffir.data.cards import find_images, load_card
+    """Evaluate, print, write."""
+    for target in (args.json, args.html):
+        check_target(target, "--json" if target is args.json else "--html")
+    from diffir.cli.eval_plan import make_plan
+    from diffir.evaluation.document import document, result_of
 
-    metrics = metrics_from(args)
-    if args.sigma is not None and not 0 <= args.sigma < math.inf:
-        raise UsageError(f"--sigma must be a number of 0 or more, got {args.sigma:g}")
-    check_json_target(args.json)
-    card = load_card(args.dataset)
-    files = find_images(card, args.data_root)
-    if args.limit is not None and args.limit < 1:
-        raise UsageError(f"--limit must be 1 or more, got {args.limit}")
-    files = files[: args.limit]
-    contestants = [_load(name, args) for name in args.model_name.split(",")]
-    protocol = _choose_protocol(args, contestants)
-    test = _choose_test(args, card, contestants, protocol)
-
-    results = [_evaluate(contestant, files, test, metrics, protocol) for contestant in contestants]
-    number = f"{len(files)} of {card.count}" if card.count else f"{len(files)}"
-    images = "image" if number == "1" else "images"
-    line = _protocol_line(f"{card.name}, mean over {number} {images}", test, contestants, protocol, metrics)
-    rows = [(c.method.name, result) for c, result in zip(contestants, results, strict=True)]
-    print(scores_table(rows, metrics))
-    print(f"protocol: {line}")
-    print("\n".join(f"{c.method.name}: {c.summary}" for c in contestants))
+    plan = make_plan(args)
+    meters: dict[tuple[str, ...], Meter] = {}
+    results: list[dict[str, Any]] = []
+    for benchmark in plan.benchmarks:
+        names = tuple(plan.metrics_for(benchmark))
+        meter = meters.setdefault(names, meters.get(names) or meter_from(args, names, plan.device))
+        contestants = plan.contestants(benchmark.condition)
+        rows = [(one, _measured(benchmark, one, meter, plan.cache)) for one in contestants]
+        results += [result_of(benchmark, one, evaluation) for one, evaluation in rows]
+        _print_benchmark(benchmark, rows, results[-len(rows) :])
+        _print_spreads(plan, benchmark, args.prior_samples)
     if args.json:
-        methods = [
-            {"name": c.method.name, "summary": c.summary, "network": c.network or None, **r.to_dict()}
-            for c, r in zip(contestants, results, strict=True)
-        ]
-        degradation = {"description": str(test), **asdict(test)} if test else None
-        facts = {"dataset": card.name, "count": len(files), "degradation": degradation, "protocol": line}
-        write_json(args.json, {**facts, "methods": methods})
+        write_json(args.json, document(results, plan.device))
+    if args.html:
+        _write_html(args.html, document(results, plan.device), plan)
     return 0
 
 
-def _load(name: str, args: argparse.Namespace) -> Contestant:
-    """A baseline of that name, else a network."""
-    from diffir.baselines.table import BASELINES, get_baseline
-
-    if name in BASELINES:
-        row = BASELINES[name]
-        knowledge = ", told the true sigma" if args.sigma is not None else ", sigma estimated from each image"
-        summary = row.summary + (knowledge if row.takes_sigma else "")
-        return Contestant(get_baseline(name, args.sigma), row.protocol, summary, row.round_output)
-    from diffir.inference.restorer import load
-    from diffir.metrics.protocol import Protocol
-    from diffir.tasks import get_task
-    from diffir.weights.load import locate
-
-    try:
-        path = locate(name)
-        restorer = load(
-            path, device=args.device, precision=args.precision, tile=args.tile, stats=args.stats, tta=args.tta
-        )
-    except UsageError as error:
-        raise UsageError(f"{error}; baselines: {', '.join(BASELINES)}") from error
-    scale = restorer.scale
-    without_task = Protocol(crop_border=scale, test_y_channel=True) if scale > 1 else Protocol()
-    protocol = get_task(restorer.task).protocol if restorer.task else without_task
-    facts = (
-        f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, {restorer.stats} statistics, "
-        f"{'self-ensemble, ' if restorer.tta else ''}prior seed {restorer.seed}"
-    )
-    network = {
-        "weights": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "task": restorer.task,
-        "device": str(restorer.device),
-        "precision": restorer.precision,
-        "tile": restorer.tile,
-        "tile_overlap": restorer.tile_overlap,
-        "stats": restorer.stats,
-        "tta": restorer.tta,
-        "seed": restorer.seed,
-    }
-    return Contestant(restorer, protocol, f"network; {facts}", network=network)
-
-
-def _choose_protocol(args: argparse.Namespace, contestants: Sequence[Contestant]) -> Protocol:
-    """That of the networks, else of the first baseline, with the flags laid over it."""
-    leaders = [c for c in contestants if c.is_network] or contestants[:1]
-    protocols = [protocol_from(args, c.protocol) for c in leaders]
-    if len(set(protocols)) > 1:
-        listing = "; ".join(f"{c.method.name}: {p}" for c, p in zip(leaders, protocols, strict=True))
-        raise UsageError(f"networks of different protocols cannot share a table without flags that decide: {listing}")
-    return protocols[0]
-
-
-def _choose_test(
-    args: argparse.Namespace, card: DatasetCard, contestants: Sequence[Contestant], protocol: Protocol
-) -> NoiseTest | DownscaleTest | None:
-    """How inputs are made from clean images; None for a set that has them."""
-    from diffir.evaluation import DownscaleTest, NoiseTest
-
-    scales = {c.method.scale for c in contestants}
-    if len(scales) > 1:
-        listing = ", ".join(f"{c.method.name} x{c.method.scale}" for c in contestants)
-        raise UsageError(f"methods of different scale cannot share a table: {listing}")
-    scale = scales.pop()
-    if args.sigma is not None and (scale > 1 or card.input):
-        reason = f"{card.name} has its own inputs" if card.input else f"the methods enlarge x{scale}"
-        raise UsageError(f"--sigma makes noisy inputs of the same size, but {reason}")
-    if args.lr and (scale == 1 or card.input):
-        raise UsageError("--lr is for methods that enlarge, on a set of clean images")
-    if card.input:
-        return None
-    if scale > 1:
-        return DownscaleTest(scale, _choose_low_resolution(args.lr, contestants, protocol))
-    if args.sigma is None:
-        raise UsageError(f"{card.name} holds clean images: say how to degrade them, such as --sigma 25")
-    return NoiseTest(args.sigma)
-
-
-def _choose_low_resolution(
-    asked: LowResolution | None, contestants: Sequence[Contestant], protocol: Protocol
-) -> LowResolution:
-    """``y_float`` where every method is a baseline scored on rounded luma; elsewhere the 8-bit RGB of the field."""
-    fits = protocol.test_y_channel and protocol.convention == "matlab" and not any(c.is_network for c in contestants)
-    if asked == "y_float" and not fits:
-        raise UsageError("--lr y_float is rounded luma alone: only for baselines, on Y with --convention matlab")
-    return asked or ("y_float" if fits else "rgb8")
-
-
-def _evaluate(
-    contestant: Contestant,
-    files: Sequence[ImageFiles],
-    test: NoiseTest | DownscaleTest | None,
-    metrics: Sequence[str],
-    protocol: Protocol,
-) -> Evaluation:
+def _measured(benchmark: Benchmark, contestant: Contestant, meter: Meter, cache: Path | None) -> Evaluation:
     from tqdm import tqdm
 
-    from diffir.evaluation import evaluate
+    from diffir.evaluation.benchmark import measure
 
-    samples = tqdm(_read(files, test), contestant.method.name, len(files), leave=False, unit="image", disable=None)
-    restore = contestant.method.restore
-    return evaluate(lambda sample: restore(sample.lq), samples, metrics, protocol, round_output=contestant.round_output)
+    with tqdm(desc=contestant.name, total=len(benchmark.files), leave=False, unit="image", disable=None) as bar:
 
+        def tell(name: str) -> None:
+            bar.update()
 
-def _read(files: Sequence[ImageFiles], test: NoiseTest | DownscaleTest | None) -> Iterator[Sample]:
-    from diffir.evaluation import Sample
-
-    for file in files:
-        gt = _read_8bit(file.gt)
-        if test is not None:
-            yield test(file.name, gt)
-        elif file.input is not None:
-            yield Sample(file.name, _read_8bit(file.input), gt)
+        return measure(benchmark, contestant, meter, cache=cache, on_image=tell)
 
 
-def _read_8bit(path: Path) -> np.ndarray:
-    from diffir.image_io import read_image
+def _print_benchmark(
+    benchmark: Benchmark, rows: list[tuple[Contestant, Evaluation]], results: list[dict[str, Any]]
+) -> None:
+    title = f"{benchmark.dataset}, {benchmark.condition.label}"
+    print(scores_table(title, [(contestant.name, evaluation) for contestant, evaluation in rows]))
+    told = next((result for result in results if result["protocol"]["round_output"]), results[0])
+    print(f"protocol: {told['protocol']['line']}")
+    for (contestant, _), result in zip(rows, results, strict=True):
+        rounding = "" if contestant.round_output else " (scored as it is, not rounded)"
+        print(f"{contestant.name}: {contestant.summary}{rounding}{interval(result)}")
+    print("\n".join(skipped_lines(rows[0][1].skipped)) + "\n" if rows[0][1].skipped else "")
 
-    pixels = read_image(path).pixels
-    if pixels.dtype != "uint8":
-        raise ImageError(f"{path}: benchmarks are 8-bit images, this one is {pixels.dtype}")
-    return pixels
+
+def _print_spreads(plan: Plan, benchmark: Benchmark, noises: int) -> None:
+    from diffir.evaluation.priors import spread_over_noises
+
+    for name, restorers in plan.restorers_of_noises(noises).items():
+        print(f"{name}, {spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)}\n")
 
 
-def _protocol_line(
-    dataset: str,
-    test: NoiseTest | DownscaleTest | None,
-    contestants: Sequence[Contestant],
-    protocol: Protocol,
-    metrics: Sequence[str],
-) -> str:
-    """Every convention behind the scores."""
-    from diffir.metrics.table import get_metrics
+def _write_html(path: Path, document: dict[str, Any], plan: Plan) -> None:
+    from diffir.cli.eval_cases import cases_of
+    from diffir.data.published_rows import rows_for
+    from diffir.report import choose_cases, write_report
 
-    kept = [c.method.name for c in contestants if not c.round_output]
-    output = "output clipped and rounded to 8 bit" + (f" ({', '.join(kept)}: scored as it is)" if kept else "")
-    parts = [
-        dataset,
-        str(test or "inputs of the set"),
-        output,
-        str(protocol),
-        *(m.definition for m in get_metrics(metrics)),
-    ]
-    return "; ".join(parts)
+    published = [row.to_dict() for one in plan.benchmarks for row in rows_for(one.dataset, one.condition.label)]
+    write_report(path, document, cases_of(choose_cases(document), plan), published=published)
+    print(f"report {path}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from diffir.data.layouts import ImageFiles, Layout, files_by_id, find_folder, find_pairs, root_of_sets
 from diffir.data.photo_names import matched_ids
 from diffir.errors import ConfigError, UsageError
+from diffir.metrics.protocol import Protocol
 from diffir.near_names import meant
 from diffir.typed_mapping import build
 from diffir.yaml_file import read_yaml
@@ -63,6 +64,8 @@ class DatasetCard:
     """Parts; the first is meant where none is named. A set without parts says count, gt and input itself."""
     other_layouts: tuple[Layout, ...] = ()
     """Tried in turn where ``gt`` finds nothing."""
+    protocol: Protocol | None = None
+    """What published tables compare of the inputs that come with the set; RGB without a border when not given."""
     parts: tuple[str, ...] = ()
     """Names of other cards that together are this set; then it has no folder of its own."""
 

@@ -4,6 +4,8 @@ In: masks of any size, grey or RGB, 128 and more being white. Out: H x W x 1 flo
 an inpainting network takes: RGB x (1 - mask), mask.
 """
 
+from zlib import crc32
+
 import cv2
 import numpy as np
 import torch
@@ -18,13 +20,18 @@ _WHITE_FROM = 128
 
 
 class Masks:
-    """The masks that an option section names."""
+    """The masks of a folder, an LMDB or shards."""
 
-    def __init__(self, config: PhotosConfig) -> None:
+    def __init__(self, root: str, *, white_is_missing: bool = True, recursive: bool = False) -> None:
+        self.root = root
+        self.source = open_photos(root, "dataroot_mask", recursive=recursive)
+        self.white_is_missing = white_is_missing
+
+    @classmethod
+    def of(cls, config: PhotosConfig) -> "Masks":
+        """Those that an option section names."""
         assert config.dataroot_mask is not None
-        self.root = config.dataroot_mask
-        self.source = open_photos(config.dataroot_mask, "dataroot_mask", recursive=config.recursive)
-        self.white_is_missing = config.mask_is_white == "missing"
+        return cls(config.dataroot_mask, white_is_missing=config.mask_is_white == "missing", recursive=config.recursive)
 
     def drawn(self, rng: np.random.Generator, height: int, width: int, *, hflip: bool, rotate: bool) -> np.ndarray:
         """A mask for a sample, turned as samples are."""
@@ -34,6 +41,10 @@ class Masks:
     def numbered(self, index: int, height: int, width: int) -> np.ndarray:
         """The mask of the validation photo of that number; masks are used again where photos are more."""
         return _resized(self._read(index % len(self.source.names)), height, width)
+
+    def named(self, name: str, height: int, width: int) -> np.ndarray:
+        """The mask of the benchmark image of that name, whatever else is in its set: H x W bool, True = missing."""
+        return self.numbered(crc32(name.encode()), height, width)[:, :, 0] > 0
 
     def _read(self, index: int) -> np.ndarray:
         """H x W x 1 float32, 1 = missing, never everywhere."""

@@ -82,7 +82,7 @@ class DamagedPatches(Dataset[Pair]):
         )
         self.recipe = build_recipe(config.degradation) if config.degradation else None
         self.facts = _facts_of(self.recipe) if self.recipe is not None else TrainingFacts(1, 3)
-        self.masks = Masks(config) if config.dataroot_mask is not None else None
+        self.masks = Masks.of(config) if config.dataroot_mask is not None else None
         self._read = _Reader(self._rgb, keep=config.cache_images)
 
     def __getitem__(self, request: PatchRequest) -> Pair:

@@ -73,7 +73,7 @@ def _damaged(config: ValSetConfig, recipe: Recipe | None, multiple_of: int, scal
     photos = open_photos(
         config.dataroot_gt, "dataroot_gt", meta_info_file=config.meta_info_file, recursive=config.recursive
     )
-    masks = Masks(config) if config.dataroot_mask is not None else None
+    masks = Masks.of(config) if config.dataroot_mask is not None else None
     samples: list[ValidationPair] = []
     for index, name in enumerate(photos.names):
         image = rgb8(photos.read(name))

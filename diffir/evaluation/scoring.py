@@ -1,82 +1,25 @@
-"""Method x images x metrics -> scores: the one eye that validation, ``diffir eval`` and baselines share.
+"""Samples x metrics -> scores of one method, image by image.
 
 In: a function that restores a sample, samples, metrics and a protocol; out: scores per image, their means and every
 convention behind them. Knows arrays only: no files, no devices, no networks.
 """
 
-import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from diffir.degradations.benchmark_noise import add_benchmark_noise
-from diffir.degradations.resize import imresize
 from diffir.errors import ImageError, UsageError
-from diffir.metrics.protocol import Protocol, luma
-from diffir.metrics.table import get_metrics, measure
-from diffir.pixels import as_rgb, white
+from diffir.evaluation.peak_memory import PeakMemory
+from diffir.evaluation.sample import Sample
+from diffir.metrics.protocol import Protocol
+from diffir.metrics.table import Meter, SetScores
+from diffir.pixels import white
 
-LowResolution = Literal["rgb8", "y_float"]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of a benchmark."""
-
-    name: str
-    lq: np.ndarray
-    """H x W x C, RGB or grey (C = 1): uint8, or float32 with white at 1, which noise may leave on both sides."""
-    gt: np.ndarray
-    """(H * scale) x (W * scale) x C, uint8 or uint16."""
-
-
-@dataclass(frozen=True)
-class NoiseTest:
-    """Clean image -> sample with the noise of published denoising tables."""
-
-    sigma: float
-    """Standard deviation in 1/255."""
-
-    def __call__(self, name: str, gt: np.ndarray) -> Sample:
-        gt = as_rgb(gt)
-        return Sample(name, add_benchmark_noise(gt, self.sigma), gt)
-
-    def __str__(self) -> str:
-        return (
-            f"Gaussian noise of sigma {self.sigma:g}/255 added in float (RandomState(0) anew for each image), "
-            "neither clipped nor rounded"
-        )
-
-
-@dataclass(frozen=True)
-class DownscaleTest:
-    """Clean image -> sample shrunk by MATLAB's bicubic imresize, after cutting gt to a multiple of the scale.
-
-    ``rgb8``: from 8-bit RGB to 8-bit RGB, bit for bit the published LR files; what networks are given.
-    ``y_float``: only the luma, taken and rounded by rgb2ycbcr, shrunk in float and not rounded; the protocol behind
-    the published bicubic rows (Dong et al., SRCNN, 2014). A grey file is its own luma, as there.
-    """
-
-    scale: int
-    low_resolution: LowResolution = "rgb8"
-
-    def __call__(self, name: str, gt: np.ndarray) -> Sample:
-        height, width = (side - side % self.scale for side in gt.shape[:2])
-        gt = gt[:height, :width]
-        if self.low_resolution == "rgb8":
-            gt = as_rgb(gt)
-            return Sample(name, imresize(gt, 1 / self.scale), gt)
-        if gt.shape[2] == 3:
-            gt = luma(gt, rounded=True).astype(np.uint8)
-        return Sample(name, imresize(gt / np.float32(255), 1 / self.scale), gt)
-
-    def __str__(self) -> str:
-        made = {"rgb8": "8-bit RGB, rounded", "y_float": "luma of rgb2ycbcr, float, not rounded (SRCNN protocol)"}
-        return f"shrunk x{self.scale} by MATLAB bicubic imresize: {made[self.low_resolution]}"
+Restore = Callable[[Sample], np.ndarray]
+"""Sample -> restored image of the size of its ground truth: uint8, uint16 or float with white at 1."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +27,14 @@ class ImageScores:
     """What one image got."""
 
     name: str
-    scores: dict[str, float]
-    seconds: float
-    """Wall time of restoring alone."""
+    scores: Mapping[str, float]
+    seconds: float | None = None
+    """Wall time of restoring alone; None where nothing was restored."""
+    width: int = 0
+    height: int = 0
+    """Of the restored image, in pixels."""
+    peak_memory_mb: float | None = None
+    """Largest memory while it was restored, see ``peak_memory``; None where nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -96,87 +44,100 @@ class Evaluation:
     images: tuple[ImageScores, ...]
     protocol: Protocol
     round_output: bool
+    of_set: Mapping[str, float] = field(default_factory=dict)
+    """Scores of all images at once, such as FID."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that could not be computed, and why."""
 
     @property
     def means(self) -> dict[str, float]:
-        """Mean over the images, by metric."""
-        return {name: statistics.fmean(i.scores[name] for i in self.images) for name in self.images[0].scores}
+        """Mean over the images, by metric; scores of the set as they are."""
+        return {name: statistics.fmean(i.scores[name] for i in self.images) for name in self.images[0].scores} | dict(
+            self.of_set
+        )
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> float | None:
         """Mean wall time an image."""
-        return statistics.fmean(image.seconds for image in self.images)
+        times = [image.seconds for image in self.images if image.seconds is not None]
+        return statistics.fmean(times) if times else None
 
-    def to_dict(self, *, timed: bool = True) -> dict[str, Any]:
-        """Plain types, ready for JSON; what is not finite becomes a string, which JSON can hold.
-
-        Args:
-            timed: with the seconds of each image; off where nothing was restored.
-        """
-        return {
-            "means": _plain(self.means),
-            "crop_border": self.protocol.crop_border,
-            "test_y_channel": self.protocol.test_y_channel,
-            "convention": self.protocol.convention,
-            "round_output": self.round_output,
-            "images": [
-                {"name": i.name, **_plain(i.scores), **({"seconds": i.seconds} if timed else {})} for i in self.images
-            ],
-        }
+    @property
+    def peak_memory_mb(self) -> float | None:
+        """Largest of all images."""
+        return max((image.peak_memory_mb for image in self.images if image.peak_memory_mb is not None), default=None)
 
 
 def evaluate(
-    restore: Callable[[Sample], np.ndarray],
+    restore: Restore,
     samples: Iterable[Sample],
-    metrics: Sequence[str],
+    metrics: Sequence[str] | Meter,
     protocol: Protocol,
     *,
     round_output: bool = True,
+    timed: bool = True,
 ) -> Evaluation:
     """Restore every sample and score it.
 
     Args:
-        restore: sample -> restored image of the size of ``sample.gt``, uint8, uint16 or float with white at 1.
+        restore: see ``Restore``.
         samples: drawn one by one, so a generator keeps one image in memory.
-        metrics: names of ``diffir.metrics.table.METRICS``.
+        metrics: names of ``diffir.metrics.table.METRICS``, or a meter that has their weights loaded.
         protocol: colour, border and rounding of luma.
         round_output: clip and round what was restored to 8 bit, as a file would be; off only for the untouched input.
+        timed: with the seconds of each image; off where nothing is restored.
 
     Raises:
-        UsageError: an unknown metric, or no sample at all.
+        UsageError: an unknown metric, one that needs what the samples have not, or no sample at all.
         ImageError: a restored image of the wrong size; the message names the sample.
     """
-    get_metrics(metrics)
-    images = tuple(_score(restore, sample, metrics, protocol, round_output) for sample in samples)
+    meter = metrics if isinstance(metrics, Meter) else Meter.prepare(metrics)
+    of_set = meter.new_set()
+    images = tuple(score(restore, sample, meter, protocol, of_set, round_output=round_output) for sample in samples)
     if not images:
         raise UsageError("there is no image to evaluate")
-    return Evaluation(images, protocol, round_output)
+    images = images if timed else tuple(replace(image, seconds=None) for image in images)
+    return Evaluation(images, protocol, round_output, of_set.scores(), meter.skipped)
 
 
-def _score(
-    restore: Callable[[Sample], np.ndarray],
+def score(
+    restore: Restore,
     sample: Sample,
-    metrics: Sequence[str],
+    meter: Meter,
     protocol: Protocol,
-    round_output: bool,
+    of_set: SetScores,
+    *,
+    round_output: bool = True,
+    memory: PeakMemory | None = None,
 ) -> ImageScores:
+    """Restore one sample and score it; ``of_set`` is shown it, ``memory`` watches."""
+    if memory is not None:
+        memory.reset()
     start = time.perf_counter()
     restored = restore(sample)
     seconds = time.perf_counter() - start
-    restored = _on_8bit_scale(restored)
-    if round_output:
-        restored = np.clip(np.rint(restored), 0, 255)
+    peak = memory.megabytes() if memory is not None else None
+    restored, gt = as_scored(restored, round_output=round_output), sample.gt
+    gt = None if gt is None else _on_8bit_scale(gt)
     try:
-        scores = measure(restored, _on_8bit_scale(sample.gt), metrics, protocol, data_range=255)
+        scores = meter.measure(restored, gt, protocol, data_range=255, mask=_missing(sample))
+        of_set.add(restored, gt, protocol, data_range=255)
     except ImageError as error:
         raise ImageError(f"{sample.name}: {error}") from error
-    return ImageScores(sample.name, scores, seconds)
+    height, width = restored.shape[:2]
+    return ImageScores(sample.name, scores, seconds, width, height, peak)
+
+
+def as_scored(restored: np.ndarray, *, round_output: bool) -> np.ndarray:
+    """A result on the 8-bit scale, float64, as it is scored: clipped and rounded where a file would be."""
+    restored = _on_8bit_scale(restored)
+    return np.clip(np.rint(restored), 0, 255) if round_output else restored
+
+
+def _missing(sample: Sample) -> np.ndarray | None:
+    return None if sample.mask is None else sample.mask > 0
 
 
 def _on_8bit_scale(image: np.ndarray) -> np.ndarray:
     """float64 with white at 255, from uint8, uint16 or float with white at 1."""
     return image.astype(np.float64) * (255 / white(image.dtype))
-
-
-def _plain(scores: dict[str, float]) -> dict[str, float | str]:
-    return {name: value if math.isfinite(value) else str(value) for name, value in scores.items()}

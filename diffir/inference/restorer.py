@@ -142,6 +142,11 @@ class Restorer:
         return self._runner.settings
 
     @property
+    def network(self) -> DiffIR:
+        """The network itself, on its device; not to be moved or trained."""
+        return self._runner.network
+
+    @property
     def scale(self) -> int:
         """Side of the output over side of the input."""
         return self.settings.scale
@@ -260,6 +265,15 @@ class Restorer:
         """The prior (1, P) of a photo, on the CPU; arguments as in ``restore``."""
         return self._estimate_prior(self._source([image], None if mask is None else [mask])).cpu()
 
+    @torch.inference_mode()
+    def condition_of(self, image: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
+        """What the denoiser is told of a photo, (1, P) on the CPU; arguments as in ``restore``."""
+        return self._runner.condition(self._source([image], None if mask is None else [mask])).cpu()
+
+    def start_noise(self) -> Tensor:
+        """What the prior of every photo is denoised from, (1, P) on the CPU: a function of the seed alone."""
+        return torch.randn(1, self.settings.prior_width, generator=torch.Generator().manual_seed(self.seed))
+
     def _source(self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None) -> Source:
         for number, image in enumerate(images):
             _check_image(image)
@@ -285,8 +299,7 @@ class Restorer:
             raise UsageError(f"{self.name} takes no mask; masks are for inpainting networks")
 
     def _estimate_prior(self, source: Source) -> Tensor:
-        noise = torch.randn(1, self.settings.prior_width, generator=torch.Generator().manual_seed(self.seed))
-        return self._runner.estimate_prior(source, noise.expand(len(source.images), -1))
+        return self._runner.estimate_prior(source, self.start_noise().expand(len(source.images), -1))
 
     @torch.inference_mode()
     def _restore_source(

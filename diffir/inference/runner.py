@@ -61,24 +61,30 @@ class Runner:
         """Tile of the latest photo; None: it was restored whole."""
         self.notes: list[str] = []
         self._tile_after_failure: int | None = None
-        self._network = network.eval().requires_grad_(False)
-        self._surviving(lambda: self._network.to(self.device), self._move_to_cpu)
+        self.network = network.eval().requires_grad_(False)
+        self._surviving(lambda: self.network.to(self.device), self._move_to_cpu)
 
     @property
     def settings(self) -> ArchSettings:
         """What built the network."""
-        return self._network.settings
+        return self.network.settings
+
+    def condition(self, source: Source) -> Tensor:
+        """What CPEN tells the denoiser of whole photos, (B, P).
+
+        In fp32 whatever the precision: it is a few hundredths of the work, and all pixels hang on its result.
+        """
+
+        def look() -> Tensor:
+            plan = self._plan(source)
+            return StreamedNetwork(self.network, self.device, plan.strip_pixels).condition(source)
+
+        return self._surviving(look, lambda: self._halve(source))
 
     def estimate_prior(self, source: Source, noise: Tensor) -> Tensor:
-        """The prior (B, P) of whole photos from noise (B, P). In fp32 whatever the precision: CPEN is a few hundredths
-        of the work, and all pixels hang on its result."""
-
-        def estimate() -> Tensor:
-            plan = self._plan(source)
-            condition = StreamedNetwork(self._network, self.device, plan.strip_pixels).condition(source)
-            return self._network.denoise_prior(noise.to(self.device), condition)[-1]
-
-        return self._surviving(estimate, lambda: self._halve(source))
+        """The prior (B, P) of whole photos from noise (B, P), in fp32."""
+        condition = self.condition(source)
+        return self.network.denoise_prior(noise.to(condition.device), condition)[-1]
 
     def restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None = None) -> None:
         """Restore whole photos; ``write`` may be given a row more than once, and the last time counts."""
@@ -139,7 +145,7 @@ class Runner:
         while True:
             try:
                 with autocast(self.device, precision), statistics.attempt():
-                    streamed = StreamedNetwork(self._network, self.device, plan.strip_pixels)
+                    streamed = StreamedNetwork(self.network, self.device, plan.strip_pixels)
                     streamed.restore(region, prior, write_finite, statistics, progress.within)
                 progress.step()
                 return
@@ -203,7 +209,7 @@ class Runner:
             raise DiffIRError(f"out of memory on {self.device} even {what}")
         self._note(f"out of memory on {self.device} even {what}: on the CPU from here on")
         self.device, self.precision, self._tile_after_failure = torch.device("cpu"), "fp32", None
-        self._network.to(self.device)
+        self.network.to(self.device)
 
     def _note(self, note: str) -> None:
         if note not in self.notes:

@@ -20,7 +20,8 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from diffir.errors import UsageError, WeightsError
 from diffir.weights.header import is_safetensors, read_header
 
-WRAPPERS = ("params_ema", "params", "state_dict")  # the first that is there: BasicSR's averaged weights are the better
+# Of projects in this field; the first that is there: averaged weights are the better ones.
+WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
 _ZIP = b"PK\x03\x04"
 _LEGACY_PICKLE = b"\x80\x02"  # torch.save before 1.6
 _NOT_WEIGHTS = {
@@ -99,7 +100,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def unwrap(content: object, source: str) -> dict[str, Tensor]:
-    """The tensors inside ``params_ema``, ``params`` or ``state_dict``, without ``module.`` and ``generator.``."""
+    """The tensors inside one of ``WRAPPERS``, if there is one, without ``module.`` and ``generator.``."""
     if not isinstance(content, Mapping):
         raise WeightsError(f"{source} holds a {type(content).__name__}, not a dict of tensors: save its state_dict()")
     wrapper = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)

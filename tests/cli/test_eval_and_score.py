@@ -62,13 +62,13 @@ def test_a_better_method_gets_a_higher_row_and_the_json_holds_every_image(
     assert main(["eval", "-n", "input,dct", "-d", str(photos), "--sigma", "25", "--json", str(path)]) == 0
 
     result = json.loads(path.read_text("utf-8"))
-    untouched, dct = (method["means"]["psnr"] for method in result["methods"])
+    untouched, dct = (row["scores"]["psnr"]["mean"] for row in result["results"])
     noise = add_benchmark_noise(np.zeros((36, 42, 3)), 25)
     assert untouched == pytest.approx(-10 * np.log10(np.mean(noise**2)), abs=1e-4)  # not clipped, not rounded
     assert dct > untouched + 1
-    assert [image["name"] for image in result["methods"][0]["images"]] == ["a", "b"]
-    assert result["degradation"]["sigma"] == 25
-    assert "(input: scored as it is)" in capsys.readouterr().out
+    assert [image["name"] for image in result["results"][0]["images"]] == ["a", "b"]
+    assert result["results"][1]["degradation"]["sigma"] == 25
+    assert "input: the degraded image, untouched (scored as it is, not rounded)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,11 @@ def test_a_better_method_gets_a_higher_row_and_the_json_holds_every_image(
         ([], "luma of rgb2ycbcr"),
         (["--convention", "basicsr"], "8-bit RGB, rounded; output clipped and rounded to 8 bit; Y of BT.601"),
         (["--test_y_channel", "false"], "8-bit RGB, rounded; output clipped and rounded to 8 bit; RGB"),
-        (["--lr", "rgb8", "--crop-border", "0"], "rounded to 8 bit (matlab), crop_border 0"),
+        (["--lr", "rgb8", "--crop-border", "0"], "not rounded (basicsr), crop_border 0"),
+        (
+            ["--lr", "rgb8", "--convention", "matlab"],
+            "8-bit RGB, rounded; output clipped and rounded to 8 bit; Y of BT",
+        ),
     ],
 )
 def test_flags_change_the_protocol_and_are_printed(
@@ -101,7 +105,7 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
     assert main([*command, "--json", str(path)]) == 0
 
     result = json.loads(path.read_text("utf-8"))
-    untouched, network = (method["network"] for method in result["methods"])
+    untouched, network = (row["network"] for row in result["results"])
     assert untouched is None
     assert network.pop("sha256") == hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     assert network.pop("weights") == "denoise_tiny.safetensors"
@@ -114,10 +118,12 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
         "stats": "global",
         "tta": False,
         "seed": 0,
+        "prior": "diffusion",
     }
     assert network == how
     assert result["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert result["protocol"].startswith("photos, mean over 2 images")
+    assert result["results"][1]["protocol"]["line"].startswith("photos, mean over 2 images")
+    assert result["results"][1]["parameters"] == sum(p.numel() for p in DiffIR(TINY, stage=2).parameters())
 
 
 @pytest.mark.parametrize("target", ["folder", "file/a.json"])
@@ -136,15 +142,18 @@ def test_a_json_that_cannot_be_written_is_found_before_the_work(
     assert f"--json {tmp_path / target}" in error
 
 
-def test_networks_of_different_protocols_share_a_table_only_if_a_flag_decides(
+def test_the_protocol_is_the_benchmarks_whatever_the_network_was_made_for(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [save_untrained(tmp_path, task, TINY) for task in ("denoise_tiny", "realsr_x1")]
     command = ["eval", "-n", ",".join(names), "-d", str(photos), "--sigma", "25", "--device", "cpu"]
 
-    assert main(command) == 2
-    assert "different protocols" in capsys.readouterr().err
+    assert main(command) == 0
     assert main([*command, "--test_y_channel", "--crop_border", "4"]) == 0
+
+    by_default, by_flags = (line for line in capsys.readouterr().out.splitlines() if line.startswith("protocol:"))
+    assert "RGB, crop_border 0" in by_default
+    assert "Y of BT.601 (16-235), not rounded (basicsr), crop_border 4" in by_flags
 
 
 def test_eval_says_that_networks_run_in_fp32(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +172,7 @@ def test_a_weights_file_is_a_method_like_any_other(
 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["input", "untrained"]
-    assert lines[-1].startswith("untrained: network; task denoise_tiny, cpu, fp32")
+    assert lines[-2].startswith("untrained: network; task denoise_tiny, cpu, fp32")
 
 
 def test_baselines_take_the_protocol_of_the_network_beside_them(
@@ -198,6 +207,16 @@ def test_a_wrong_name_is_answered_with_the_baselines(photos: Path, capsys: pytes
         (["-n", "input", "--sigma", "25", "--lr", "rgb8"], "--lr"),
         (["-n", "input", "--sigma", "25", "--metrics", "psnr,lpipz"], "lpipz"),
         (["-n", "input", "--sigma", "25", "--limit", "0"], "--limit"),
+        (["-n", "input", "--quality", "10.5"], "whole number"),
+        (["-n", "input", "--quality", "101"], "1 to 100"),
+        (["-n", "input", "--sigma", "25", "--grey"], "--grey goes with --quality"),
+        (["-n", "input", "--mask", "thinn"], "thin, medium, wide"),
+        (["-n", "bicubic_x2", "--recipe", "bicubic_x4"], "enlarge x2"),
+        (["-n", "input", "--sigma", "25", "--prior", "diffusian"], "diffusion"),
+        (["-n", "input", "--sigma", "25", "--prior", "mean"], "--prior"),
+        (["-n", "input", "--sigma", "25", "--prior_samples", "3"], "--prior_samples"),
+        (["-n", "input", "--sigma", "25", "--prior_samples", "0"], "--prior_samples"),
+        (["-n", "input", "--sigma", "25", "--metric_file", "alexnet"], "NAME=FILE"),
     ],
 )
 def test_what_does_not_fit_together_is_wrong_usage(
@@ -208,6 +227,84 @@ def test_what_does_not_fit_together_is_wrong_usage(
     assert complaint in capsys.readouterr().err
 
 
+def test_each_kind_of_prior_is_a_row_and_start_noises_are_told(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_untrained(tmp_path, "denoise_tiny", TINY)
+    command = ["eval", "-n", weights, "-d", str(photos), "--sigma", "25", "--device", "cpu"]
+
+    assert main([*command, "--prior", "all", "--prior_samples", "2"]) == 0
+
+    output = capsys.readouterr().out
+    rows = [line.split("  ")[0] for line in output.splitlines()[1:8]]
+    nulls = ("condition", "one-step", "mean", "other", "random", "zero")
+    assert rows == ["untrained", *(f"untrained, {kind}" for kind in nulls)]
+    assert "untrained, over 2 start noises: PSNR varies by" in output
+
+
+def test_an_oracle_without_stage_1_is_wrong_usage(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_untrained(tmp_path, "denoise_tiny", TINY)
+
+    assert main(["eval", "-n", weights, "-d", str(photos), "--sigma", "25", "--prior", "oracle"]) == 2
+
+    assert "needs the stage-1 weights" in capsys.readouterr().err
+
+
+def test_sets_conditions_and_methods_multiply(photos: Path, tmp_path: Path) -> None:
+    command = ["eval", "-n", "input,nlm", "-d", f"{photos},{photos}", "--sigma", "15,25", "--quality", "40", "--grey"]
+
+    assert main([*command, "--json", str(tmp_path / "a.json")]) == 0
+
+    results = json.loads((tmp_path / "a.json").read_text("utf-8"))["results"]
+    assert len(results) == 2 * 2 * 3
+    assert [row["condition"] for row in results[:6:2]] == ["sigma 15", "sigma 25", "JPEG 40, grey"]
+
+
+def test_holes_are_scored_whole_and_alone(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["eval", "-n", "input,telea", "-d", str(photos), "--mask", "medium", "--metrics", "psnr,psnr_hole"]) == 0
+    )
+
+    head, untouched, telea = (line.split() for line in capsys.readouterr().out.splitlines()[:3])
+    assert head[-5:] == ["PSNR", "hole", "↑", "dB", "s/image"]
+    assert float(telea[2]) > float(untouched[2])
+
+
+def test_a_metric_without_its_weights_is_skipped_and_says_what_to_do(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["eval", "-n", "input", "-d", str(photos), "--sigma", "25"]
+
+    assert main([*command, "--metrics", "psnr,lpips_alex"]) == 0
+    assert "lpips_alex skipped: alexnet is not here: put https://" in capsys.readouterr().out
+    assert main([*command, "--metrics", "lpips_alex"]) == 2
+    assert "lpips_alex skipped" in capsys.readouterr().err
+
+
+def test_photos_without_ground_truth_are_judged_by_metrics_that_need_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 256, (192, 192, 3), dtype=np.uint8))
+
+    assert main(["eval", "-n", "input", "-d", str(tmp_path), "--metrics", "niqe"]) == 0
+    evaluated = capsys.readouterr().out.splitlines()
+    assert main(["score", str(tmp_path)]) == 0
+
+    assert "no reference" in evaluated[0]
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == evaluated[1].split()[1]
+
+
+def test_a_report_holds_scores_and_pictures(photos: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+
+    assert main(["eval", "-n", "input,nlm", "-d", str(photos), "--sigma", "25", "--html", str(page)]) == 0
+
+    text = page.read_text("utf-8")
+    assert "sigma 25" in text and "nlm" in text and "data:image/" in text
+
+
 def test_score_matches_names_without_their_suffix(
     photos: Path, noisy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,7 +313,7 @@ def test_score_matches_names_without_their_suffix(
     assert main(["score", str(noisy), str(photos), "--suffix", "_restored", "--json", str(path)]) == 0
 
     assert f"{20 * np.log10(255 / 10):.2f}" in capsys.readouterr().out
-    assert len(json.loads(path.read_text("utf-8"))["images"]) == 2
+    assert len(json.loads(path.read_text("utf-8"))["results"][0]["images"]) == 2
 
 
 def test_score_takes_two_files(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,9 +322,9 @@ def test_score_takes_two_files(photos: Path, tmp_path: Path, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["a.png", "inf", "1.0000"]
     assert lines[2].startswith("protocol: mean over 1 image against")
-    result = json.loads((tmp_path / "a.json").read_text("utf-8"))
-    assert result["protocol"].startswith("mean over 1 image against")
-    assert result["images"] == [{"name": "a", "psnr": "inf", "ssim": pytest.approx(1)}]
+    result = json.loads((tmp_path / "a.json").read_text("utf-8"))["results"][0]
+    assert result["protocol"]["line"].startswith("mean over 1 image against")
+    assert result["images"][0]["scores"] == {"psnr": "inf", "ssim": pytest.approx(1)}
 
 
 def test_score_refuses_a_missing_partner_by_name(photos: Path, noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:

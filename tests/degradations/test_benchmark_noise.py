@@ -7,7 +7,7 @@ import pytest
 
 from diffir.data.cards import find_images, load_card
 from diffir.degradations.benchmark_noise import add_benchmark_noise
-from diffir.evaluation import NoiseTest, evaluate
+from diffir.evaluation import GaussianNoise, evaluate
 from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
 
@@ -40,7 +40,7 @@ def test_noise_leaves_the_range_of_the_image() -> None:
 
 def test_noisy_cbsd68_has_the_known_psnr(shared: Path) -> None:
     files = find_images(load_card("cbsd68"), shared / "data" / "eval")[::8]
-    samples = (NoiseTest(25)(file.name, read_image(file.gt).pixels) for file in files)
+    samples = (GaussianNoise(25)(file.name, read_image(file.gt).pixels) for file in files)
 
     result = evaluate(lambda sample: sample.lq, samples, ["psnr"], Protocol(), round_output=False)
 

@@ -6,13 +6,13 @@ import pytest
 
 from diffir.baselines.table import BASELINES, get_baseline
 from diffir.data.cards import find_images, load_card
-from diffir.evaluation import DownscaleTest, evaluate
+from diffir.evaluation import BicubicDownscale, evaluate
 from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
 
 
 def bicubic_on_set5(shared: Path, scale: int, low_resolution: str, protocol: Protocol) -> tuple[float, float]:
-    test = DownscaleTest(scale, low_resolution)
+    test = BicubicDownscale(scale, low_resolution)
     files = find_images(load_card("set5"), shared / "data" / "eval")
     method = get_baseline(f"bicubic_x{scale}")
     samples = (test(file.name, read_image(file.gt).pixels) for file in files)

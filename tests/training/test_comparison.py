@@ -54,5 +54,5 @@ def test_the_report_holds_the_scores_and_a_picture(result, tmp_path):
     text = (tmp_path / "report.md").read_text("utf-8")
     assert f"| after | {result.after.means['psnr']:.2f} |" in text
     assert text.count("| p") == 7  # six photos and the head of their table
-    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["before"]["means"]["psnr"] > 0
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["before"]["scores"]["psnr"]["mean"] > 0
     assert read_image(tmp_path / "before_after.png").pixels.shape == (4 * (32 + 8), 4 * 32, 3)

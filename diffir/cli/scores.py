@@ -1,0 +1,148 @@
+"""What ``diffir eval`` and ``diffir score`` share: metric flags, the printed table, the JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffir.errors import UsageError
+
+if TYPE_CHECKING:
+    from diffir.evaluation.scoring import Evaluation
+    from diffir.metrics.protocol import Protocol
+    from diffir.metrics.table import Meter
+
+
+def add_metric_arguments(group: argparse._ActionsContainer) -> None:
+    """Flags that every command with scores takes."""
+    group.add_argument("--metrics", metavar="M[,M]", help="default: psnr,ssim; docs/metrics.md lists all")
+    group.add_argument("--crop_border", type=int, metavar="PIXELS", help="cut from each side before comparing")
+    group.add_argument(
+        "--test_y_channel",
+        type=_truth,
+        nargs="?",
+        const=True,
+        metavar="true|false",
+        help="compare BT.601 luma (16-235) instead of RGB",
+    )
+    group.add_argument(
+        "--convention", choices=["basicsr", "matlab"], help="luma in float (basicsr) or rounded to 8 bit (matlab)"
+    )
+    group.add_argument(
+        "--metric_file",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="weights of a metric, such as alexnet=FILE; may be repeated",
+    )
+    group.add_argument("--download", action="store_true", help="fetch weights of metrics that are not here")
+
+
+def protocol_from(args: argparse.Namespace, default: Protocol) -> Protocol:
+    """The default with the flags that were given laid over it."""
+    given = {name: getattr(args, name) for name in ("crop_border", "test_y_channel", "convention")}
+    return replace(default, **{name: value for name, value in given.items() if value is not None})
+
+
+def metrics_from(args: argparse.Namespace, default: str = "psnr,ssim") -> list[str]:
+    """Names of the metrics asked for, all of which exist."""
+    from diffir.metrics.table import get_metrics
+
+    return [metric.name for metric in get_metrics((args.metrics or default).split(","))]
+
+
+def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cpu") -> Meter:
+    """The metrics, ready.
+
+    Raises:
+        UsageError: a ``--metric_file`` that is not NAME=FILE, or none of the metrics can be computed.
+    """
+    from diffir.metrics.table import Meter
+
+    files = {}
+    for given in args.metric_file:
+        name, equals, path = given.partition("=")
+        if not equals:
+            raise UsageError(f"--metric_file {given} is not NAME=FILE, such as alexnet=alexnet-owt-7be5be79.pth")
+        files[name] = Path(path)
+    meter = Meter.prepare(names, files=files, download=args.download, device=device)
+    if not meter.names:
+        raise UsageError("; ".join(skipped_lines(meter.skipped)))
+    return meter
+
+
+def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
+    """One line a metric that could not be computed."""
+    return [f"{name} skipped: {reason}" for name, reason in skipped.items()]
+
+
+def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
+    """Aligned text: one row per method with its means and seconds per image."""
+    from diffir.metrics.table import get_metrics
+
+    columns = get_metrics(list(rows[0][1].means))
+    timed = any(evaluation.seconds is not None for _, evaluation in rows)
+    lines = [[title, *(column.heading for column in columns), *(["s/image"] if timed else [])]]
+    for name, evaluation in rows:
+        means = [f"{evaluation.means[column.name]:.{column.digits}f}" for column in columns]
+        lines.append([name, *means, *([f"{evaluation.seconds:.3f}"] if timed else [])])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
+
+
+def interval(result: Mapping[str, Any]) -> str:
+    """How sure the mean of the first metric is, in words; empty where one image says nothing of others."""
+    from diffir.metrics.table import get_metrics
+
+    name, score = next(iter(result["scores"].items()))
+    if not all(isinstance(score[key], float) for key in ("low", "high")):
+        return ""
+    metric = get_metrics([name])[0]
+    low, high = (f"{score[key]:.{metric.digits}f}" for key in ("low", "high"))
+    return f"; 95 % interval of {metric.name}: {low} to {high}"
+
+
+def check_target(path: Path | None, flag: str) -> None:
+    """Find out before the work starts whether its result can be written.
+
+    Raises:
+        UsageError: a folder, or a place where no file can be made.
+    """
+    if path is None or (path.exists() and not path.is_file() and not path.is_dir()):  # a device, such as /dev/null
+        return
+    if path.is_dir():
+        raise UsageError(f"{flag} {path} is a folder: name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"{flag} {path} cannot be written: {error.strerror}") from error
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document.
+
+    Raises:
+        UsageError: the disk refuses.
+    """
+    from diffir.files import write_atomically
+
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        with write_atomically(path) as file:
+            file.write(f"{text}\n".encode())
+    except OSError as error:
+        raise UsageError(f"--json {path} cannot be written: {error.strerror}") from error
+
+
+def _truth(text: str) -> bool:
+    """argparse type: true or false, as option files spell it."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+    return text.lower() == "true"

@@ -1,0 +1,141 @@
+"""A set under a condition, and how a contestant is measured on it: image by image, from the cache where it is known.
+
+In: the files of a set, a condition, a protocol, contestants and a meter. Out: an ``Evaluation`` each.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from diffir.data.cards import ImageFiles
+from diffir.errors import ImageError
+from diffir.evaluation.cache import KeptScores, hash_of
+from diffir.evaluation.conditions import Condition
+from diffir.evaluation.contestant import Contestant
+from diffir.evaluation.peak_memory import PeakMemory
+from diffir.evaluation.sample import Sample
+from diffir.evaluation.scoring import Evaluation, ImageScores, score
+from diffir.image_io import read_image
+from diffir.metrics.protocol import Protocol
+from diffir.metrics.table import METRICS, Meter
+
+OnImage = Callable[[str], None]
+"""Told the name of each image when it is scored."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Images of a set, how their inputs are made, and what is compared."""
+
+    dataset: str
+    files: tuple[ImageFiles, ...]
+    complete: int | None
+    """Images of the whole set, where that is fixed."""
+    condition: Condition
+    protocol: Protocol
+
+    def samples(self) -> Iterator[Sample]:
+        """All of them, read one by one."""
+        return map(self.sample, self.files)
+
+    def sample(self, files: ImageFiles) -> Sample:
+        """The sample of one image.
+
+        Raises:
+            ImageError: a file that is not an image of 8 bit.
+        """
+        given = None if files.input is None else _read_8bit(files.input)
+        return self.condition(files.name, _read_8bit(files.gt), given)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """A hash of each image's files and name."""
+        return tuple(map(_key, self.files))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of all files of the set."""
+        return hash_of({"images": self.keys})
+
+
+def measure(
+    benchmark: Benchmark,
+    contestant: Contestant,
+    meter: Meter,
+    *,
+    cache: Path | None = None,
+    on_image: OnImage = lambda name: None,
+) -> Evaluation:
+    """What the contestant gets on the benchmark.
+
+    Args:
+        cache: folder of kept scores; None measures everything anew and keeps nothing.
+    """
+    kept = None if cache is None else KeptScores(cache, _facts(benchmark, contestant))
+    of_set, memory = meter.new_set(), PeakMemory(contestant.device)
+    set_names = [name for name in meter.names if METRICS[name].of_set]
+    image_names = [name for name in meter.names if not METRICS[name].of_set]
+    known_of_set = {} if kept is None else kept.of_set(benchmark.sha256)
+    must_see_all = not known_of_set.keys() >= set(set_names)
+    images: list[ImageScores] = []
+    is_ready = False
+    for files, key in zip(benchmark.files, benchmark.keys, strict=True):
+        scored = None if kept is None or must_see_all else kept.image(key)
+        if scored is None or not scored.scores.keys() >= set(image_names):
+            if not is_ready:
+                memory.give_back()
+                if contestant.prepare is not None:
+                    contestant.prepare(benchmark.samples())
+                is_ready = True
+            scored = score(
+                contestant.restore,
+                benchmark.sample(files),
+                meter,
+                benchmark.protocol,
+                of_set,
+                round_output=contestant.round_output,
+                memory=memory,
+            )
+            if kept is not None:
+                kept.keep_image(key, scored)
+        images.append(replace(scored, scores={name: scored.scores[name] for name in image_names}))
+        on_image(files.name)
+    scores_of_set = of_set.scores() if must_see_all else {name: known_of_set[name] for name in set_names}
+    if kept is not None and must_see_all:
+        kept.keep_set(benchmark.sha256, scores_of_set)
+    return Evaluation(tuple(images), benchmark.protocol, contestant.round_output, scores_of_set, meter.skipped)
+
+
+def _facts(benchmark: Benchmark, contestant: Contestant) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "contestant": dict(contestant.settings),
+        "condition": benchmark.condition.facts(),
+        "protocol": asdict(benchmark.protocol),
+        "round_output": contestant.round_output,
+    }
+    if contestant.prepare is not None:  # its results depend on the other images
+        facts["set"] = benchmark.sha256
+    return facts
+
+
+def _key(files: ImageFiles) -> str:
+    digest = hashlib.sha256(files.name.encode())
+    for path in filter(None, (files.gt, files.input)):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _read_8bit(path: Path) -> np.ndarray:
+    pixels = read_image(path).pixels
+    if pixels.dtype != "uint8":
+        raise ImageError(f"{path}: benchmarks are 8-bit images, this one is {pixels.dtype}")
+    return pixels
+
+
+def named(files: Sequence[ImageFiles], name: str) -> ImageFiles:
+    """The files of the image of that name."""
+    return next(image for image in files if image.name == name)

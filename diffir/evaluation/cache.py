@@ -1,0 +1,90 @@
+"""Scores kept between calls, so that a stopped evaluation goes on and a repeated one costs nothing.
+
+A file holds the images of one contestant under one condition and protocol, a line each, and is named by a hash of all
+that its scores depend on: weights, settings, condition, protocol, versions and the code that computes them. Lines are
+found by a hash of the image's own files. A line that was torn by a stop is not read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import diffir
+from diffir.evaluation.scoring import ImageScores
+
+_CODE = ("archs", "baselines", "data", "degradations", "diffusion.py", "evaluation", "image_io", "inference", "metrics")
+_PACKAGES = ("torch", "numpy", "opencv-python", "scikit-image", "scipy", "pillow")
+
+
+class KeptScores:
+    """The lines of one file."""
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """``facts``: all that the scores depend on, beside the images, in plain types."""
+        self.path = folder / f"{hash_of({**facts, 'code': _code(), 'versions': _versions()})}.jsonl"
+        self._images: dict[str, ImageScores] = {}
+        self._sets: dict[str, dict[str, float]] = {}
+        for line in self._lines():
+            if "image" in line:
+                self._images[line["image"]] = ImageScores(**line["scored"])
+            else:
+                self._sets[line["set"]] = line["scores"]
+
+    def image(self, key: str) -> ImageScores | None:
+        """What is known of the image with these files."""
+        return self._images.get(key)
+
+    def keep_image(self, key: str, scored: ImageScores) -> None:
+        """Add the scores of an image; earlier scores by other metrics stay."""
+        known = self._images.get(key)
+        if known is not None:
+            scored = replace(scored, scores={**known.scores, **scored.scores})
+        self._images[key] = scored
+        self._append({"image": key, "scored": asdict(scored)})
+
+    def of_set(self, key: str) -> dict[str, float]:
+        """What is known of the set of these images."""
+        return self._sets.get(key, {})
+
+    def keep_set(self, key: str, scores: Mapping[str, float]) -> None:
+        """Add the scores of a whole set."""
+        self._sets[key] = {**self.of_set(key), **scores}
+        self._append({"set": key, "scores": self._sets[key]})
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if not self.path.is_file():
+            return
+        for text in self.path.read_text("utf-8").splitlines():
+            try:
+                yield json.loads(text)
+            except ValueError:  # the last one, of a call that was stopped
+                continue
+
+
+def hash_of(facts: Mapping[str, Any]) -> str:
+    """Of plain types, whatever the order of keys."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Of the files that decide scores."""
+    root, digest = Path(diffir.__file__).parent, hashlib.sha256()
+    for part in _CODE:
+        for path in sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}

@@ -1,0 +1,300 @@
+"""Conditions: how the input of a benchmark comes from its clean image, and what is compared, as each field has it.
+
+In: an image as its file holds it. Out: a ``Sample``. A condition carries the protocol of its published tables: RGB for
+denoising and JPEG, luma without a border of ``scale`` for super-resolution, luma for grey JPEG; pairs that come with a
+set are compared as the set's card says.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+from typing import Protocol as Interface
+
+import cv2
+import numpy as np
+
+from diffir.data.masks import Masks
+from diffir.degradations.benchmark_noise import add_benchmark_noise
+from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_image, load_recipe, seed_for_photo
+from diffir.degradations.resize import imresize
+from diffir.errors import ConfigError, UsageError
+from diffir.evaluation.sample import Sample
+from diffir.metrics.protocol import Protocol, luma
+from diffir.pixels import as_rgb, to_kind
+
+LowResolution = Literal["rgb8", "y_float"]
+MASK_RECIPES = {"thin": "inpaint_thin", "medium": "inpaint_medium", "wide": "inpaint_wide"}
+_MISSING_FROM = 0.5  # masks of recipes hold 0 and 1
+_MOST_DRAWS = 100  # of a recipe that leaves an image as it is
+_NEXT_DRAW = 1_000_003  # added to the seed; far from the seeds that people choose
+
+
+class Condition(Interface):
+    """One way to make samples."""
+
+    kind: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """Short and unique, such as "sigma 25": what tables and published rows call it."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Side of the ground truth over side of the input."""
+        ...
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """What its published tables compare; None: the set's card says."""
+        ...
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        """The sample of an image H x W x C, uint8; ``given`` is the input that came with it."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Kind and settings, in plain types, for the JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class _FromClean:
+    """What conditions of clean images share."""
+
+    kind: ClassVar[str] = ""
+
+    @property
+    def scale(self) -> int:
+        return 1
+
+    @property
+    def protocol(self) -> Protocol | None:
+        return Protocol()
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": self.kind, **asdict(self), "description": str(self)}
+
+
+@dataclass(frozen=True)
+class GaussianNoise(_FromClean):
+    """The noise of published denoising tables."""
+
+    kind: ClassVar[str] = "noise"
+    sigma: float
+    """Standard deviation in 1/255."""
+
+    @property
+    def label(self) -> str:
+        return f"sigma {self.sigma:g}"
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        gt = as_rgb(image)
+        return Sample(name, add_benchmark_noise(gt, self.sigma), gt)
+
+    def __str__(self) -> str:
+        return (
+            f"Gaussian noise of sigma {self.sigma:g}/255 added in float (RandomState(0) anew for each image), "
+            "neither clipped nor rounded"
+        )
+
+
+@dataclass(frozen=True)
+class BicubicDownscale(_FromClean):
+    """Shrunk by MATLAB's bicubic imresize, after cutting gt to a multiple of the scale.
+
+    ``rgb8``: from 8-bit RGB to 8-bit RGB, bit for bit the published LR files; what networks are given.
+    ``y_float``: only the luma, taken and rounded by rgb2ycbcr, shrunk in float and not rounded; the protocol behind
+    the published bicubic rows (Dong et al., SRCNN, 2014). A grey file is its own luma, as there.
+    """
+
+    kind: ClassVar[str] = "bicubic"
+    factor: int
+    low_resolution: LowResolution = "rgb8"
+
+    @property
+    def label(self) -> str:
+        return f"bicubic x{self.factor}"
+
+    @property
+    def scale(self) -> int:
+        return self.factor
+
+    @property
+    def protocol(self) -> Protocol | None:
+        convention: Literal["basicsr", "matlab"] = "matlab" if self.low_resolution == "y_float" else "basicsr"
+        return Protocol(crop_border=self.factor, test_y_channel=True, convention=convention)
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        gt = cut_to_multiple(image, self.factor)
+        if self.low_resolution == "rgb8":
+            gt = as_rgb(gt)
+            return Sample(name, imresize(gt, 1 / self.factor), gt)
+        if gt.shape[2] == 3:
+            gt = luma(gt, rounded=True).astype(np.uint8)
+        return Sample(name, imresize(gt / np.float32(255), 1 / self.factor), gt)
+
+    def __str__(self) -> str:
+        made = {"rgb8": "8-bit RGB, rounded", "y_float": "luma of rgb2ycbcr, float, not rounded (SRCNN protocol)"}
+        return f"shrunk x{self.factor} by MATLAB bicubic imresize: {made[self.low_resolution]}"
+
+
+@dataclass(frozen=True)
+class JpegCompression(_FromClean):
+    """Saved once as JPEG by OpenCV's libjpeg; in grey, the luma of rgb2ycbcr alone is saved and compared."""
+
+    kind: ClassVar[str] = "jpeg"
+    quality: int
+    """1 to 100."""
+    grey: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"a JPEG quality is a whole number from 1 to 100, got {self.quality}")
+
+    @property
+    def label(self) -> str:
+        return f"JPEG {self.quality}" + (", grey" if self.grey else "")
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        gt = as_rgb(image)
+        if self.grey:
+            gt = image if image.shape[2] == 1 else luma(image, rounded=True).astype(np.uint8)
+        _, code = cv2.imencode(".jpg", np.ascontiguousarray(gt[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        decoded = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if self.grey else cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was encoded one line above
+        return Sample(name, np.ascontiguousarray(decoded.reshape(gt.shape)[..., ::-1]), gt)
+
+    def __str__(self) -> str:
+        saved = "luma of rgb2ycbcr, rounded" if self.grey else "RGB, colour at half resolution (4:2:0)"
+        return f"saved as JPEG of quality {self.quality} by OpenCV's libjpeg: {saved}"
+
+
+@dataclass(frozen=True)
+class RecipeDamage(_FromClean):
+    """What a recipe draws for each image, by the image's name, as ``diffir degrade`` does.
+
+    A recipe may leave an image as it is; its endless PSNR would outweigh all others, so it is drawn again.
+    """
+
+    kind: ClassVar[str] = "recipe"
+    recipe: str
+    """Name of a shipped recipe, or a file."""
+    seed: int = 0
+
+    @cached_property
+    def _loaded(self) -> Recipe:
+        return load_recipe(self.recipe)
+
+    @property
+    def label(self) -> str:
+        masks = {recipe: f"mask {name}" for name, recipe in MASK_RECIPES.items()}
+        name = masks.get(self._loaded.name, f"recipe {self._loaded.name}")
+        return name + (f", seed {self.seed}" if self.seed else "")
+
+    @property
+    def scale(self) -> int:
+        return self._loaded.scale
+
+    @property
+    def protocol(self) -> Protocol | None:
+        return Protocol(crop_border=self.scale, test_y_channel=True) if self.scale > 1 else Protocol()
+
+    @property
+    def cuts_holes(self) -> bool:
+        """Whether pixels are missing under a mask."""
+        return self._loaded.channels == 4
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        gt = as_rgb(cut_to_multiple(image, self.scale))
+        for number in range(_MOST_DRAWS):
+            lq = degrade_image(gt, self._loaded, seed_for_photo(name, self.seed + _NEXT_DRAW * number))
+            if lq.shape != gt.shape or not np.array_equal(to_kind(lq, np.uint8), gt):
+                break
+        if lq.shape[2] == 3:
+            return Sample(name, lq, gt)
+        return Sample(name, lq[..., :3], gt, lq[..., 3] > _MISSING_FROM)
+
+    def facts(self) -> dict[str, Any]:
+        name = self._loaded.name  # not the path of a file: it says nothing on another machine
+        return {**super().facts(), "recipe": name, "steps": [str(step) for step in self._loaded.steps]}
+
+    def __str__(self) -> str:
+        return (
+            f"recipe {self._loaded.name}: {self._loaded.summary} (seed {self.seed} and the image's name; an image that "
+            "is left as it is, is drawn again)"
+        )
+
+
+@dataclass(frozen=True)
+class Holes(_FromClean):
+    """Pixels missing under the masks of a folder, in the order of both names; a mask is resized to its image."""
+
+    kind: ClassVar[str] = "mask"
+    folder: str
+    white_is_missing: bool = True
+
+    @cached_property
+    def _masks(self) -> Masks:
+        return Masks(self.folder, white_is_missing=self.white_is_missing)
+
+    @property
+    def label(self) -> str:
+        return f"mask {Path(self.folder).name}"
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        gt = as_rgb(image)
+        mask = self._masks.named(name, *gt.shape[:2])
+        return Sample(name, gt * ~mask[..., None], gt, mask)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "folder": Path(self.folder).name}
+
+    def __str__(self) -> str:
+        white = "missing" if self.white_is_missing else "kept"
+        return f"holes of the masks {Path(self.folder).name} (white is {white}), chosen by the image's name"
+
+
+@dataclass(frozen=True)
+class AsGiven:
+    """The inputs that came with the set."""
+
+    kind: ClassVar[str] = "given"
+    label: ClassVar[str] = "as given"
+    protocol: ClassVar[Protocol | None] = None
+    scale: int = 1
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        assert given is not None
+        if image.shape[2] != given.shape[2]:
+            image, given = as_rgb(image), as_rgb(given)
+        sides = tuple(self.scale * side for side in given.shape[:2])
+        if image.shape[:2] != sides:
+            raise ConfigError(f"{name}: input and ground truth do not differ by a scale of {self.scale}")
+        return Sample(name, given, image)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": self.kind, "description": str(self)}
+
+    def __str__(self) -> str:
+        return "inputs of the set"
+
+
+@dataclass(frozen=True)
+class NoReference:
+    """Photos as people have them: nobody knows the clean image."""
+
+    kind: ClassVar[str] = "none"
+    label: ClassVar[str] = "no reference"
+    scale: ClassVar[int] = 1
+    protocol: ClassVar[Protocol | None] = Protocol()
+
+    def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        return Sample(name, as_rgb(image), None)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": self.kind, "description": str(self)}
+
+    def __str__(self) -> str:
+        return "photos without ground truth, judged by metrics that need none"

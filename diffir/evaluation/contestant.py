@@ -1,0 +1,143 @@
+"""Contestants: what is measured, with everything that must be known to repeat or to reuse a measurement.
+
+In: a baseline, a restorer, or a network of others. Out: one shape: a row label, a function from sample to result, and
+the facts that its scores depend on. Knows no sets and no metrics.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from diffir.archs import DiffIR
+from diffir.baselines.foreign import ForeignMethod
+from diffir.baselines.table import BASELINES, Method, get_baseline
+from diffir.errors import UsageError
+from diffir.evaluation.multiply_adds import SIDE, count_multiply_adds, multiply_adds_of
+from diffir.evaluation.sample import Sample
+from diffir.evaluation.scoring import Restore
+from diffir.inference.restorer import Restorer
+
+Kind = Literal["network", "baseline", "foreign"]
+Prepare = Callable[[Iterable[Sample]], None]
+"""Shown all samples of a set before the first is restored."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """One row of a table."""
+
+    name: str
+    kind: Kind
+    summary: str
+    scale: int
+    has_mask: bool
+    restore: Restore
+    device: str = "cpu"
+    round_output: bool = True
+    """False: scored as it is, because it stands for the input."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What its results depend on, in plain types: weights, precision, prior and so on."""
+    module: nn.Module | None = None
+    prepare: Prepare | None = None
+
+    @cached_property
+    def parameters(self) -> int | None:
+        """Numbers it has learnt; None for a baseline."""
+        return None if self.module is None else sum(parameter.numel() for parameter in self.module.parameters())
+
+    @cached_property
+    def multiply_adds(self) -> int | None:
+        """Of one input of 256 x 256; None for a baseline."""
+        if self.module is None:
+            return None
+        if isinstance(self.module, DiffIR):
+            return count_multiply_adds(self.module)
+        black = np.zeros((SIDE, SIDE, 3), np.uint8)
+        return multiply_adds_of(lambda: self.restore(Sample("", black, None, black[..., 0] == 0)))
+
+
+def baseline(name: str, sigma: float | None) -> Contestant:
+    """The baseline of that name, told the sigma of the noise where it is known (in 1/255)."""
+    row, method = BASELINES[name], get_baseline(name, sigma)
+    knowledge = ", told the true sigma" if sigma is not None else ", sigma estimated from each image"
+    return Contestant(
+        name,
+        "baseline",
+        row.summary + (knowledge if row.takes_sigma else ""),
+        method.scale,
+        method.has_mask,
+        _restore_by(method),
+        round_output=row.round_output,
+        settings={"baseline": name, "sigma": sigma if row.takes_sigma else None},
+    )
+
+
+def network(restorer: Restorer, weights: Path) -> Contestant:
+    """A DiffIR network, guided by the prior that its diffusion estimates."""
+    facts = (
+        f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, {restorer.stats} statistics, "
+        f"{'self-ensemble, ' if restorer.tta else ''}prior seed {restorer.seed}"
+    )
+    settings = {
+        "weights": weights.name,
+        "sha256": sha256_of(weights),
+        "task": restorer.task,
+        "device": str(restorer.device),
+        "precision": restorer.precision,
+        "tile": restorer.tile,
+        "tile_overlap": restorer.tile_overlap,
+        "stats": restorer.stats,
+        "tta": restorer.tta,
+        "seed": restorer.seed,
+        "prior": "diffusion",
+    }
+    return Contestant(
+        restorer.name,
+        "network",
+        f"network; {facts}",
+        restorer.scale,
+        restorer.has_mask,
+        _restore_by(restorer),
+        device=str(restorer.device),
+        settings=settings,
+        module=restorer.network,
+    )
+
+
+def foreign(network: ForeignMethod, weights: Path) -> Contestant:
+    """A network of others that spandrel has loaded."""
+    device = str(next(network.module.parameters()).device)
+    settings = {"weights": weights.name, "sha256": network.sha256, "device": device}
+    return Contestant(
+        network.name,
+        "foreign",
+        f"{network.architecture}, loaded by spandrel; {device}, fp32",
+        network.scale,
+        network.has_mask,
+        _restore_by(network),
+        device=device,
+        settings=settings,
+        module=network.module,
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _restore_by(method: Method) -> Restore:
+    def restore(sample: Sample) -> np.ndarray:
+        if method.has_mask and sample.mask is None:
+            raise UsageError(f"{method.name} fills holes: choose inputs with holes, such as --mask thin")
+        with torch.inference_mode():
+            return method.restore(sample.lq, sample.mask) if method.has_mask else method.restore(sample.lq)
+
+    return restore

@@ -1,0 +1,115 @@
+"""Measuring a contestant on a benchmark: what is kept, what is measured anew."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from diffir.errors import ImageError
+from diffir.evaluation import GaussianNoise, NoReference
+from diffir.evaluation.benchmark import measure
+from diffir.metrics.table import Meter
+
+from .conftest import MakeBenchmark, Worker
+
+PSNR = Meter.prepare(["psnr"])
+
+
+def test_a_second_call_measures_nothing_and_says_the_same(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    worker = Worker()
+
+    first, second = (measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept") for _ in range(2))
+
+    assert worker.seen == ["a", "b", "c"]
+    assert first == second
+
+
+def test_a_stopped_call_goes_on_where_it_was(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    class Stopped(Worker):
+        def restore(self, sample):
+            if sample.name == "b":
+                raise KeyboardInterrupt
+            return super().restore(sample)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(make_benchmark(), Stopped().contestant(), PSNR, cache=tmp_path / "kept")
+    worker = Worker()
+    result = measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert worker.seen == ["b", "c"]
+    assert len(result.images) == 3
+
+
+def test_a_line_that_was_torn_is_measured_again(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-40])
+    worker = Worker()
+
+    measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert worker.seen == ["c"]
+
+
+@pytest.mark.parametrize("change", ["settings", "condition", "photo", "metric"])
+def test_whatever_a_score_depends_on_is_measured_anew_when_it_changes(
+    make_benchmark: MakeBenchmark, photos: Path, tmp_path: Path, change: str
+) -> None:
+    measure(make_benchmark(), Worker().contestant(sha256="one"), PSNR, cache=tmp_path / "kept")
+    if change == "photo":
+        cv2.imwrite(str(photos / "b.png"), np.zeros((24, 32, 3), np.uint8))
+    worker = Worker()
+    condition = GaussianNoise(50 if change == "condition" else 25)
+    meter = Meter.prepare(["psnr", "ssim"]) if change == "metric" else PSNR
+    contestant = worker.contestant(sha256="two" if change == "settings" else "one")
+
+    measure(make_benchmark(condition), contestant, meter, cache=tmp_path / "kept")
+
+    assert worker.seen == (["b"] if change == "photo" else ["a", "b", "c"])
+
+
+def test_a_limit_shares_what_is_kept_with_the_whole_set(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    measure(make_benchmark(limit=2), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    worker = Worker()
+
+    measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert worker.seen == ["c"]
+
+
+def test_without_a_cache_nothing_is_kept(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    worker = Worker()
+
+    for _ in range(2):
+        measure(make_benchmark(), worker.contestant(), PSNR)
+
+    assert worker.seen == ["a", "b", "c"] * 2
+
+
+def test_what_looks_at_the_whole_set_first_is_kept_for_that_set_alone(
+    make_benchmark: MakeBenchmark, tmp_path: Path
+) -> None:
+    worker, looked = Worker(), []
+    contestant = replace(worker.contestant(), prepare=lambda samples: looked.append([s.name for s in samples]))
+
+    measure(make_benchmark(limit=2), contestant, PSNR, cache=tmp_path / "kept")
+    measure(make_benchmark(), contestant, PSNR, cache=tmp_path / "kept")
+    measure(make_benchmark(), contestant, PSNR, cache=tmp_path / "kept")
+
+    assert looked == [["a", "b"], ["a", "b", "c"]]
+    assert worker.seen == ["a", "b", "a", "b", "c"]
+
+
+def test_photos_without_reference_are_judged_alone(make_benchmark: MakeBenchmark) -> None:
+    (sample, *_) = make_benchmark(NoReference()).samples()
+
+    assert sample.gt is None
+
+
+def test_images_of_16_bit_are_refused_by_name(make_benchmark: MakeBenchmark, photos: Path) -> None:
+    cv2.imwrite(str(photos / "b.png"), np.zeros((24, 32, 3), np.uint16))
+
+    with pytest.raises(ImageError, match=r"b\.png: benchmarks are 8-bit"):
+        measure(make_benchmark(), Worker().contestant(), PSNR)

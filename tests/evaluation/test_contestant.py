@@ -1,0 +1,70 @@
+"""Contestants: the facts beside the scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.errors import UsageError
+from diffir.evaluation import Sample
+from diffir.evaluation.contestant import baseline, network
+from diffir.evaluation.multiply_adds import count_multiply_adds, multiply_adds_of
+from diffir.evaluation.peak_memory import PeakMemory
+from diffir.inference.restorer import Restorer
+from diffir.tasks import get_task
+
+GREY = np.full((16, 16, 3), 100, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("task", "billions"), [("deblur", 121.0), ("sr_x2", 180.8), ("realsr_x1", 45.4), ("inpaint", 50.6)]
+)
+def test_multiply_adds_are_those_counted_on_the_reference_networks(task: str, billions: float) -> None:
+    assert count_multiply_adds(DiffIR(get_task(task).arch)) / 1e9 == pytest.approx(billions, abs=0.06)
+
+
+def test_a_matrix_product_is_counted_by_hand() -> None:
+    assert multiply_adds_of(lambda: torch.ones(2, 3) @ torch.ones(3, 5)) == 2 * 3 * 5
+
+
+def test_a_baseline_is_told_sigma_only_if_it_asks_for_it() -> None:
+    assert "told the true sigma" in baseline("nlm", 25).summary
+    assert "estimated from each image" in baseline("nlm", None).summary
+    assert baseline("input", 25).settings == {"baseline": "input", "sigma": None}
+
+
+def test_a_baseline_has_learnt_nothing() -> None:
+    assert (baseline("nlm", None).parameters, baseline("nlm", None).multiply_adds) == (None, None)
+
+
+def test_a_method_that_fills_holes_asks_for_holes() -> None:
+    with pytest.raises(UsageError, match=r"telea fills holes.*--mask thin"):
+        baseline("telea", None).restore(Sample("a", GREY, GREY))
+
+
+def test_a_network_tells_what_its_results_depend_on(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    settings = get_task("denoise_tiny").arch
+    one = network(Restorer(DiffIR(settings), device="cpu"), tmp_path / "w.safetensors")
+
+    assert one.parameters == sum(parameter.numel() for parameter in DiffIR(settings).parameters())
+    assert one.settings["weights"] == "w.safetensors" and len(one.settings["sha256"]) == 64
+    assert (one.settings["prior"], one.settings["precision"]) == ("diffusion", "fp32")
+
+
+def test_the_peak_of_memory_rises_with_what_was_held_and_falls_when_set_back() -> None:
+    memory = PeakMemory()
+    memory.reset()
+    before = memory.megabytes()
+    if before is None:
+        pytest.skip("this system does not say the peak of a process")
+    held = np.ones(40_000_000, np.uint8)
+
+    risen = memory.megabytes()
+    del held
+    memory.reset()
+
+    assert risen is not None and risen > before + 30
+    assert memory.megabytes() < risen - 30
