@@ -16,6 +16,7 @@ FLOORS = {
     "pixels": 0,
     "allocator": 1,
     "image_io": 1,
+    "public_files": 1,
     "typed_mapping": 1,
     "yaml_file": 1,
     "seeds": 1,

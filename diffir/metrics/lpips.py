@@ -1,0 +1,96 @@
+"""LPIPS: distance of two images in the features of a network, weighted to agree with people.
+
+In: RGB h x w x 3 on the 8-bit scale, compared in [-1, 1] as the authors do; out: one number, 0 for equal images. Zhang
+et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1; version 0.1 of the
+authors' linear layers. The weights of SqueezeNet ship, AlexNet and VGG16 need public files.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diffir.metrics import features
+from diffir.metrics.metric import Paths, Score
+from diffir.metrics.weight_files import SHIPPED, fill, read_shipped, read_tensors, take
+
+SHIFT = (-0.030, -0.088, -0.188)  # ImageNet's statistics for images in [-1, 1], as the authors round them
+SCALE = (0.458, 0.448, 0.450)
+EPSILON = 1e-10  # the authors'; keeps a map of zeros from dividing by its length
+
+ALEXNET_WIDTHS = (64, 192, 384, 256, 256)
+VGG16_WIDTHS = tuple(level[-1] for level in features.VGG16_LEVELS)
+
+
+class LPIPS:
+    """The metric with one network.
+
+    Args:
+        layers: frozen; their maps at ``taps`` are compared.
+        linear: a weight for each channel of each tap, (1, C, 1, 1).
+        smallest: side in pixels of which the last tap still sees something.
+        device: of torch.
+    """
+
+    def __init__(
+        self, layers: nn.Sequential, taps: Sequence[int], linear: Sequence[Tensor], *, smallest: int, device: str
+    ) -> None:
+        self.layers, self.taps = layers.to(device), taps
+        self.linear = [weight.to(device) for weight in linear]
+        self.smallest, self.device = smallest, device
+        self.shift, self.scale = features.per_channel(SHIFT, device), features.per_channel(SCALE, device)
+
+    @torch.inference_mode()
+    def __call__(self, restored: np.ndarray, gt: np.ndarray) -> float:
+        features.require_size("LPIPS", gt, self.smallest)
+        pairs = zip(self._maps(restored), self._maps(gt), strict=True)
+        distances = ((_unit(x) - _unit(y)).square() for x, y in pairs)
+        return sum(float((w * d).sum(1).mean()) for w, d in zip(self.linear, distances, strict=True))
+
+    def _maps(self, image: np.ndarray) -> features.Maps:
+        x = features.to_tensor(image, self.device) * 2 - 1
+        return features.maps(self.layers, self.taps, (x - self.shift) / self.scale)
+
+
+def load_squeezenet(paths: Paths, device: str) -> Score:
+    """With the weights that ship."""
+    name = "lpips_squeeze_v0.1.npz"
+    state = {key: torch.from_numpy(array) for key, array in read_shipped(name).items()}
+    layers = features.squeezenet()
+    fill(layers, {key.removeprefix("sq."): tensor for key, tensor in state.items()}, SHIPPED / name)
+    linear = [state[f"lin.{number}"] for number in range(len(features.SQUEEZENET_TAPS))]
+    return LPIPS(layers, features.SQUEEZENET_TAPS, linear, smallest=17, device=device)
+
+
+def load_alexnet(paths: Paths, device: str) -> Score:
+    """With torchvision's ``alexnet`` and the authors' ``lpips_alex``.
+
+    Raises:
+        WeightsError: a file is damaged or another one.
+    """
+    layers = features.load_features(features.alexnet(), paths["alexnet"])
+    linear = _linear_layers(paths["lpips_alex"], ALEXNET_WIDTHS)
+    return LPIPS(layers, features.ALEXNET_TAPS, linear, smallest=31, device=device)
+
+
+def load_vgg16(paths: Paths, device: str) -> Score:
+    """With torchvision's ``vgg16`` and the authors' ``lpips_vgg``.
+
+    Raises:
+        WeightsError: a file is damaged or another one.
+    """
+    layers = features.load_features(features.vgg16(), paths["vgg16"])
+    linear = _linear_layers(paths["lpips_vgg"], VGG16_WIDTHS)
+    return LPIPS(layers, features.VGG16_TAPS, linear, smallest=16, device=device)
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Every pixel's vector of channels at length one."""
+    return x / (x.square().sum(1, keepdim=True).sqrt() + EPSILON)
+
+
+def _linear_layers(path: Path, widths: Sequence[int]) -> list[Tensor]:
+    state = read_tensors(path)
+    return [take(state, f"lin{n}.model.1.weight", (1, width, 1, 1), path) for n, width in enumerate(widths)]

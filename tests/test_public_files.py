@@ -1,0 +1,103 @@
+"""Public files: where they are looked for, in which order, and what is refused."""
+
+import hashlib
+
+import pytest
+
+from diffir.errors import WeightsError
+from diffir.public_files import PublicFile, cache_folder, find, torch_home
+
+CONTENT = b"weights"
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture
+def file(tmp_path) -> PublicFile:
+    """A file whose home is a folder of this machine."""
+    (tmp_path / "net").write_bytes(CONTENT)
+    return PublicFile("kept.pth", "hub/kept.pth", f"file://{tmp_path / 'net'}", SUM)
+
+
+def put(path, content: bytes = CONTENT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_path_of_the_user_comes_first_then_our_cache_then_torchs(file, tmp_path):
+    theirs = put(tmp_path / "torch" / "hub" / "kept.pth")
+    assert find(file).path == theirs
+
+    ours = put(tmp_path / "cache" / "kept.pth")
+    assert find(file).path == ours
+
+    named = put(tmp_path / "mine.pth", b"of my own making")
+    assert find(file, named).path == named
+
+
+def test_an_absent_file_is_a_reason_with_its_place_and_address(file, tmp_path):
+    path, reason = find(file)
+
+    assert path is None
+    assert reason == f"put {file.url} at {tmp_path / 'cache' / 'kept.pth'}"
+
+
+def test_a_path_of_the_user_that_leads_nowhere_is_a_reason_even_where_a_cache_holds_the_file(file, tmp_path):
+    put(tmp_path / "cache" / "kept.pth")
+
+    path, reason = find(file, tmp_path / "gone.pth", download=True)
+
+    assert path is None
+    assert reason == f"no file {tmp_path / 'gone.pth'}; put {file.url} there"
+
+
+def test_a_file_is_fetched_only_when_asked_and_only_once(file, tmp_path):
+    assert find(file).path is None
+    fetched = find(file, download=True).path
+    (tmp_path / "net").unlink()
+
+    assert fetched.read_bytes() == CONTENT
+    assert find(file, download=True).path == fetched
+
+
+@pytest.mark.parametrize("content", [None, b"<html>please log in</html>"])
+def test_a_failed_fetch_is_a_reason_and_leaves_nothing_behind(content, file, tmp_path):
+    (tmp_path / "net").unlink()
+    if content is not None:
+        put(tmp_path / "net", content)
+
+    path, reason = find(file, download=True)
+
+    assert path is None
+    assert "could not be fetched" in reason and "\n" not in reason
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+@pytest.mark.parametrize("folder", ["cache", "torch/hub"])
+def test_a_damaged_file_is_refused(folder, file, tmp_path):
+    put(tmp_path / folder / "kept.pth", b"half of the wei")
+
+    with pytest.raises(WeightsError, match=f"is damaged: its sha256 begins .*, not {SUM[:8]}; fetch it again"):
+        find(file)
+
+
+def test_digits_in_a_files_name_are_a_promise(file, tmp_path):
+    good, bad = f"net-{SUM[:8]}.pth", "net-01234567.pth"
+
+    assert find(file, put(tmp_path / good)).path == tmp_path / good
+    with pytest.raises(WeightsError, match="not 01234567"):
+        find(file, put(tmp_path / bad))
+
+
+def test_caches_are_in_the_users_folder_unless_told(monkeypatch, tmp_path):
+    for name in ("DIFFIR_CACHE", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+
+    assert (cache_folder(), torch_home()) == (tmp_path / ".cache" / "diffir", tmp_path / ".cache" / "torch")
