@@ -1,0 +1,79 @@
+"""What of a picture goes into the page: its pixels as they are, and of a large picture the part that went worst.
+
+In: the pictures of a case. Out: a window, and lossless data URIs of it. Nothing is made smaller, so that 100 % in the
+page is 100 %; a page of whole photos would be too large to send.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from diffir.errors import ImageError
+from diffir.report.cases import GROUND_TRUTH, INPUT, Case
+
+LARGEST_SIDE = 512  # pixels; a matter of taste and of file size
+POINT_SIDE = 48  # pixels: how large a spot is that the zoom opens on
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a picture, in its pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The part, h x w x C."""
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def check_pictures(case: Case) -> None:
+    """Raises:
+    ImageError: no pictures, or not all H x W x 3 uint8 of one size."""
+    shapes = {(picture.dtype.name, picture.shape) for picture in case.pictures.values()}
+    (kind, shape), *others = shapes or {("none", ())}
+    if others or kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise ImageError(f"{case.name}: pictures of a report are H x W x 3 uint8 of one size, not {sorted(shapes)}")
+
+
+def error_of(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
+    """H x W float64: squared error to the ground truth, summed over channels and methods.
+
+    Without a ground truth it is what the methods changed of the input; zero where there is nothing to compare.
+    """
+    methods = [name for name in pictures if name not in (INPUT, GROUND_TRUTH)]
+    aim = pictures.get(GROUND_TRUTH, pictures.get(INPUT))
+    error = np.zeros(next(iter(pictures.values())).shape[:2])
+    if aim is None:
+        return error
+    for name in methods or [INPUT]:
+        difference = pictures.get(name, aim).astype(np.float64) - aim
+        error += np.square(difference).sum(axis=2)
+    return error
+
+
+def worst_window(error: np.ndarray, side: int) -> Window:
+    """The window of at most ``side`` x ``side`` pixels that holds the largest sum of H x W errors.
+
+    By the summed-area table (Crow, 1984); of equal windows the one nearest to the middle.
+    """
+    height, width = min(side, error.shape[0]), min(side, error.shape[1])
+    table = np.pad(error, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    sums = table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
+    tops, lefts = np.nonzero(sums >= sums.max() * (1 - 1e-9))
+    off_middle = np.hypot(tops - (sums.shape[0] - 1) / 2, lefts - (sums.shape[1] - 1) / 2)
+    nearest = int(off_middle.argmin())
+    return Window(int(lefts[nearest]), int(tops[nearest]), width, height)
+
+
+def image_address(image: np.ndarray) -> str:
+    """H x W x 3 uint8 RGB as a data URI: lossless WebP, a third smaller than PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=80, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

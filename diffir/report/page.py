@@ -1,0 +1,169 @@
+"""The report: one HTML file that holds everything it shows and asks nobody for anything.
+
+In: the document of an evaluation, cases with their pictures, published rows. Out: the file. Its Content-Security-Policy
+forbids every request, and every script and style but the two that are written into it, by their hashes.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from diffir.errors import UsageError
+from diffir.files import write_atomically
+from diffir.report.cases import Case
+from diffir.report.document import Result, Section, primary_of, read_sections
+from diffir.report.markup import Html, join, tag
+from diffir.report.score_table import notes, published_table, score_table
+from diffir.report.spread import spread
+from diffir.report.viewer import case_view
+
+
+def write_report(
+    path: str | Path,
+    document: Mapping[str, Any],
+    cases: Sequence[Case],
+    *,
+    published: Sequence[Mapping[str, Any]] = (),
+    title: str = "Restoration report",
+) -> None:
+    """Write the page; the file appears complete or not at all.
+
+    Args:
+        document: what ``diffir eval --json`` writes.
+        cases: images to show, each of a set and condition of the document.
+        published: rows from papers: method, dataset, condition, scores by metric, source, protocol. Those of a set and
+            condition of the document are shown in a table of their own.
+    Raises:
+        UsageError: the document is no evaluation, a case belongs to none of its sections, or the disk refuses.
+        ImageError: the pictures of a case are not of one size and kind.
+    """
+    page = _page(document, cases, published, title).encode("utf-8")
+    try:
+        with write_atomically(path) as file:
+            file.write(page)
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written ({error.strerror or error})") from error
+
+
+def _page(
+    document: Mapping[str, Any], cases: Sequence[Case], published: Sequence[Mapping[str, Any]], title: str
+) -> Html:
+    sections = read_sections(document)
+    _check_places(sections, cases)
+    numbered = list(enumerate(cases))
+    shown = [
+        _section(
+            section,
+            number,
+            [(n, case) for n, case in numbered if _same_place(section, case.dataset, case.condition)],
+            [row for row in published if _same_place(section, row["dataset"], row["condition"])],
+        )
+        for number, section in enumerate(sections)
+    ]
+    body = tag("body", _head(document, sections, title), tag("main", *shown), _script())
+    return join(Html("<!doctype html>\n"), tag("html", tag("head", *_meta(title)), body, lang="en"))
+
+
+def _meta(title: str) -> list[Html]:
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return [
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("link", rel="icon", href="data:,"),
+        tag("style", Html(_text("page.css"))),
+    ]
+
+
+def _script() -> Html:
+    return tag("script", Html(_text("page.js")))
+
+
+def _head(document: Mapping[str, Any], sections: Sequence[Section], title: str) -> Html:
+    results = [result for section in sections for table in section.tables for result in table]
+    machine = document.get("machine", {})
+    facts = [f"{name} {version}" for name, version in document.get("versions", {}).items()]
+    facts += [f"{key}: {value}" for key, value in machine.items()]
+    links = [
+        tag("li", tag("a", s.dataset, tag("span", s.condition, class_="under"), href=f"#section-{n}"))
+        for n, s in enumerate(sections)
+    ]
+    return tag(
+        "header",
+        tag("button", "Dark", type="button", class_="theme", aria_pressed="false", hidden=True),
+        tag("p", "diffir", class_="brand"),
+        tag("h1", title),
+        tag("p", _what(results), class_="what"),
+        tag("p", " · ".join(facts), class_="versions"),
+        tag("nav", tag("ul", *links), aria_label="Sections") if len(sections) > 1 else None,
+        class_="top",
+    )
+
+
+def _what(results: Sequence[Result]) -> str:
+    """Such as "3 methods on 2 sets"."""
+    methods, sets = len({r.method for r in results}), len({r.dataset for r in results})
+    counted = f"{methods} {'method' if methods == 1 else 'methods'} on {sets} {'set' if sets == 1 else 'sets'}"
+    return f"{counted}. Means over images, beneath them the 95 % interval of the mean. The best measured is in colour."
+
+
+def _section(
+    section: Section, number: int, cases: Sequence[tuple[int, Case]], published: Sequence[Mapping[str, Any]]
+) -> Html:
+    title = f"{section.dataset}, {section.condition}"
+    measured = []
+    for table_number, table in enumerate(section.tables):
+        measured += [
+            tag("p", _about(table[0]), class_="about"),
+            score_table(table, title),
+            notes(table),
+            spread(table, f"measure-{number}-{table_number}"),
+        ]
+    primary = primary_of(section.tables[0]).method
+    shown = [case_view(case, primary, n) for n, case in cases]
+    return tag(
+        "section",
+        tag("h2", section.dataset, tag("span", section.condition)),
+        *measured,
+        published_table(published, title),
+        join(tag("h3", "Case by case"), *shown) if shown else None,
+        id=f"section-{number}",
+    )
+
+
+def _about(result: Result) -> str:
+    """Which images, and what was done to them."""
+    number = f"{result.count} of {result.of}" if result.of else f"{result.count}"
+    described = result.degradation.get("description")
+    images = "image" if number == "1" else "images"
+    return f"{number} {images}. {str(described).rstrip('.')}." if described else f"{number} {images}."
+
+
+def _check_places(sections: Sequence[Section], cases: Sequence[Case]) -> None:
+    for case in cases:
+        if not any(_same_place(section, case.dataset, case.condition) for section in sections):
+            known = "; ".join(f"{s.dataset}, {s.condition}" for s in sections)
+            raise UsageError(f"case {case.name}: no section {case.dataset}, {case.condition}; there are: {known}")
+
+
+def _same_place(section: Section, dataset: str, condition: str) -> bool:
+    """Names compare without case: papers and cards do not agree on it."""
+    return (section.dataset.lower(), section.condition.lower()) == (dataset.lower(), condition.lower())
+
+
+def _text(name: str) -> str:
+    """A file of this package."""
+    return files("diffir.report").joinpath(name).read_text("utf-8")
+
+
+def _hash(name: str) -> str:
+    """What the policy calls an inline script or style (CSP level 3, 2.3.1)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(_text(name).encode("utf-8")).digest()).decode()

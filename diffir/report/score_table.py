@@ -1,0 +1,186 @@
+"""The table of a section: methods x measures with intervals, what it was measured by beneath, published rows apart.
+
+In: results that can be compared; published rows of the same set and condition. Out: HTML. The best measured value of a
+column is marked; a prior that saw the ground truth is a bound and stays out of that, and so does every published row.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from diffir.report.document import Mean, Result
+from diffir.report.markup import Html, tag
+from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, measure_of, metric_measures
+
+KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network", "folder": "files of a folder"}
+
+
+def score_table(table: Sequence[Result], title: str) -> Html:
+    """Methods x measures, sortable; the script fills ``aria-sort``."""
+    costs = [
+        (SECONDS, lambda r: r.seconds, None),
+        (MEMORY, lambda r: r.peak_memory_mb, None),
+        (Measure("", "Parameters", "", 0, None), lambda r: r.parameters, with_prefix),
+        (Measure("", "Multiply-adds", "256 × 256", 0, None), lambda r: r.multiply_adds, with_prefix),
+    ]
+    columns = [_metric_column(measure, table) for measure in metric_measures(table)]
+    columns += [_cost_column(*cost, table) for cost in costs if any(cost[1](r) is not None for r in table)]
+    heads = [sort_head("Method"), *(head for head, _ in columns)]
+    rows = [
+        tag("tr", _method_cell(result), *(cells[number] for _, cells in columns)) for number, result in enumerate(table)
+    ]
+    return scrolling(
+        tag("caption", title, class_="unseen"), tag("thead", tag("tr", *heads)), tag("tbody", *rows), label=title
+    )
+
+
+def scrolling(*children: Html, label: str, class_: str = "") -> Html:
+    """A table that is moved sideways by finger, wheel or arrow keys where it is wider than the page."""
+    return tag(
+        "div", tag("table", *children, class_=class_), class_="wide", tabindex=0, role="region", aria_label=label
+    )
+
+
+def sort_head(head: Html | str, *, first: str = "ascending", numeric: bool = False) -> Html:
+    """A head that sorts; ``first``: the direction of the first click."""
+    button = tag("button", head, type="button")
+    return tag("th", button, scope="col", aria_sort="none", data_first=first, class_="number" if numeric else None)
+
+
+def number_cell(value: float | None, *children: Html | str | None, class_: str = "") -> Html:
+    """A cell that sorts by its value; what is missing sorts last."""
+    is_missing = value is None or math.isnan(value)
+    return tag("td", *children, data_value="" if is_missing else value, class_=f"number {class_}".strip())
+
+
+def with_prefix(value: float | None) -> str:
+    """3290000 -> 3.29 M."""
+    if value is None:
+        return "–"
+    for factor, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= factor:
+            digits = max(0, 3 - len(str(int(value / factor))))
+            return f"{value / factor:.{digits}f}{prefix}"
+    return f"{value:.0f}"
+
+
+def measure_head(measure: Measure, method: str | None = None) -> Html:
+    """The head of a column of numbers, or of one method's numbers; the first click brings the best to the top."""
+    first = "descending" if measure.higher_is_better else "ascending"
+    return sort_head(measure.head if method is None else method, first=first, numeric=True)
+
+
+def notes(table: Sequence[Result]) -> Html:
+    """What a number is worth nothing without: what was skipped and why, protocol, weights, data, settings."""
+    skipped = _who_shares(
+        table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.skipped.items()]
+    )
+    bounds = [r.method for r in table if r.sees_ground_truth]
+    return tag(
+        "div",
+        *(tag("p", line, class_="skipped") for line in skipped),
+        tag("p", f"{', '.join(bounds)}: sees the ground truth; a bound, not ranked.") if bounds else None,
+        tag("details", tag("summary", f"Protocol ({table[0].compared}), weights, data"), _facts(table)),
+        class_="notes",
+    )
+
+
+def published_table(rows: Sequence[Mapping[str, object]], title: str) -> Html | None:
+    """Rows from papers, in the order given: not sorted, nothing marked."""
+    if not rows:
+        return None
+    scores = [_scores_of(row) for row in rows]
+    measures = [measure_of(name) for name in dict.fromkeys(name for given in scores for name in given)]
+    heads = [tag("th", "Method", scope="col"), *(tag("th", m.head, scope="col", class_="number") for m in measures)]
+    heads += [tag("th", "Source and protocol", scope="col")]
+    body = [
+        tag(
+            "tr",
+            tag("th", str(row["method"]), scope="row"),
+            *(number_cell(given.get(m.name), m.show(given.get(m.name))) for m in measures),
+            tag(
+                "td",
+                tag("span", str(row["source"])),
+                tag("span", str(row["protocol"]), class_="under"),
+                class_="source",
+            ),
+        )
+        for row, given in zip(rows, scores, strict=True)
+    ]
+    return tag(
+        "div",
+        tag("h3", "Published, not measured here"),
+        scrolling(tag("thead", tag("tr", *heads)), tag("tbody", *body), label=f"Published: {title}"),
+        class_="published",
+    )
+
+
+def _metric_column(measure: Measure, table: Sequence[Result]) -> tuple[Html, list[Html]]:
+    means = [result.scores.get(measure.name) for result in table]
+    best = best_shown(measure, [m.value for m, r in zip(means, table, strict=True) if m and not r.sees_ground_truth])
+    cells = []
+    for mean, result in zip(means, table, strict=True):
+        shown = measure.show(mean.value if mean else None)
+        is_best = shown in best and not result.sees_ground_truth
+        cells.append(
+            number_cell(
+                mean.value if mean else None,
+                tag("span", shown, tag("span", " (best)", class_="unseen") if is_best else None, class_="mean"),
+                _interval(measure, mean),
+                class_="best" if is_best else "",
+            )
+        )
+    return measure_head(measure), cells
+
+
+def _interval(measure: Measure, mean: Mean | None) -> Html | None:
+    if mean is None or mean.low is None or mean.high is None:
+        return None
+    return tag("span", f"{measure.show(mean.low)} – {measure.show(mean.high)}", class_="under")
+
+
+def _cost_column(
+    measure: Measure,
+    read: Callable[[Result], float | None],
+    show: Callable[[float | None], str] | None,
+    table: Sequence[Result],
+) -> tuple[Html, list[Html]]:
+    values = [read(result) for result in table]
+    return measure_head(measure), [number_cell(value, (show or measure.show)(value)) for value in values]
+
+
+def _method_cell(result: Result) -> Html:
+    kind = KINDS.get(result.kind, result.kind)
+    return tag(
+        "th", tag("span", result.method), tag("span", kind, class_="under"), scope="row", data_value=result.method
+    )
+
+
+def _facts(table: Sequence[Result]) -> Html:
+    """Everything that says which numbers these are, as terms and descriptions."""
+    facts = [tag("dt", "protocol")]
+    facts += [tag("dd", line) for line in _who_shares(table, lambda r: [str(r.protocol.get("line", "not told"))])]
+    for result in table:
+        settings = [f"{key} {value}" for key, value in result.network.items() if key != "sha256"]
+        facts += [tag("dt", result.method), tag("dd", result.summary)]
+        facts += [tag("dd", ", ".join(settings))] if settings else []
+        facts += (
+            [tag("dd", "sha256 ", tag("code", str(result.network["sha256"])))] if "sha256" in result.network else []
+        )
+    facts += [tag("dt", "data")]
+    facts += [tag("dd", "sha256 ", tag("code", line)) for line in _who_shares(table, lambda r: [r.data_sha256])]
+    return tag("dl", *facts)
+
+
+def _who_shares(table: Sequence[Result], lines_of: Callable[[Result], Sequence[str]]) -> list[str]:
+    """Every line once; with the methods it holds for, unless it holds for all."""
+    owners: dict[str, list[str]] = {}
+    for result in table:
+        for line in lines_of(result):
+            owners.setdefault(line, []).append(result.method)
+    return [line if len(who) == len(table) else f"{line} ({', '.join(who)})" for line, who in owners.items()]
+
+
+def _scores_of(row: Mapping[str, object]) -> dict[str, float]:
+    scores = row["scores"]
+    assert isinstance(scores, Mapping)
+    return {str(name): float(value) for name, value in scores.items()}
