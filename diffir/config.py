@@ -247,9 +247,11 @@ class ValConfig:
     """Larger photos (pixels of lq) are restored in strips of so many: same result, less memory; 0 never."""
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown:
-            raise ConfigError(f"unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
+        usable = [name for name, metric in METRICS.items() if metric.needs_nothing_else]
+        for name in self.metrics:
+            if name not in usable:
+                known = "needs more than two images" if name in METRICS else "is no metric"
+                raise ConfigError(f"metrics: {name} {known}; in training: {', '.join(usable)}")
         if not self.metrics:
             raise ConfigError("metrics must name at least one metric")
         if min(self.val_freq, self.save_images, self.strip_pixels) < 0:

@@ -63,7 +63,7 @@ def find(file: PublicFile, named: str | Path | None = None, *, download: bool = 
     for path in places:
         if path.is_file():
             return Found(_checked(path, file.sha256))
-    advice = f"put {file.url} at {kept}"
+    advice = f"put {file.url} at {_at_home(kept)}"
     if not download:
         return Found(None, advice)
     try:
@@ -71,6 +71,12 @@ def find(file: PublicFile, named: str | Path | None = None, *, download: bool = 
     except (OSError, HTTPException, WeightsError) as error:
         return Found(None, f"{file.url} could not be fetched ({error}); {advice}")
     return Found(kept)
+
+
+def _at_home(path: Path) -> str:
+    """With ~ for the user's own folder: reports that hold the advice are shown to others."""
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def cache_folder() -> Path:

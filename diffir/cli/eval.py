@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     results = parser.add_argument_group("results")
     results.add_argument("--json", type=Path, metavar="FILE", help="scores of every image and all that they depend on")
     results.add_argument("--html", type=Path, metavar="FILE", help="one page with tables, sliders and error maps")
+    results.add_argument(
+        "--cases", type=int, default=8, metavar="N", help="images shown in the page, 1 to 3 MB each (default: 8)"
+    )
     results.add_argument("--cache", type=Path, metavar="DIR", help="kept scores; default: eval in $DIFFIR_CACHE")
     results.add_argument("--no_cache", action="store_true", help="measure all anew and keep nothing")
 
@@ -140,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, document(results, plan.device))
     if args.html:
-        _write_html(args.html, document(results, plan.device), plan)
+        _write_html(args.html, document(results, plan.device), plan, args.cases)
     return 0
 
 
@@ -177,11 +180,11 @@ def _print_spreads(plan: Plan, benchmark: Benchmark, noises: int) -> None:
         print(f"{name}, {spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)}\n")
 
 
-def _write_html(path: Path, document: dict[str, Any], plan: Plan) -> None:
-    from diffir.cli.eval_cases import cases_of
+def _write_html(path: Path, document: dict[str, Any], plan: Plan, shown: int) -> None:
+    from diffir.cli.eval_cases import cases_of, evenly
     from diffir.data.published_rows import rows_for
     from diffir.report import choose_cases, write_report
 
     published = [row.to_dict() for one in plan.benchmarks for row in rows_for(one.dataset, one.condition.label)]
-    write_report(path, document, cases_of(choose_cases(document), plan), published=published)
+    write_report(path, document, cases_of(evenly(choose_cases(document), shown), plan, document), published=published)
     print(f"report {path}")

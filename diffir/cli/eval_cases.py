@@ -3,7 +3,8 @@
 In: chosen names, the plan of the evaluation. Out: cases with pictures of the size of the result.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,12 +17,26 @@ from diffir.pixels import as_rgb
 from diffir.report import Case, Chosen
 
 
-def cases_of(chosen: Sequence[Chosen], plan: Plan) -> list[Case]:
-    """One case a chosen image."""
-    return list(_cases(chosen, plan))
+def evenly(chosen: Sequence[Chosen], most: int) -> list[Chosen]:
+    """At most so many, from all over the list."""
+    if len(chosen) <= most:
+        return list(chosen)
+    return [chosen[number * len(chosen) // most] for number in range(most)]
 
 
-def _cases(chosen: Sequence[Chosen], plan: Plan) -> Iterator[Case]:
+def cases_of(chosen: Sequence[Chosen], plan: Plan, document: Mapping[str, Any]) -> list[Case]:
+    """One case a chosen image, with its scores in the document."""
+    scores: dict[tuple[str, str, str], dict[str, Mapping[str, float]]] = {}
+    for result in document["results"]:
+        for image in result["images"]:
+            place = result["dataset"], result["condition"], image["name"]
+            scores.setdefault(place, {})[result["method"]] = image["scores"]
+    return list(_cases(chosen, plan, scores))
+
+
+def _cases(
+    chosen: Sequence[Chosen], plan: Plan, scores: Mapping[tuple[str, str, str], Mapping[str, Mapping[str, float]]]
+) -> Iterator[Case]:
     for benchmark in plan.benchmarks:
         own = [one for one in chosen if (one.dataset, one.condition) == (benchmark.dataset, benchmark.condition.label)]
         contestants = plan.contestants(benchmark.condition) if own else []
@@ -31,7 +46,8 @@ def _cases(chosen: Sequence[Chosen], plan: Plan) -> Iterator[Case]:
         for one in own:
             sample = benchmark.sample(named(benchmark.files, one.name))
             restored = {c.name: _shown(c.restore(sample)) for c in contestants if c.name != "input"}
-            yield Case(one.dataset, one.condition, one.name, one.why, _pictures(sample, restored, benchmark), {})
+            place = one.dataset, one.condition, one.name
+            yield Case(*place, one.why, _pictures(sample, restored, benchmark), scores[place])
 
 
 def _pictures(sample: Sample, restored: dict[str, np.ndarray], benchmark: Benchmark) -> dict[str, np.ndarray]:

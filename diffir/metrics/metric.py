@@ -64,6 +64,11 @@ class Metric:
         return bool(self.files or self.package)
 
     @property
+    def needs_nothing_else(self) -> bool:
+        """Whether a restored image and its ground truth are enough."""
+        return not (self.needs_weights or self.needs_mask or self.of_set)
+
+    @property
     def heading(self) -> str:
         """Name, direction and unit, as a table's head shows them."""
         return f"{self.title} {'↑' if self.higher_is_better else '↓'} {self.unit}".rstrip()

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from diffir.errors import UsageError
+from diffir.evaluation.document import FORMAT
 from diffir.metrics.protocol import Protocol
 
-FORMAT = "diffir evaluation 1"
 T = TypeVar("T")
 
 

@@ -34,7 +34,7 @@ def test_a_dry_run_prints_settings_that_load_and_trains_nothing(tmp_path, capsys
         (["datasets.train.dataroot_gt=absent"], "dataroot_gt absent is not a folder"),
         (["datasets.train.dataroot_gt=absent"], "datasets/README.md says where sets come from"),
         (["network_g.task=deblurr"], "unknown task 'deblurr'; did you mean 'deblur'?"),
-        (["val.metrics=[psrn]"], "unknown metrics psrn"),
+        (["val.metrics=[psrn]"], "psrn is no metric"),
         (["name=["], "the value is not YAML"),
     ],
 )
