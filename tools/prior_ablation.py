@@ -40,11 +40,11 @@ class NoPrior(StageOne):
         return network.oracle_prior(torch.zeros_like(lq), torch.zeros_like(gt))
 
 
-# name -> its kind of stage, and the options in which it differs; {total} is the number of steps of stage 2
+# name -> its kind of stage, and the options in which it differs; TOTAL is the number of steps of stage 2
 VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "T = 4": (StageTwo, []),
     "regressed": (RegressedPrior, []),
-    "separate": (StageTwo, ["stage2.encoder_iter={total}"]),
+    "separate": (StageTwo, ["stage2.encoder_iter=TOTAL"]),
     "T = 1": (StageTwo, ["network_g.settings={num_timesteps: 1, linear_start: 0.99}"]),  # or its only beta would be 0.1
     "T = 8": (StageTwo, ["network_g.settings.num_timesteps=8"]),
     "T = 2": (StageTwo, ["network_g.settings.num_timesteps=2"]),
@@ -90,7 +90,7 @@ def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, di
     yield ORACLE, scores
     for name, (kind, changes) in VARIANTS.items():
         own = [f"name={base.name}_{name.replace(' ', '').replace('=', '')}", "stages=[2]"]
-        own += [change.format(total=base.learning(2).total_iter) for change in changes]
+        own += [change.replace("TOTAL", str(base.learning(2).total_iter)) for change in changes]
         config = load_config(options, [*overrides, *own, f"path.pretrain_network_g={teacher}"])
         yield name, trained(config, stage_two_of(teacher, kind))[1]
     steps = base.learning(1).total_iter + base.learning(2).total_iter
