@@ -7,6 +7,7 @@ card where the inputs come with it; flags override it. Scores are kept, so a sto
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,9 +138,10 @@ def run(args: argparse.Namespace) -> int:
         meter = meters.setdefault(names, meters.get(names) or meter_from(args, names, plan.device))
         contestants = plan.contestants(benchmark.condition)
         rows = [(one, _measured(benchmark, one, meter, plan.cache)) for one in contestants]
-        results += [result_of(benchmark, one, evaluation) for one, evaluation in rows]
-        _print_benchmark(benchmark, rows, results[-len(rows) :])
-        _print_spreads(plan, benchmark, args.prior_samples)
+        table = [result_of(benchmark, one, evaluation) for one, evaluation in rows]
+        _print_benchmark(benchmark, rows, table)
+        _add_spreads(table, plan, benchmark, args.prior_samples)
+        results += table
     if args.json:
         write_json(args.json, document(results, plan.device))
     if args.html:
@@ -173,11 +175,16 @@ def _print_benchmark(
     print("\n".join(skipped_lines(rows[0][1].skipped)) + "\n" if rows[0][1].skipped else "")
 
 
-def _print_spreads(plan: Plan, benchmark: Benchmark, noises: int) -> None:
+def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, noises: int) -> None:
+    """Print how results spread over start noises, and add it to the row of the diffusion's prior."""
+    from diffir.evaluation.document import plain
     from diffir.evaluation.priors import spread_over_noises
 
     for name, restorers in plan.restorers_of_noises(noises).items():
-        print(f"{name}, {spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)}\n")
+        spread = spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)
+        print(f"{name}, {spread}\n")
+        for result in (result for result in table if result["method"] == name):
+            result["prior_spread"] = {key: plain(value) for key, value in asdict(spread).items()}
 
 
 def _write_html(path: Path, document: dict[str, Any], plan: Plan, shown: int) -> None:

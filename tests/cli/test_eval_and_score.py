@@ -233,13 +233,14 @@ def test_each_kind_of_prior_is_a_row_and_start_noises_are_told(
     weights = save_untrained(tmp_path, "denoise_tiny", TINY)
     command = ["eval", "-n", weights, "-d", str(photos), "--sigma", "25", "--device", "cpu"]
 
-    assert main([*command, "--prior", "all", "--prior_samples", "2"]) == 0
+    assert main([*command, "--prior", "all", "--prior_samples", "2", "--json", str(tmp_path / "a.json")]) == 0
 
-    output = capsys.readouterr().out
+    output, results = capsys.readouterr().out, json.loads((tmp_path / "a.json").read_text("utf-8"))["results"]
     rows = [line.split("  ")[0] for line in output.splitlines()[1:8]]
     nulls = ("condition", "one-step", "mean", "other", "random", "zero")
     assert rows == ["untrained", *(f"untrained, {kind}" for kind in nulls)]
     assert "untrained, over 2 start noises: PSNR varies by" in output
+    assert [row["prior_spread"]["noises"] for row in results if "prior_spread" in row] == [2]
 
 
 def test_an_oracle_without_stage_1_is_wrong_usage(

@@ -51,7 +51,8 @@ def test_without_a_prior_all_photos_get_the_same_vector() -> None:
 
 
 @pytest.mark.slow
-def test_every_variant_is_trained_scored_and_found_done_again(tmp_path: Path) -> None:
+def test_variants_are_trained_scored_and_found_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in ("separate", "T = 1")})
     command = [*SHORT, f"path.experiments_root={tmp_path}", "-o", str(tmp_path / "r.json"), "--seeds", "5"]
 
     results = []
@@ -59,6 +60,6 @@ def test_every_variant_is_trained_scored_and_found_done_again(tmp_path: Path) ->
         ablation.main(command)
         results.append(json.loads((tmp_path / "r.json").read_text("utf-8"))["results"])
 
-    assert [run["variant"] for run in results[0]] == [ablation.ORACLE, *ablation.VARIANTS, ablation.NO_PRIOR]
+    assert [run["variant"] for run in results[0]] == [ablation.ORACLE, "separate", "T = 1", ablation.NO_PRIOR]
     assert all(len(run["psnr"]) == 3 for run in results[0])
     assert results[0] == results[1]
