@@ -7,6 +7,7 @@ card where the inputs come with it; flags override it. Scores are kept, so a sto
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from diffir.cli.scores import (
     add_metric_arguments,
     check_target,
-    interval,
     meter_from,
+    say,
+    say_as_it_is,
     scores_table,
     skipped_lines,
     write_json,
 )
 
 if TYPE_CHECKING:
-    from diffir.cli.eval_plan import Plan
+    from diffir.cli.eval_setup import Plan
     from diffir.evaluation.benchmark import Benchmark
     from diffir.evaluation.contestant import Contestant
     from diffir.evaluation.scoring import Evaluation
@@ -125,28 +127,43 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, write."""
-    for target in (args.json, args.html):
-        check_target(target, "--json" if target is args.json else "--html")
+    check_target(args.json, "--json")
+    check_target(args.html, "--html")
     from diffir.cli.eval_plan import make_plan
-    from diffir.evaluation.document import document, result_of
+    from diffir.evaluation.document import document
 
     plan = make_plan(args)
-    meters: dict[tuple[str, ...], Meter] = {}
-    results: list[dict[str, Any]] = []
     for benchmark in plan.benchmarks:
-        names = tuple(plan.metrics_for(benchmark))
-        meter = meters.setdefault(names, meters.get(names) or meter_from(args, names, plan.device))
-        contestants = plan.contestants(benchmark.condition)
-        rows = [(one, _measured(benchmark, one, meter, plan.cache)) for one in contestants]
-        table = [result_of(benchmark, one, evaluation) for one, evaluation in rows]
-        _print_benchmark(benchmark, rows, table)
-        _add_spreads(table, plan, benchmark, args.prior_samples)
-        results += table
-    if args.json:
-        write_json(args.json, document(results, plan.device))
+        benchmark.refuse_unreadable()
+    results: list[dict[str, Any]] = []
+    try:
+        for table in _tables(args, plan):
+            results += table
+    finally:  # a set that fails does not take those before it along
+        if args.json and results:
+            write_json(args.json, document(results, plan.device))
+    for line in dict.fromkeys(f"{result['method']}: {result['summary']}" for result in results):
+        say(line)
     if args.html:
         _write_html(args.html, document(results, plan.device), plan, args.cases)
     return 0
+
+
+def _tables(args: argparse.Namespace, plan: Plan) -> Iterator[list[dict[str, Any]]]:
+    """The results of each set and condition, printed."""
+    from diffir.evaluation.document import result_of
+
+    meters: dict[tuple[str, ...], Meter] = {}
+    for benchmark in plan.benchmarks:
+        names = plan.metrics_for(benchmark)
+        if names not in meters:
+            meters[names] = meter_from(args, names, plan.device)
+        contestants = plan.contestants(benchmark.condition)
+        evaluations = [_measured(benchmark, one, meters[names], plan.cache) for one in contestants]
+        table = [result_of(benchmark, *row) for row in zip(contestants, evaluations, strict=True)]
+        _print_table(f"{benchmark.dataset}, {benchmark.condition.label}", table)
+        _add_spreads(table, plan, benchmark, args.prior_samples)
+        yield table
 
 
 def _measured(benchmark: Benchmark, contestant: Contestant, meter: Meter, cache: Path | None) -> Evaluation:
@@ -162,17 +179,14 @@ def _measured(benchmark: Benchmark, contestant: Contestant, meter: Meter, cache:
         return measure(benchmark, contestant, meter, cache=cache, on_image=tell)
 
 
-def _print_benchmark(
-    benchmark: Benchmark, rows: list[tuple[Contestant, Evaluation]], results: list[dict[str, Any]]
-) -> None:
-    title = f"{benchmark.dataset}, {benchmark.condition.label}"
-    print(scores_table(title, [(contestant.name, evaluation) for contestant, evaluation in rows]))
-    told = next((result for result in results if result["protocol"]["round_output"]), results[0])
-    print(f"protocol: {told['protocol']['line']}")
-    for (contestant, _), result in zip(rows, results, strict=True):
-        rounding = "" if contestant.round_output else " (scored as it is, not rounded)"
-        print(f"{contestant.name}: {contestant.summary}{rounding}{interval(result)}")
-    print("\n".join(skipped_lines(rows[0][1].skipped)) + "\n" if rows[0][1].skipped else "")
+def _print_table(title: str, table: list[dict[str, Any]]) -> None:
+    say_as_it_is(scores_table(title, [(result["method"], result) for result in table]))
+    told = next((result for result in table if result["protocol"]["round_output"]), table[0])
+    say(f"protocol: {told['protocol']['line']}")
+    exact = [result["method"] for result in table if not result["protocol"]["round_output"]]
+    if exact:
+        say(f"scored as it is, not rounded: {', '.join(exact)}")
+    say("\n".join([*skipped_lines(told["skipped"]), ""]))
 
 
 def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, noises: int) -> None:
@@ -182,7 +196,7 @@ def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, 
 
     for name, restorers in plan.restorers_of_noises(noises).items():
         spread = spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)
-        print(f"{name}, {spread}\n")
+        say(f"{name}, {spread}\n")
         for result in (result for result in table if result["method"] == name):
             result["prior_spread"] = {key: plain(value) for key, value in asdict(spread).items()}
 
@@ -192,6 +206,8 @@ def _write_html(path: Path, document: dict[str, Any], plan: Plan, shown: int) ->
     from diffir.data.published_rows import rows_for
     from diffir.report import choose_cases, write_report
 
-    published = [row.to_dict() for one in plan.benchmarks for row in rows_for(one.dataset, one.condition.label)]
-    write_report(path, document, cases_of(evenly(choose_cases(document), shown), plan, document), published=published)
-    print(f"report {path}")
+    public = [one for one in plan.benchmarks if one.is_public_set]
+    published = [row.to_dict() for one in public for row in rows_for(one.dataset, one.condition.label)]
+    chosen = choose_cases(document, per_group=-(-shown // len(plan.benchmarks)))
+    write_report(path, document, cases_of(evenly(chosen, shown), plan, document), published=published)
+    say(f"report {path}")

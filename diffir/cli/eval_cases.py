@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from diffir.cli.eval_plan import Plan
+from diffir.cli.eval_setup import Plan
 from diffir.evaluation import Sample
 from diffir.evaluation.benchmark import Benchmark, named
 from diffir.evaluation.scoring import as_scored
@@ -30,7 +30,8 @@ def cases_of(chosen: Sequence[Chosen], plan: Plan, document: Mapping[str, Any]) 
     for result in document["results"]:
         for image in result["images"]:
             place = result["dataset"], result["condition"], image["name"]
-            scores.setdefault(place, {})[result["method"]] = image["scores"]
+            own = {name: float(value) for name, value in image["scores"].items()}  # a string where it is not finite
+            scores.setdefault(place, {})[result["method"]] = own
     return list(_cases(chosen, plan, scores))
 
 

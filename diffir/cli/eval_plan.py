@@ -6,12 +6,13 @@ command only when it runs, so heavy packages stand at the top.
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diffir.baselines.foreign import load_foreign
 from diffir.baselines.table import BASELINES
+from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
+from diffir.cli.eval_setup import Entrant, Plan
 from diffir.cli.scores import metrics_from, protocol_from
 from diffir.data.cards import DatasetCard, find_images, load_card
 from diffir.errors import UsageError
@@ -27,10 +28,10 @@ from diffir.evaluation import (
 )
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.conditions import MASK_RECIPES, LowResolution
-from diffir.evaluation.contestant import Contestant, baseline, foreign, network
-from diffir.evaluation.priors import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, reseeded, with_prior
+from diffir.evaluation.contestant import baseline, foreign, network
+from diffir.evaluation.priors import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, with_prior
 from diffir.inference.device import resolve_device
-from diffir.inference.restorer import Restorer, load
+from diffir.inference.restorer import load
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
@@ -38,55 +39,6 @@ from diffir.public_files import cache_folder
 from diffir.weights.load import load_network, locate
 
 FOREIGN = "spandrel:"
-HOLE_METRICS = ("psnr", "ssim", "lpips", "psnr_hole", "ssim_hole")
-USUAL_METRICS = ("psnr", "ssim")
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """One name behind ``-n``."""
-
-    name: str
-    at: Callable[[Condition], list[Contestant]]
-    """What it is under a condition: a baseline may be told sigma, a network stands there once for each prior."""
-    scale: int
-    has_mask: bool
-    restorer: Restorer | None = None
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.name in BASELINES
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that will be measured."""
-
-    benchmarks: tuple[Benchmark, ...]
-    entrants: tuple[Entrant, ...]
-    metrics: tuple[str, ...]
-    """Empty: what is usual for each condition."""
-    cache: Path | None
-    device: str
-
-    def contestants(self, condition: Condition) -> list[Contestant]:
-        """The rows of a table."""
-        return [contestant for entrant in self.entrants for contestant in entrant.at(condition)]
-
-    def metrics_for(self, benchmark: Benchmark) -> tuple[str, ...]:
-        """Those asked for, else the usual ones."""
-        if self.metrics:
-            return self.metrics
-        if isinstance(benchmark.condition, NoReference):
-            return ("niqe",)
-        return HOLE_METRICS if _cuts_holes(benchmark.condition) else USUAL_METRICS
-
-    def restorers_of_noises(self, noises: int) -> dict[str, list[Restorer]]:
-        """Name of each network -> itself with ``noises`` seeds; empty where one is enough."""
-        networks = [entrant.restorer for entrant in self.entrants if entrant.restorer is not None]
-        if noises < 2:
-            return {}
-        return {one.name: [reseeded(one, one.seed + number) for number in range(noises)] for one in networks}
 
 
 def make_plan(args: argparse.Namespace) -> Plan:
@@ -101,21 +53,30 @@ def make_plan(args: argparse.Namespace) -> Plan:
     if args.prior_samples < 1:
         raise UsageError(f"--prior_samples must be 1 or more, got {args.prior_samples}")
     conditions = list(_asked_conditions(args))
-    cards = [load_card(name) for name in args.dataset.split(",")]
-    files = [tuple(find_images(card, args.data_root)[: args.limit]) for card in cards]
+    cards = [load_card(name) for name in _words(args.dataset)]
+    files = [tuple(find_images(card, args.data_root)) for card in cards]
     kinds, teacher = _prior_kinds(args), _teacher(args)
-    entrants = tuple(_entrant(name, args, kinds, teacher) for name in args.model_name.split(","))
-    if (args.prior_samples > 1 or args.prior != "diffusion") and not any(entrant.restorer for entrant in entrants):
-        raise UsageError("--prior and --prior_samples are for DiffIR networks: name one with -n")
+    entrants: tuple[Entrant, ...] = ()
+    for name in _words(args.model_name):
+        entrants += (_entrant(name, args, kinds, teacher, taken=[entrant.name for entrant in entrants]),)
     scale = _common_scale(entrants)
-    _refuse_idle_flags(args, cards, conditions, scale)
+    refuse_idle_flags(args, cards, conditions, entrants)
     benchmarks = [
-        Benchmark(card.name, images, card.count, condition, _protocol(args, card, condition))
+        Benchmark(
+            card.name,
+            images[: args.limit],
+            card.count or len(images),
+            condition,
+            _protocol(args, card, condition),
+            is_public_set=card.count in (len(images[: args.limit]),),
+        )
         for card, images in zip(cards, files, strict=True)
         for condition in _conditions_for(card, conditions, args, entrants, scale, metrics)
     ]
     cache = None if args.no_cache else args.cache or cache_folder() / "eval"
-    return Plan(tuple(benchmarks), entrants, metrics, cache, str(resolve_device(args.device)))
+    plan = Plan(tuple(benchmarks), entrants, metrics, cache, str(resolve_device(args.device)))
+    refuse_what_cannot_be_measured(plan, kinds, args.prior_samples)
+    return plan
 
 
 def _asked_conditions(args: argparse.Namespace) -> Iterator[Condition]:
@@ -152,7 +113,7 @@ def _conditions_for(
     if fitting:
         return fitting
     if scale > 1:
-        return [BicubicDownscale(scale, _low_resolution(args, entrants))]
+        return [BicubicDownscale(scale, _low_resolution(args, entrants, metrics))]
     if metrics and not any(METRICS[name].needs_reference for name in metrics if name in METRICS):
         return [NoReference()]
     raise UsageError(
@@ -161,13 +122,17 @@ def _conditions_for(
     )
 
 
-def _low_resolution(args: argparse.Namespace, entrants: Sequence[Entrant]) -> LowResolution:
+def _low_resolution(args: argparse.Namespace, entrants: Sequence[Entrant], metrics: Sequence[str]) -> LowResolution:
     """``y_float`` where every method is a baseline scored on rounded luma; elsewhere the 8-bit RGB of the field."""
     published = {BASELINES[e.name].protocol.convention for e in entrants if e.is_baseline}
     only_baselines = all(entrant.is_baseline for entrant in entrants)
     fits = only_baselines and (args.convention or min(published)) == "matlab" and args.test_y_channel is not False
+    fits = fits and all(METRICS[name].sees == "protocol" for name in metrics)
     if args.lr == "y_float" and not fits:
-        raise UsageError("--lr y_float is rounded luma alone: only for baselines, on Y with --convention matlab")
+        raise UsageError(
+            "--lr y_float is rounded luma alone: only for baselines, on Y with --convention matlab, and for metrics "
+            "that do not look at colours"
+        )
     return args.lr or ("y_float" if fits else "rgb8")
 
 
@@ -179,19 +144,6 @@ def _protocol(args: argparse.Namespace, card: DatasetCard, condition: Condition)
     return protocol_from(args, usual)
 
 
-def _refuse_idle_flags(
-    args: argparse.Namespace, cards: Sequence[DatasetCard], conditions: Sequence[Condition], scale: int
-) -> None:
-    """A flag that would change nothing was meant to change something."""
-    clean = [card for card in cards if not card.input]
-    if conditions and not clean:
-        raise UsageError(f"{conditions[0].label} makes inputs, but {cards[0].name} has its own inputs")
-    if args.lr and (scale == 1 or not clean or conditions):
-        raise UsageError("--lr is for methods that enlarge, on a set of clean images")
-    if args.grey and not args.quality:
-        raise UsageError("--grey goes with --quality")
-
-
 def _common_scale(entrants: Sequence[Entrant]) -> int:
     if len({entrant.scale for entrant in entrants}) > 1:
         listing = ", ".join(f"{entrant.name} x{entrant.scale}" for entrant in entrants)
@@ -199,8 +151,10 @@ def _common_scale(entrants: Sequence[Entrant]) -> int:
     return entrants[0].scale
 
 
-def _entrant(name: str, args: argparse.Namespace, kinds: Sequence[PriorKind], teacher: Teacher | None) -> Entrant:
-    """A baseline, a network of others, or a DiffIR network."""
+def _entrant(
+    name: str, args: argparse.Namespace, kinds: Sequence[PriorKind], teacher: Teacher | None, taken: Sequence[str]
+) -> Entrant:
+    """A baseline, a network of others, or a DiffIR network; of two networks of one name, the later tells its file."""
     if name in BASELINES:
         method = baseline(name, None)
         return Entrant(name, lambda condition: [baseline(name, _sigma(condition))], method.scale, method.has_mask)
@@ -211,8 +165,11 @@ def _entrant(name: str, args: argparse.Namespace, kinds: Sequence[PriorKind], te
     try:
         path = locate(name)
     except UsageError as error:
-        raise UsageError(f"{error}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
+        reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
+        raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
     restorer = load(path, device=args.device, precision=args.precision, tile=args.tile, stats=args.stats, tta=args.tta)
+    if restorer.name in taken:
+        restorer.name = f"{restorer.name} ({path.stem})"
     base = network(restorer, path)
     rows = [with_prior(base, restorer, kind, teacher) for kind in kinds]
     return Entrant(restorer.name, lambda condition: rows, base.scale, base.has_mask, restorer)
@@ -240,12 +197,8 @@ def _teacher(args: argparse.Namespace) -> Teacher | None:
     return Teacher(load_network(args.stage1, stage=1)[0], args.stage1)
 
 
-def _cuts_holes(condition: Condition) -> bool:
-    return isinstance(condition, Holes) or (isinstance(condition, RecipeDamage) and condition.cuts_holes)
-
-
 def _words(text: str | None) -> list[str]:
-    return text.split(",") if text else []
+    return [word for word in map(str.strip, text.split(",")) if word] if text else []
 
 
 def _numbers(text: str | None, flag: str, what: str) -> Iterator[float]:

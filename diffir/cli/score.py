@@ -7,9 +7,9 @@ GT, metrics that need none judge the images themselves.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffir.cli.scores import (
     add_metric_arguments,
@@ -17,6 +17,8 @@ from diffir.cli.scores import (
     meter_from,
     metrics_from,
     protocol_from,
+    say,
+    say_as_it_is,
     scores_table,
     skipped_lines,
     write_json,
@@ -31,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``diffir score``."""
     parser.add_argument("restored", type=Path, help="folder of restored images, or one image")
     parser.add_argument("gt", type=Path, nargs="?", help="folder of ground truths, or one image")
-    parser.add_argument("--suffix", default="", help="what restored names end in beyond the ground truth's: _restored")
+    parser.add_argument(
+        "--suffix",
+        default="",
+        help="what restored names end in beyond the ground truth's, such as _restored (default: nothing)",
+    )
     add_metric_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write scores of every image and the protocol")
 
@@ -54,13 +60,36 @@ def run(args: argparse.Namespace) -> int:
     number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
     against = "without ground truth" if args.gt is None else f"against {args.gt}"
     line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(result.means))])
-    print(scores_table("images", [(args.restored.name, result)]))
-    print(f"protocol: {line}")
-    print("".join(f"{skipped}\n" for skipped in skipped_lines(result.skipped)), end="")
+    scored = {**_identity(args, pairs), **scores_of(result, line)}
+    say_as_it_is(scores_table("images", [(args.restored.name, scored)]))
+    say(f"protocol: {line}")
+    for skipped in skipped_lines(result.skipped):
+        say(skipped)
     if args.json:
-        identity = {"method": args.restored.name, "kind": "folder", "count": len(pairs), "condition": against}
-        write_json(args.json, document([{**identity, **scores_of(result, line)}]))
+        write_json(args.json, document([scored]))
     return 0
+
+
+def _identity(args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]]) -> dict[str, Any]:
+    """What was compared with what, as in a result of ``diffir eval``."""
+    from diffir.evaluation.cache import hash_of
+    from diffir.evaluation.contestant import sha256_of
+
+    hashes = [[sha256_of(Path(path)) for path in paths] for _, *paths in pairs]
+    return {
+        "method": args.restored.name,
+        "kind": "folder",
+        "summary": "images as they were stored",
+        "network": None,
+        "parameters": None,
+        "multiply_adds": None,
+        "dataset": (args.gt or args.restored).name,
+        "count": len(pairs),
+        "of": len(pairs),
+        "data_sha256": hash_of({"images": hashes}),
+        "condition": "as stored",
+        "degradation": {"kind": "given", "description": "inputs are not known"},
+    }
 
 
 def _alone(restored: Path) -> list[tuple[str, Path]]:

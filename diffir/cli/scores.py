@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from diffir.evaluation.scoring import Evaluation
     from diffir.metrics.protocol import Protocol
     from diffir.metrics.table import Meter
 
@@ -81,34 +83,56 @@ def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
     return [f"{name} skipped: {reason}" for name, reason in skipped.items()]
 
 
-def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
-    """Aligned text: one row per method with its means and seconds per image."""
+def scores_table(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Aligned text: one row per method with its means, the interval of the first one and seconds per image.
+
+    Args:
+        rows: name and result, as ``diffir.evaluation.document`` makes it.
+    """
     from diffir.metrics.table import get_metrics
 
-    columns = get_metrics(list(rows[0][1].means))
-    timed = any(evaluation.seconds is not None for _, evaluation in rows)
-    lines = [[title, *(column.heading for column in columns), *(["s/image"] if timed else [])]]
-    for name, evaluation in rows:
-        means = [f"{evaluation.means[column.name]:.{column.digits}f}" for column in columns]
-        lines.append([name, *means, *([f"{evaluation.seconds:.3f}"] if timed else [])])
+    columns = get_metrics(list(rows[0][1]["scores"]))
+    timed = any(result["seconds"] is not None for _, result in rows)
+    sure = any(interval(result) for _, result in rows)
+    head = [column.heading for column in columns]
+    lines = [[title, *head, *(["95 % of " + columns[0].title] if sure else []), *(["s/image"] if timed else [])]]
+    for name, result in rows:
+        means = [f"{float(result['scores'][column.name]['mean']):.{column.digits}f}" for column in columns]
+        seconds = "-" if result["seconds"] is None else f"{result['seconds']:.3f}"
+        lines.append([name, *means, *([interval(result)] if sure else []), *([seconds] if timed else [])])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
 def interval(result: Mapping[str, Any]) -> str:
-    """How sure the mean of the first metric is, in words; empty where one image says nothing of others."""
+    """Where the mean of the first metric lies with 95 % confidence; empty where too few images tell."""
     from diffir.metrics.table import get_metrics
 
     name, score = next(iter(result["scores"].items()))
     if not all(isinstance(score[key], float) for key in ("low", "high")):
         return ""
-    metric = get_metrics([name])[0]
-    low, high = (f"{score[key]:.{metric.digits}f}" for key in ("low", "high"))
-    return f"; 95 % interval of {metric.name}: {low} to {high}"
+    digits = get_metrics([name])[0].digits
+    return f"{score['low']:.{digits}f} to {score['high']:.{digits}f}"
+
+
+def say(text: str) -> None:
+    """Print a paragraph, folded where a terminal reads it."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in text.split("\n"))
+    say_as_it_is(text)
+
+
+def say_as_it_is(text: str) -> None:
+    """Print what must not be folded, such as a table; a reader who has gone away does not end the work."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # diffir eval ... --json FILE | head
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
 
 
 def check_target(path: Path | None, flag: str) -> None:
-    """Find out before the work starts whether its result can be written.
+    """Find out before the work starts whether its result can be written; makes nothing.
 
     Raises:
         UsageError: a folder, or a place where no file can be made.
@@ -117,12 +141,10 @@ def check_target(path: Path | None, flag: str) -> None:
         return
     if path.is_dir():
         raise UsageError(f"{flag} {path} is a folder: name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UsageError(f"{flag} {path} cannot be written: {error.strerror}") from error
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        reason = "not writable" if above.is_dir() else "no folder"
+        raise UsageError(f"{flag} {path} cannot be written: {above} is {reason}")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

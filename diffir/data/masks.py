@@ -4,6 +4,8 @@ In: masks of any size, grey or RGB, 128 and more being white. Out: H x W x 1 flo
 an inpainting network takes: RGB x (1 - mask), mask.
 """
 
+import hashlib
+from functools import cached_property
 from zlib import crc32
 
 import cv2
@@ -37,6 +39,15 @@ class Masks:
         """A mask for a sample, turned as samples are."""
         mask = self._read(int(rng.integers(len(self.source.names))))
         return _resized(draw_turn(rng, hflip=hflip, rotate=rotate)(mask), height, width)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of names and pixels of all masks: what is cut depends on every one of them."""
+        digest = hashlib.sha256()
+        for index, name in enumerate(self.source.names):
+            digest.update(name.encode())
+            digest.update(np.packbits(self._read(index) > 0).tobytes())
+        return digest.hexdigest()
 
     def numbered(self, index: int, height: int, width: int) -> np.ndarray:
         """The mask of the validation photo of that number; masks are used again where photos are more."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from diffir.data.cards import ImageFiles
 from diffir.errors import ImageError
@@ -23,6 +24,7 @@ from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS, Meter
 
+WARM_UP_SIDE = 64  # pixels of lq
 OnImage = Callable[[str], None]
 """Told the name of each image when it is scored."""
 
@@ -33,10 +35,27 @@ class Benchmark:
 
     dataset: str
     files: tuple[ImageFiles, ...]
-    complete: int | None
-    """Images of the whole set, where that is fixed."""
+    complete: int
+    """Images of the whole set."""
     condition: Condition
     protocol: Protocol
+    is_public_set: bool = False
+    """Whether these are all images of a set that others publish numbers of."""
+
+    def refuse_unreadable(self) -> None:
+        """Look at all files before the first is restored.
+
+        Raises:
+            ImageError: naming all that cannot be read, or are not of 8 bit.
+        """
+        faults = []
+        for path in (path for files in self.files for path in (files.gt, files.input) if path is not None):
+            try:
+                _read_8bit(path)
+            except ImageError as error:
+                faults.append(str(error))
+        if faults:
+            raise ImageError("; ".join(faults))
 
     def samples(self) -> Iterator[Sample]:
         """All of them, read one by one."""
@@ -75,7 +94,7 @@ def measure(
     Args:
         cache: folder of kept scores; None measures everything anew and keeps nothing.
     """
-    kept = None if cache is None else KeptScores(cache, _facts(benchmark, contestant))
+    kept = None if cache is None else KeptScores(cache, _facts(benchmark, contestant, meter))
     of_set, memory = meter.new_set(), PeakMemory(contestant.device)
     set_names = [name for name in meter.names if METRICS[name].of_set]
     image_names = [name for name in meter.names if not METRICS[name].of_set]
@@ -86,14 +105,15 @@ def measure(
     for files, key in zip(benchmark.files, benchmark.keys, strict=True):
         scored = None if kept is None or must_see_all else kept.image(key)
         if scored is None or not scored.scores.keys() >= set(image_names):
+            sample = benchmark.sample(files)
             if not is_ready:
-                memory.give_back()
                 if contestant.prepare is not None:
                     contestant.prepare(benchmark.samples())
+                contestant.restore(_corner(sample, benchmark.condition.scale))  # imports and first calls are not timed
                 is_ready = True
             scored = score(
                 contestant.restore,
-                benchmark.sample(files),
+                sample,
                 meter,
                 benchmark.protocol,
                 of_set,
@@ -102,20 +122,38 @@ def measure(
             )
             if kept is not None:
                 kept.keep_image(key, scored)
-        images.append(replace(scored, scores={name: scored.scores[name] for name in image_names}))
+        images.append(replace(_timed_here(scored), scores={name: scored.scores[name] for name in image_names}))
         on_image(files.name)
     scores_of_set = of_set.scores() if must_see_all else {name: known_of_set[name] for name in set_names}
     if kept is not None and must_see_all:
         kept.keep_set(benchmark.sha256, scores_of_set)
-    return Evaluation(tuple(images), benchmark.protocol, contestant.round_output, scores_of_set, meter.skipped)
+    return Evaluation(
+        tuple(images), benchmark.protocol, contestant.round_output, scores_of_set, meter.skipped, meter.sha256
+    )
 
 
-def _facts(benchmark: Benchmark, contestant: Contestant) -> dict[str, object]:
+def _timed_here(scored: ImageScores) -> ImageScores:
+    """Without seconds and memory that were taken with another number of threads."""
+    if scored.threads == torch.get_num_threads():
+        return scored
+    return replace(scored, seconds=None, peak_memory_mb=None, threads=None)
+
+
+def _corner(sample: Sample, scale: int) -> Sample:
+    """A piece large enough for every method, from the upper left."""
+    side = WARM_UP_SIDE
+    gt = None if sample.gt is None else sample.gt[: side * scale, : side * scale]
+    mask = None if sample.mask is None else sample.mask[:side, :side]
+    return replace(sample, lq=sample.lq[:side, :side], gt=gt, mask=mask)
+
+
+def _facts(benchmark: Benchmark, contestant: Contestant, meter: Meter) -> dict[str, object]:
     facts: dict[str, object] = {
         "contestant": dict(contestant.settings),
         "condition": benchmark.condition.facts(),
         "protocol": asdict(benchmark.protocol),
         "round_output": contestant.round_output,
+        "metric_files": meter.sha256,
     }
     if contestant.prepare is not None:  # its results depend on the other images
         facts["set"] = benchmark.sha256

@@ -8,17 +8,18 @@ found by a hash of the image's own files. A line that was torn by a stop is not 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import diffir
 from diffir.evaluation.scoring import ImageScores
 
-_CODE = ("archs", "baselines", "data", "degradations", "diffusion.py", "evaluation", "image_io", "inference", "metrics")
-_PACKAGES = ("torch", "numpy", "opencv-python", "scikit-image", "scipy", "pillow")
+_NOT_OF_SCORES = ("cli", "report", "training", "__pycache__")
+_PACKAGES = ("torch", "numpy", "opencv-python", "scikit-image", "scipy", "pillow", "spandrel", "pyiqa")
 
 
 class KeptScores:
@@ -30,10 +31,11 @@ class KeptScores:
         self._images: dict[str, ImageScores] = {}
         self._sets: dict[str, dict[str, float]] = {}
         for line in self._lines():
-            if "image" in line:
-                self._images[line["image"]] = ImageScores(**line["scored"])
-            else:
-                self._sets[line["set"]] = line["scores"]
+            with suppress(KeyError, TypeError):  # what is no line of ours is measured again
+                if "image" in line:
+                    self._images[line["image"]] = ImageScores(**line["scored"])
+                else:
+                    self._sets[line["set"]] = line["scores"]
 
     def image(self, key: str) -> ImageScores | None:
         """What is known of the image with these files."""
@@ -57,17 +59,17 @@ class KeptScores:
         self._append({"set": key, "scores": self._sets[key]})
 
     def _append(self, line: Mapping[str, Any]) -> None:
+        """One write a line, so that two processes do not mix; a new line first, in case the last one was torn."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with self.path.open("ab", buffering=0) as file:
+            file.write(f"\n{json.dumps(line)}\n".encode())
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        if not self.path.is_file():
-            return
-        for text in self.path.read_text("utf-8").splitlines():
+        content = self.path.read_bytes() if self.path.is_file() else b""
+        for text in content.splitlines():
             try:
                 yield json.loads(text)
-            except ValueError:  # the last one, of a call that was stopped
+            except ValueError:  # empty, or torn by a stop; also what is not UTF-8
                 continue
 
 
@@ -78,13 +80,17 @@ def hash_of(facts: Mapping[str, Any]) -> str:
 
 @cache
 def _code() -> str:
-    """Of the files that decide scores."""
+    """Of the files that decide scores, shipped weights of metrics among them."""
     root, digest = Path(diffir.__file__).parent, hashlib.sha256()
-    for part in _CODE:
-        for path in sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part]:
+    for path in sorted([*root.rglob("*.py"), *root.rglob("*.npz"), *root.rglob("*.yml")]):
+        if not set(path.relative_to(root).parts) & set(_NOT_OF_SCORES):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in _PACKAGES}
+    installed = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed

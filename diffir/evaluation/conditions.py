@@ -16,6 +16,7 @@ import numpy as np
 
 from diffir.data.masks import Masks
 from diffir.degradations.benchmark_noise import add_benchmark_noise
+from diffir.degradations.masks import MaskFolder
 from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_image, load_recipe, seed_for_photo
 from diffir.degradations.resize import imresize
 from diffir.errors import ConfigError, UsageError
@@ -157,6 +158,10 @@ class JpegCompression(_FromClean):
     def label(self) -> str:
         return f"JPEG {self.quality}" + (", grey" if self.grey else "")
 
+    @property
+    def protocol(self) -> Protocol | None:
+        return Protocol(test_y_channel=True, convention="matlab") if self.grey else Protocol()
+
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
         gt = as_rgb(image)
         if self.grey:
@@ -186,6 +191,13 @@ class RecipeDamage(_FromClean):
     @cached_property
     def _loaded(self) -> Recipe:
         return load_recipe(self.recipe)
+
+    @cached_property
+    def _steps(self) -> list[str]:
+        """In words; a step that reads masks says which, by a hash, so that other masks are another condition."""
+        folders = [step for step in self._loaded.steps if isinstance(step, MaskFolder)]
+        read = [f"masks {Masks(step.folder).sha256}" for step in folders]
+        return [*map(str, self._loaded.steps), *read]
 
     @property
     def label(self) -> str:
@@ -218,7 +230,7 @@ class RecipeDamage(_FromClean):
 
     def facts(self) -> dict[str, Any]:
         name = self._loaded.name  # not the path of a file: it says nothing on another machine
-        return {**super().facts(), "recipe": name, "steps": [str(step) for step in self._loaded.steps]}
+        return {**super().facts(), "recipe": name, "steps": self._steps}
 
     def __str__(self) -> str:
         return (
@@ -249,7 +261,7 @@ class Holes(_FromClean):
         return Sample(name, gt * ~mask[..., None], gt, mask)
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "folder": Path(self.folder).name}
+        return {**super().facts(), "folder": Path(self.folder).name, "masks_sha256": self._masks.sha256}
 
     def __str__(self) -> str:
         white = "missing" if self.white_is_missing else "kept"

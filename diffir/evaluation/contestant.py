@@ -25,6 +25,7 @@ from diffir.evaluation.scoring import Restore
 from diffir.inference.restorer import Restorer
 
 Kind = Literal["network", "baseline", "foreign"]
+_TURNS = 8  # of the self-ensemble
 Prepare = Callable[[Iterable[Sample]], None]
 """Shown all samples of a set before the first is restored."""
 
@@ -39,6 +40,8 @@ class Contestant:
     scale: int
     has_mask: bool
     restore: Restore
+    channels: int = 3
+    """Of images it takes: 1 for a network of grey images."""
     device: str = "cpu"
     round_output: bool = True
     """False: scored as it is, because it stands for the input."""
@@ -58,8 +61,8 @@ class Contestant:
         if self.module is None:
             return None
         if isinstance(self.module, DiffIR):
-            return count_multiply_adds(self.module)
-        black = np.zeros((SIDE, SIDE, 3), np.uint8)
+            return count_multiply_adds(self.module) * (_TURNS if self.settings.get("tta") else 1)
+        black = np.zeros((SIDE, SIDE, self.channels), np.uint8)
         return multiply_adds_of(lambda: self.restore(Sample("", black, None, black[..., 0] == 0)))
 
 
@@ -122,6 +125,7 @@ def foreign(network: ForeignMethod, weights: Path) -> Contestant:
         network.scale,
         network.has_mask,
         _restore_by(network),
+        channels=min(network.described.input_channels, 3),
         device=device,
         settings=settings,
         module=network.module,

@@ -21,6 +21,7 @@ from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import get_metrics
 
 FORMAT = "diffir evaluation 1"
+FEWEST = 5  # images behind an interval; of fewer, a bootstrap gives hardly more than the lowest and the highest
 _PACKAGES = ("numpy", "torch", "opencv-python")
 
 
@@ -64,6 +65,7 @@ def scores_of(evaluation: Evaluation, line: str) -> dict[str, Any]:
         "protocol": {**asdict(evaluation.protocol), "round_output": evaluation.round_output, "line": line},
         "scores": {name: _mean(evaluation.means[name], by_metric[name]) for name in names},
         "skipped": dict(evaluation.skipped),
+        "metric_files": dict(evaluation.metric_files),
         "seconds": evaluation.seconds,
         "peak_memory_mb": evaluation.peak_memory_mb,
         "images": list(map(_image, evaluation.images)),
@@ -72,8 +74,8 @@ def scores_of(evaluation: Evaluation, line: str) -> dict[str, Any]:
 
 def protocol_line(benchmark: Benchmark, contestant: Contestant, evaluation: Evaluation) -> str:
     """Every convention behind the scores of a contestant."""
-    number = f"{len(benchmark.files)} of {benchmark.complete}" if benchmark.complete else f"{len(benchmark.files)}"
-    images = "image" if number == "1" else "images"
+    number = f"{len(benchmark.files)} of {benchmark.complete}"
+    images = "image" if benchmark.complete == 1 else "images"
     rounded = "output clipped and rounded to 8 bit" if contestant.round_output else "scored as it is, not rounded"
     parts = [f"{benchmark.dataset}, mean over {number} {images}", str(benchmark.condition), rounded]
     return "; ".join([*parts, *conventions(benchmark.protocol, list(evaluation.means))])
@@ -85,7 +87,7 @@ def conventions(protocol: Protocol, metrics: Sequence[str]) -> list[str]:
 
 
 def _mean(mean: float, values: Sequence[float]) -> dict[str, float | str | None]:
-    low, high = interval_of_mean(values) if values else (math.nan, math.nan)
+    low, high = interval_of_mean(values) if len(values) >= FEWEST else (math.nan, math.nan)
     return {"mean": plain(mean), "low": _known(low), "high": _known(high)}
 
 

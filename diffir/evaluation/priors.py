@@ -34,13 +34,12 @@ MEANINGS: dict[PriorKind, str] = {
     "stage1": "the whole stage-1 network, with its own oracle prior",
     "condition": "CPEN's view of the damaged image, no diffusion step",
     "one-step": "the denoiser's first guess, from the start noise",
-    "mean": "the mean of what stage 2 estimates over the set",
+    "mean": "the mean of what stage 2 estimates of the set's other images",
     "other": "what stage 2 estimates of the set's next image",
     "random": "the start noise itself, standard normal",
     "zero": "zeros",
 }
 NEED_TEACHER: tuple[PriorKind, ...] = ("oracle", "stage1")
-NEED_NOISE: tuple[PriorKind, ...] = ("diffusion", "one-step", "random")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Guide:
             "stage1": lambda: self._oracle(sample),
             "condition": lambda: self.restorer.condition_of(sample.lq, self._mask(sample)),
             "one-step": lambda: self._one_step(sample),
-            "mean": lambda: torch.cat(list(self._estimated.values())).mean(dim=0, keepdim=True),
+            "mean": lambda: self._mean_without(sample.name),
             "other": lambda: self._next(sample.name),
             "random": self.restorer.start_noise,
             "zero": lambda: torch.zeros(1, self.restorer.settings.prior_width),
@@ -118,6 +117,10 @@ class Guide:
         condition, network = self.restorer.condition_of(sample.lq, self._mask(sample)), self.restorer.network
         device, first = next(network.parameters()).device, network.settings.num_timesteps - 1
         return network.denoiser(self.restorer.start_noise().to(device), first, condition.to(device)).cpu()
+
+    def _mean_without(self, name: str) -> Tensor:
+        others = [prior for other, prior in self._estimated.items() if other != name]
+        return torch.cat(others).mean(dim=0, keepdim=True)
 
     def _next(self, name: str) -> Tensor:
         names = list(self._estimated)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from diffir.errors import ImageError, UsageError
 from diffir.evaluation.peak_memory import PeakMemory
@@ -35,6 +36,8 @@ class ImageScores:
     """Of the restored image, in pixels."""
     peak_memory_mb: float | None = None
     """Largest memory while it was restored, see ``peak_memory``; None where nobody looked."""
+    threads: int | None = None
+    """Of torch when it was timed: kept seconds of another number say nothing of this run."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Evaluation:
     """Scores of all images at once, such as FID."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Metrics that could not be computed, and why."""
+    metric_files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the weight files of metrics, by their name."""
 
     @property
     def means(self) -> dict[str, float]:
@@ -97,7 +102,7 @@ def evaluate(
     if not images:
         raise UsageError("there is no image to evaluate")
     images = images if timed else tuple(replace(image, seconds=None) for image in images)
-    return Evaluation(images, protocol, round_output, of_set.scores(), meter.skipped)
+    return Evaluation(images, protocol, round_output, of_set.scores(), meter.skipped, meter.sha256)
 
 
 def score(
@@ -112,6 +117,7 @@ def score(
 ) -> ImageScores:
     """Restore one sample and score it; ``of_set`` is shown it, ``memory`` watches."""
     if memory is not None:
+        memory.give_back()
         memory.reset()
     start = time.perf_counter()
     restored = restore(sample)
@@ -125,7 +131,7 @@ def score(
     except ImageError as error:
         raise ImageError(f"{sample.name}: {error}") from error
     height, width = restored.shape[:2]
-    return ImageScores(sample.name, scores, seconds, width, height, peak)
+    return ImageScores(sample.name, scores, seconds, width, height, peak, torch.get_num_threads())
 
 
 def as_scored(restored: np.ndarray, *, round_output: bool) -> np.ndarray:

@@ -4,6 +4,7 @@ In: names, a restored image, its ground truth where there is one, a protocol; ou
 needs and lacks (weights, a package) is a reason and no error: the others go on. The table itself is in ``rows``.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -43,9 +44,13 @@ def get_metrics(names: Sequence[str]) -> list[Metric]:
 class Meter:
     """Metrics that are ready; see ``prepare``."""
 
-    def __init__(self, ready: Mapping[str, Score | SetDistance], skipped: Mapping[str, str]) -> None:
+    def __init__(
+        self, ready: Mapping[str, Score | SetDistance], skipped: Mapping[str, str], files: Mapping[str, Path]
+    ) -> None:
         self.names = list(ready)
         """Of the metrics that work, in the order they were asked for."""
+        self.sha256 = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        """Of the weight files in use, by their name."""
         self.skipped = dict(skipped)
         """Metrics that cannot be taken here, and why: one line each."""
         self._of_images = {METRICS[n]: score for n, score in ready.items() if not isinstance(score, SetDistance)}
@@ -78,13 +83,15 @@ class Meter:
                 raise UsageError(f"no metric takes a weight file {name!r}; {meant(name, PUBLIC_FILES)}")
         ready: dict[str, Score | SetDistance] = {}
         skipped: dict[str, str] = {}
+        used: dict[str, Path] = {}
         for metric in get_metrics(names):
             paths, lacks = _find_needs(metric, files, download)
             if lacks:
                 skipped[metric.name] = "; ".join(lacks)
             else:
                 ready[metric.name] = metric.load(paths, device)
-        return cls(ready, skipped)
+                used |= paths
+        return cls(ready, skipped, used)
 
     def measure(
         self,

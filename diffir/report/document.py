@@ -1,20 +1,21 @@
 """The document of ``diffir eval --json`` as typed values, in the order in which a reader meets them.
 
-In: the mapping that the file holds. Out: sections, one for each set and condition, each with its tables. Only results
-that saw the same images under the same protocol share a table: nothing else may be ranked. A number that is not
+In: the mapping that the file holds. Out: sections, one for each set and condition, each with its tables. Decided here,
+for every page: only results of one ``Place`` (the same files, damage and protocol) are ranked. A number that is not
 finite is a string in the file and a float here.
 """
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from diffir.errors import UsageError
 from diffir.evaluation.document import FORMAT
+from diffir.evaluation.priors import NEED_TEACHER
 from diffir.metrics.protocol import Protocol
-
-T = TypeVar("T")
+from diffir.report.grouping import grouped
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,25 @@ class Result:
 
     @property
     def sees_ground_truth(self) -> bool:
-        """Whether it is a bound and no rival: stage 1's prior is made of the clean image."""
-        return self.network.get("prior") == "oracle"
+        """Whether it is a bound and no rival: its prior is made of the clean image."""
+        return self.network.get("prior") in NEED_TEACHER
+
+
+class Place(NamedTuple):
+    """What results must share to be ranked with one another.
+
+    Rounding is not of it, since the untouched input has none.
+    """
+
+    dataset: str
+    condition: str
+    compared: Protocol
+    degradation: str
+    """Every setting, as JSON: two kinds of damage may be told in the same words."""
+    number: int
+    """Of images."""
+    data_sha256: str
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,9 +115,22 @@ def read_sections(document: Mapping[str, Any]) -> list[Section]:
             f"an evaluation with a broken result ({error!r}); write it anew with diffir eval --json"
         ) from error
     return [
-        Section(*place, tuple(_grouped(members, _comparable)))
-        for place, members in ((_place(group[0]), group) for group in _grouped(results, _place))
+        Section(dataset, condition, tuple(map(tuple, grouped(members, place_of).values())))
+        for (dataset, condition), members in grouped(results, lambda r: (r.dataset, r.condition)).items()
     ]
+
+
+def place_of(result: Result) -> Place:
+    """Where it stands: with these results it may be compared."""
+    return Place(
+        result.dataset,
+        result.condition,
+        result.compared,
+        json.dumps(result.degradation, sort_keys=True),
+        result.count,
+        result.data_sha256,
+        tuple(image.name for image in result.images),
+    )
 
 
 def primary_of(table: Sequence[Result]) -> Result:
@@ -107,23 +138,6 @@ def primary_of(table: Sequence[Result]) -> Result:
     kinds = ("network", "foreign", "folder")
     rivals = [r for r in table if not r.sees_ground_truth] or table
     return min(rivals, key=lambda r: kinds.index(r.kind) if r.kind in kinds else len(kinds))
-
-
-def _place(result: Result) -> tuple[str, str]:
-    return result.dataset, result.condition
-
-
-def _comparable(result: Result) -> tuple[object, ...]:
-    """What two results must share to stand in one table; rounding is not of it, since the untouched input has none."""
-    return result.compared, result.degradation.get("description"), tuple(image.name for image in result.images)
-
-
-def _grouped(items: Sequence[T], key: Callable[[T], object]) -> list[tuple[T, ...]]:
-    """Items of one key together, in the order of their first."""
-    groups: dict[object, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return [tuple(group) for group in groups.values()]
 
 
 def _result(plain: Mapping[str, Any]) -> Result:
@@ -162,7 +176,7 @@ def _image(plain: Mapping[str, Any]) -> ImageRow:
 
 
 def _mean(plain: Mapping[str, Any]) -> Mean:
-    return Mean(float(plain["mean"]), _number(plain["low"]), _number(plain["high"]))
+    return Mean(float(plain["mean"]), *(None if plain[end] is None else float(plain[end]) for end in ("low", "high")))
 
 
 def _number(value: float | str | None) -> float | None:

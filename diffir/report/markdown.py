@@ -6,12 +6,14 @@ The same input gives the same text. A cell shows the first metric with its inter
 write PSNR / SSIM.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from diffir.data.published_rows import PublishedRow, rows_for
 from diffir.metrics.table import METRICS
-from diffir.report.document import Mean, Result
+from diffir.report.document import Mean, Place, Result, place_of
+from diffir.report.grouping import each_once, grouped
 from diffir.report.measures import best_shown, measure_of
 
 MOST_MEASURED = 5  # columns beside the names; by taste
@@ -28,15 +30,8 @@ TITLES = {
     "given": "Damage that came with the set",
     "none": "Photos without ground truth",
 }
-Place = tuple[str, str, str]
-T = TypeVar("T")
-K = TypeVar("K")
-
-
-def place_of(result: Result) -> Place:
-    """What the results of one column share: set, condition, and what is compared."""
-    compared = (str(result.protocol[key]) for key in ("crop_border", "test_y_channel", "convention"))
-    return result.dataset, result.condition, " ".join(compared)
+Column = TypeVar("Column", bound=tuple[object, ...])
+"""Its set comes first."""
 
 
 def results_as_markdown(results: Sequence[Result], published: Sequence[PublishedRow]) -> str:
@@ -44,9 +39,9 @@ def results_as_markdown(results: Sequence[Result], published: Sequence[Published
     kinds = list(TITLES)
     in_order = sorted(results, key=lambda result: kinds.index(str(result.degradation["kind"])))
     blocks: list[str] = []
-    for title, members in _grouped(in_order, lambda result: _title(result, published)).items():
-        places = list(_grouped(members, place_of))
-        blocks += [f"## {title}", *_measured(members), _protocol(members), *_published(places, published)]
+    for title, members in grouped(in_order, lambda result: _title(result, published)).items():
+        names = list(grouped(members, lambda result: (result.dataset, result.condition)))
+        blocks += [f"## {title}", *_measured(members), _protocol(members), *_published(names, published)]
     skipped = dict.fromkeys(f"- {name}: {why}" for result in results for name, why in result.skipped.items())
     if skipped:
         blocks += ["## Not measured", "\n".join(skipped)]
@@ -60,12 +55,13 @@ def _title(result: Result, published: Sequence[PublishedRow]) -> str:
 
 
 def _measured(results: Sequence[Result]) -> Iterator[str]:
-    columns = _grouped(results, place_of)
-    metrics = _in_order(name for result in results for name in result.scores)
+    columns = grouped(results, place_of)
+    heads = _heads(columns)
+    metrics = each_once(name for result in results for name in result.scores)
     yield f"{_legend(metrics)}."
     for places in _side_by_side(list(columns), MOST_MEASURED):
-        heads = [f"{_head(place)}<br>{_count(columns[place][0])}" for place in places]
-        yield _table("method", heads, [_measured_column(columns[place], metrics) for place in places])
+        cells = [_measured_column(columns[place], metrics) for place in places]
+        yield _table("method", [heads[place] for place in places], cells)
     for result in (column[0] for column in columns.values()):
         if result.count < FEW:
             yield f"{result.dataset}, {result.condition}: n = {result.count}: not a table, an impression."
@@ -79,18 +75,19 @@ def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[s
     return {r.method: _cell(r.scores, metrics, best if r in rivals else set()) for r in column}
 
 
-def _published(places: Sequence[Place], published: Sequence[PublishedRow]) -> Iterator[str]:
-    by_source: dict[tuple[str, str], dict[Place, list[PublishedRow]]] = {}
-    for place in places:
-        for row in rows_for(*place[:2], published):
-            by_source.setdefault((row.protocol, row.source), {}).setdefault(place, []).append(row)
+def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRow]) -> Iterator[str]:
+    """Tables of what others got; ``names``: sets and conditions."""
+    by_source: dict[tuple[str, str], dict[tuple[str, str], list[PublishedRow]]] = {}
+    for name in names:
+        for row in rows_for(*name, published):
+            by_source.setdefault((row.protocol, row.source), {}).setdefault(name, []).append(row)
     for (protocol, source), columns in by_source.items():
-        named = {name for column in columns.values() for row in column for name in row.scores}
-        metrics = [name for name in METRICS if name in named]
+        known = {metric for column in columns.values() for row in column for metric in row.scores}
+        metrics = [metric for metric in METRICS if metric in known]
         yield f"*Published, not measured here:* {protocol}. Source: {source}. {_legend(metrics)}."
         for part in _side_by_side(list(columns), MOST_PUBLISHED):
-            cells = [{row.method: _cell(_means(row), metrics, set()) for row in columns[place]} for place in part]
-            yield _table("published", [_head(place) for place in part], cells)
+            cells = [{row.method: _cell(_means(row), metrics, set()) for row in columns[name]} for name in part]
+            yield _table("published", ["<br>".join(name) for name in part], cells)
 
 
 def _cell(scores: Mapping[str, Mean], metrics: Sequence[str], best: set[str]) -> str:
@@ -112,10 +109,10 @@ def _legend(metrics: Sequence[str]) -> str:
 def _protocol(results: Sequence[Result]) -> str:
     """The conventions that all results of a section share, then the others with those that follow them."""
     told = [(result, _conventions(result)) for result in results]
-    parts = _in_order(part for _, own in told for part in own)
+    parts = each_once(part for _, own in told for part in own)
     followers = {part: [result for result, own in told if part in own] for part in parts}
     shared = [part for part in parts if len(followers[part]) == len(results)]
-    special = _grouped([part for part in parts if part not in shared], lambda part: _who(followers[part], results))
+    special = grouped([part for part in parts if part not in shared], lambda part: _who(followers[part], results))
     lines = [f"- {who}: {'; '.join(own)}" for who, own in special.items()]
     return "\n".join([f"Protocol: {'; '.join(shared)}." if shared else "Protocol:", *([""] if lines else []), *lines])
 
@@ -129,7 +126,7 @@ def _conventions(result: Result) -> list[str]:
 def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
     """These results in few words: their conditions, sets or methods, where one of these tells them from the others."""
     for key in ("condition", "dataset", "method"):
-        values = _in_order(getattr(result, key) for result in some)
+        values = each_once(getattr(result, key) for result in some)
         if sum(getattr(result, key) in values for result in every) == len(some):
             return ", ".join(values)
     return "; ".join(f"{result.method} on {result.dataset}, {result.condition}" for result in some)
@@ -138,11 +135,11 @@ def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
 def _costs(results: Sequence[Result]) -> Iterator[str]:
     """One row a method as it was run: what it is, how large, how slow."""
     rows = []
-    for (method, summary, digest), members in _grouped(results, _version).items():
+    for (method, summary, digest), members in grouped(results, _version).items():
         first = members[0]
         seconds = sorted(result.seconds for result in members if result.seconds is not None)
         peaks = [result.peak_memory_mb for result in members if result.peak_memory_mb is not None]
-        times = _in_order(f"{time:.2g}" for time in (seconds[:1] + seconds[-1:]))
+        times = each_once(f"{time:.2g}" for time in (seconds[:1] + seconds[-1:]))
         rows.append(
             [
                 method,
@@ -166,10 +163,10 @@ def _version(result: Result) -> tuple[str, str, str]:
     return result.method, result.summary, str(result.network.get("sha256", ""))
 
 
-def _side_by_side(places: Sequence[Place], most: int) -> list[list[Place]]:
-    """Places for one table each: those of a set together, sets side by side while they fit."""
-    tables: list[list[Place]] = [[]]
-    for group in _grouped(places, lambda place: place[0]).values():
+def _side_by_side(columns: Sequence[Column], most: int) -> list[list[Column]]:
+    """Columns of one table each: those of a set together, sets side by side while they fit."""
+    tables: list[list[Column]] = [[]]
+    for group in grouped(columns, lambda column: column[0]).values():
         for start in range(0, len(group), most):
             piece = group[start : start + most]
             if len(tables[-1]) + len(piece) > most:
@@ -180,7 +177,7 @@ def _side_by_side(places: Sequence[Place], most: int) -> list[list[Place]]:
 
 def _table(corner: str, heads: Sequence[str], columns: Sequence[Mapping[str, str]]) -> str:
     """Names by columns; a dash where a column does not know a name."""
-    names = _in_order(name for column in columns for name in column)
+    names = each_once(name for column in columns for name in column)
     return _lines([[corner, *heads], *([name, *(column.get(name, NONE) for column in columns)] for name in names)])
 
 
@@ -189,9 +186,20 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([texts[0], "|---" * len(rows[0]) + "|", *texts[1:]])
 
 
-def _head(place: Place) -> str:
-    dataset, condition, _ = place
-    return f"{dataset}<br>{condition}"
+def _heads(columns: Mapping[Place, Sequence[Result]]) -> dict[Place, str]:
+    """Set, condition and number of images; where columns would read alike, also what tells them apart."""
+    heads = {place: f"{place[0]}<br>{place[1]}<br>{_count(column[0])}" for place, column in columns.items()}
+    for alike in grouped(list(heads), heads.__getitem__).values():
+        lines = list(zip(*map(_particulars, alike), strict=True))
+        for number, place in enumerate(alike):
+            heads[place] += "".join(f"<br>{line[number]}" for line in lines if len(set(line)) > 1)
+    return heads
+
+
+def _particulars(place: Place) -> tuple[str, str, str]:
+    damage = hashlib.sha256(place.degradation.encode()).hexdigest()
+    hashes = f"files `{place.data_sha256[:HASH_DIGITS]}`", f"damage `{damage[:HASH_DIGITS]}`"
+    return str(place.compared), *hashes
 
 
 def _count(result: Result) -> str:
@@ -201,16 +209,3 @@ def _count(result: Result) -> str:
 
 def _means(row: PublishedRow) -> dict[str, Mean]:
     return {name: Mean(value, None, None) for name, value in row.scores.items()}
-
-
-def _grouped(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Items of one key together, in the order of their first."""
-    groups: dict[K, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Each once."""
-    return list(dict.fromkeys(names))

@@ -5,11 +5,12 @@ package) is shown with four digits and never ranked, for nobody can say here whi
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffir.metrics.table import METRICS
 from diffir.report.document import ImageRow, Result
+from diffir.report.grouping import each_once
 from diffir.report.markup import Html, join, tag
 
 Better = bool | None
@@ -55,12 +56,12 @@ MEMORY = Measure("", "Peak memory", "MB", 0, False)
 
 def metric_measures(results: Sequence[Result]) -> list[Measure]:
     """One for each metric that any of the results has, in the order of the file."""
-    return [measure_of(name) for name in _in_order(name for result in results for name in result.scores)]
+    return [measure_of(name) for name in each_once(name for result in results for name in result.scores)]
 
 
 def image_measures(results: Sequence[Result]) -> list[Measure]:
     """One for each metric that images have one by one; metrics of whole sets are not among them."""
-    names = _in_order(name for result in results for image in result.images for name in image.scores)
+    names = each_once(name for result in results for image in result.images for name in image.scores)
     return [measure_of(name) for name in names]
 
 
@@ -85,7 +86,3 @@ def best_shown(measure: Measure, values: Sequence[float | None]) -> set[str]:
     if measure.higher_is_better is None or len({measure.show(value) for value in known}) < 2:
         return set()
     return {measure.show(max(known, key=measure.key))}
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +51,9 @@ def test_bicubic_on_set5_prints_the_published_row(shared: Path, capsys: pytest.C
     assert main(["eval", "-n", "bicubic_x4", "-d", "set5", "--data-root", str(shared / "data" / "eval")]) == 0
 
     output = capsys.readouterr().out
-    assert output.splitlines()[0].split("  ")[-3:] == ["PSNR ↑ dB", "SSIM ↑", "s/image"]
+    assert [cell for cell in output.splitlines()[0].split("  ") if cell] == [
+        *("set5, bicubic x4", "PSNR ↑ dB", "SSIM ↑", "95 % of PSNR", "s/image")
+    ]
     assert output.splitlines()[1].split()[:3] == ["bicubic_x4", "28.42", "0.8104"]
     assert all(word in output for word in ("5 of 5 images", "SRCNN", "crop_border 4", "rounded to 8 bit (matlab)"))
 
@@ -68,7 +72,7 @@ def test_a_better_method_gets_a_higher_row_and_the_json_holds_every_image(
     assert dct > untouched + 1
     assert [image["name"] for image in result["results"][0]["images"]] == ["a", "b"]
     assert result["results"][1]["degradation"]["sigma"] == 25
-    assert "input: the degraded image, untouched (scored as it is, not rounded)" in capsys.readouterr().out
+    assert "scored as it is, not rounded: input" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
     }
     assert network == how
     assert result["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert result["results"][1]["protocol"]["line"].startswith("photos, mean over 2 images")
+    assert result["results"][1]["protocol"]["line"].startswith("photos, mean over 2 of 2 images")
     assert result["results"][1]["parameters"] == sum(p.numel() for p in DiffIR(TINY, stage=2).parameters())
 
 
@@ -136,9 +140,11 @@ def test_a_json_that_cannot_be_written_is_found_before_the_work(
     rest = ["-n", "input", "-d", str(photos), "--sigma", "25"] if command == "eval" else [str(photos), str(photos)]
 
     assert main([command, *rest, "--json", str(tmp_path / target)]) == 2
+    assert main([command, *rest, "--json", str(tmp_path / "none/of/these"), "--metrics", "wrong"]) == 2
 
     output, error = capsys.readouterr()
-    assert (output, error.count("\n")) == ("", 1)
+    assert (output, error.count("\n")) == ("", 2)
+    assert not (tmp_path / "none").exists()
     assert f"--json {tmp_path / target}" in error
 
 
@@ -151,8 +157,11 @@ def test_the_protocol_is_the_benchmarks_whatever_the_network_was_made_for(
     assert main(command) == 0
     assert main([*command, "--test_y_channel", "--crop_border", "4"]) == 0
 
-    by_default, by_flags = (line for line in capsys.readouterr().out.splitlines() if line.startswith("protocol:"))
+    lines = capsys.readouterr().out.splitlines()
+    by_default, by_flags = (line for line in lines if line.startswith("protocol:"))
+    untold = [line.split("  ")[0] for line in lines[1:3]]
     assert "RGB, crop_border 0" in by_default
+    assert untold == ["untrained", "untrained (realsr_x1)"]
     assert "Y of BT.601 (16-235), not rounded (basicsr), crop_border 4" in by_flags
 
 
@@ -172,7 +181,7 @@ def test_a_weights_file_is_a_method_like_any_other(
 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["input", "untrained"]
-    assert lines[-2].startswith("untrained: network; task denoise_tiny, cpu, fp32")
+    assert lines[-1].startswith("untrained: network; task denoise_tiny, cpu, fp32")
 
 
 def test_baselines_take_the_protocol_of_the_network_beside_them(
@@ -217,6 +226,16 @@ def test_a_wrong_name_is_answered_with_the_baselines(photos: Path, capsys: pytes
         (["-n", "input", "--sigma", "25", "--prior_samples", "3"], "--prior_samples"),
         (["-n", "input", "--sigma", "25", "--prior_samples", "0"], "--prior_samples"),
         (["-n", "input", "--sigma", "25", "--metric_file", "alexnet"], "NAME=FILE"),
+        (["-n", "input,telea", "--sigma", "25"], "telea fills holes"),
+        (["-n", "input,nlm", "--mask", "thin"], "nlm takes no mask"),
+        (["-n", "input", "--sigma", "25", "--metrics", "psnr_hole"], "metric of holes"),
+        (["-n", "input", "--sigma", "25", "--seed", "1"], "--seed goes with"),
+        (["-n", "input", "--mask", "thin", "--mask_is_white", "keep"], "--mask_is_white goes with"),
+        (["-n", "input", "--sigma", "25", "-x"], "--tta is for DiffIR networks"),
+        (["-n", "input,input", "--sigma", "25"], "input would stand there 2 times"),
+        (["-n", "input", "--sigma", "25,25"], "sigma 25, would stand there 2 times"),
+        (["-n", "input", "--sigma", "25", "--cases", "-1"], "--cases"),
+        (["-n", "bicubic_x2", "--lr", "y_float", "--metrics", "lpips"], "do not look at colours"),
     ],
 )
 def test_what_does_not_fit_together_is_wrong_usage(
@@ -243,6 +262,36 @@ def test_each_kind_of_prior_is_a_row_and_start_noises_are_told(
     assert [row["prior_spread"]["noises"] for row in results if "prior_spread" in row] == [2]
 
 
+def test_a_reader_who_goes_away_does_not_end_the_evaluation(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "diffir", "eval", "-n", "input", "-d", str(photos), "--sigma", "15,25"]
+    with subprocess.Popen([*command, "--json", str(tmp_path / "a.json")], stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+
+    assert process.returncode == 0
+    assert len(json.loads((tmp_path / "a.json").read_text("utf-8"))["results"]) == 2
+
+
+def test_a_set_that_fails_does_not_take_the_one_before_along(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    cv2.imwrite(str(tmp_path / "tiny/t.png"), np.zeros((5, 5, 3), np.uint8))
+    command = ["eval", "-n", "input", "-d", f"{photos},{tmp_path}/tiny", "--sigma", "25"]
+
+    assert main([*command, "--json", str(tmp_path / "a.json")]) == 1
+
+    results = json.loads((tmp_path / "a.json").read_text("utf-8"))["results"]
+    assert [result["dataset"] for result in results] == ["photos"]
+
+
+def test_published_numbers_stand_beside_whole_public_sets_alone(shared: Path, tmp_path: Path) -> None:
+    pages = []
+    for dataset in ("set5", str(shared / "data/eval/Set5")):
+        command = ["eval", "-n", "bicubic_x4", "-d", dataset, "--data_root", str(shared / "data/eval")]
+        assert main([*command, "--html", str(tmp_path / "a.html"), "--cases", "0"]) == 0
+        pages.append((tmp_path / "a.html").read_text("utf-8"))
+
+    assert ["SRCNN (" in page or ">SRCNN<" in page for page in pages] == [True, False]
+
+
 def test_an_oracle_without_stage_1_is_wrong_usage(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,7 +303,11 @@ def test_an_oracle_without_stage_1_is_wrong_usage(
 
 
 def test_sets_conditions_and_methods_multiply(photos: Path, tmp_path: Path) -> None:
-    command = ["eval", "-n", "input,nlm", "-d", f"{photos},{photos}", "--sigma", "15,25", "--quality", "40", "--grey"]
+    (tmp_path / "more").mkdir()
+    for path in photos.iterdir():
+        (tmp_path / "more" / path.name).write_bytes(path.read_bytes())
+    sets = f"{photos}, {tmp_path}/more"
+    command = ["eval", "-n", "input,nlm", "-d", sets, "--sigma", "15,25", "--quality", "40", "--grey"]
 
     assert main([*command, "--json", str(tmp_path / "a.json")]) == 0
 

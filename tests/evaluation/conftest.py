@@ -14,16 +14,17 @@ from diffir.evaluation.contestant import Contestant
 from diffir.metrics.protocol import Protocol
 
 MakeBenchmark = Callable[..., Benchmark]
+WIDTH = 80
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three clean images of 32 x 24."""
+    """Three clean images of 80 x 72: larger than the corner that a method rehearses on."""
     folder = tmp_path / "photos"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name in "abc":
-        cv2.imwrite(str(folder / f"{name}.png"), cv2.resize(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (32, 24)))
+        cv2.imwrite(str(folder / f"{name}.png"), cv2.resize(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (80, 72)))
     return folder
 
 
@@ -31,10 +32,12 @@ def photos(tmp_path: Path) -> Path:
 def make_benchmark(photos: Path) -> MakeBenchmark:
     """Those photos under a condition."""
 
-    def make(condition: Condition | None = None, limit: int | None = None) -> Benchmark:
+    def make(
+        condition: Condition | None = None, limit: int | None = None, protocol: Protocol | None = None
+    ) -> Benchmark:
         card = load_card(str(photos))
         files = tuple(find_images(card)[:limit])
-        return Benchmark(card.name, files, card.count, condition or GaussianNoise(25), Protocol())
+        return Benchmark(card.name, files, 3, condition or GaussianNoise(25), protocol or Protocol())
 
     return make
 
@@ -46,7 +49,8 @@ class Worker:
         self.seen: list[str] = []
 
     def restore(self, sample: Sample) -> np.ndarray:
-        self.seen.append(sample.name)
+        if sample.lq.shape[1] == WIDTH:
+            self.seen.append(sample.name)
         return sample.lq
 
     def contestant(self, **settings: object) -> Contestant:

@@ -6,10 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from diffir.errors import ImageError
-from diffir.evaluation import GaussianNoise, NoReference
+from diffir.evaluation import GaussianNoise, Holes, NoReference
 from diffir.evaluation.benchmark import measure
+from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import Meter
 
 from .conftest import MakeBenchmark, Worker
@@ -48,26 +50,83 @@ def test_a_line_that_was_torn_is_measured_again(make_benchmark: MakeBenchmark, t
     kept.write_bytes(kept.read_bytes()[:-40])
     worker = Worker()
 
-    measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
+    for _ in range(2):
+        measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
 
     assert worker.seen == ["c"]
 
 
-@pytest.mark.parametrize("change", ["settings", "condition", "photo", "metric"])
+@pytest.mark.parametrize(
+    "line", [b"12\n", b"\xff\xfe\n", b'{"image": "a"}\n', b'{"image": "a", "scored": {"no": 1}}\n']
+)
+def test_lines_that_are_none_of_ours_are_passed_over(
+    make_benchmark: MakeBenchmark, tmp_path: Path, line: bytes
+) -> None:
+    measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_bytes(line + kept.read_bytes())
+    worker = Worker()
+
+    measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert worker.seen == []
+
+
+@pytest.mark.parametrize("change", ["settings", "condition", "photo", "metric", "protocol", "rounding", "metric file"])
 def test_whatever_a_score_depends_on_is_measured_anew_when_it_changes(
     make_benchmark: MakeBenchmark, photos: Path, tmp_path: Path, change: str
 ) -> None:
     measure(make_benchmark(), Worker().contestant(sha256="one"), PSNR, cache=tmp_path / "kept")
     if change == "photo":
-        cv2.imwrite(str(photos / "b.png"), np.zeros((24, 32, 3), np.uint8))
-    worker = Worker()
-    condition = GaussianNoise(50 if change == "condition" else 25)
-    meter = Meter.prepare(["psnr", "ssim"]) if change == "metric" else PSNR
+        cv2.imwrite(str(photos / "b.png"), np.zeros((72, 80, 3), np.uint8))
+    worker, meter = Worker(), Meter.prepare(["psnr", "ssim"] if change == "metric" else ["psnr"])
+    meter.sha256 |= {"alexnet": "another"} if change == "metric file" else {}
+    condition, protocol = GaussianNoise(50 if change == "condition" else 25), Protocol(int(change == "protocol"))
     contestant = worker.contestant(sha256="two" if change == "settings" else "one")
 
-    measure(make_benchmark(condition), contestant, meter, cache=tmp_path / "kept")
+    contestant = replace(contestant, round_output=change != "rounding")
+    measure(make_benchmark(condition, protocol=protocol), contestant, meter, cache=tmp_path / "kept")
 
     assert worker.seen == (["b"] if change == "photo" else ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("change", ["another mask", "a mask more"])
+def test_other_masks_in_the_same_folder_are_another_condition(
+    make_benchmark: MakeBenchmark, tmp_path: Path, change: str
+) -> None:
+    hole = np.zeros((72, 80), np.uint8)
+    hole[:9] = 255
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks/0.png"), hole)
+    measure(make_benchmark(Holes(str(tmp_path / "masks"))), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    cv2.imwrite(str(tmp_path / f"masks/{int(change == 'a mask more')}.png"), hole[::-1])
+    worker = Worker()
+
+    measure(make_benchmark(Holes(str(tmp_path / "masks"))), worker.contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert worker.seen == ["a", "b", "c"]
+
+
+def test_seconds_of_another_number_of_threads_are_not_shown(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
+    measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        result = measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    finally:
+        torch.set_num_threads(before)
+
+    assert result.seconds is None and result.peak_memory_mb is None
+
+
+def test_files_that_cannot_be_measured_are_all_named_before_the_first(
+    make_benchmark: MakeBenchmark, photos: Path
+) -> None:
+    cv2.imwrite(str(photos / "b.png"), np.zeros((72, 80, 3), np.uint16))
+    (photos / "c.png").write_bytes((photos / "c.png").read_bytes()[:200])
+
+    with pytest.raises(ImageError, match=r"b\.png: benchmarks are 8-bit.*c\.png"):
+        make_benchmark().refuse_unreadable()
 
 
 def test_a_limit_shares_what_is_kept_with_the_whole_set(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
@@ -106,10 +165,3 @@ def test_photos_without_reference_are_judged_alone(make_benchmark: MakeBenchmark
     (sample, *_) = make_benchmark(NoReference()).samples()
 
     assert sample.gt is None
-
-
-def test_images_of_16_bit_are_refused_by_name(make_benchmark: MakeBenchmark, photos: Path) -> None:
-    cv2.imwrite(str(photos / "b.png"), np.zeros((24, 32, 3), np.uint16))
-
-    with pytest.raises(ImageError, match=r"b\.png: benchmarks are 8-bit"):
-        measure(make_benchmark(), Worker().contestant(), PSNR)

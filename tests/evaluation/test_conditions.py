@@ -70,7 +70,7 @@ def test_facts_say_the_kind_and_the_words(condition) -> None:
         (BicubicDownscale(4), "bicubic x4", Protocol(crop_border=4, test_y_channel=True)),
         (BicubicDownscale(3, "y_float"), "bicubic x3", Protocol(3, True, "matlab")),
         (JpegCompression(10), "JPEG 10", Protocol()),
-        (JpegCompression(10, grey=True), "JPEG 10, grey", Protocol()),
+        (JpegCompression(10, grey=True), "JPEG 10, grey", Protocol(0, True, "matlab")),
         (RecipeDamage("photo"), "recipe photo", Protocol()),
         (RecipeDamage("photo", seed=3), "recipe photo, seed 3", Protocol()),
         (RecipeDamage("bicubic_x2"), "recipe bicubic_x2", Protocol(crop_border=2, test_y_channel=True)),

@@ -4,16 +4,27 @@ import json
 
 import pytest
 
-from diffir.evaluation import GaussianNoise
+from diffir.evaluation import Evaluation, GaussianNoise, ImageScores
 from diffir.evaluation.benchmark import measure
-from diffir.evaluation.document import FORMAT, document, result_of
+from diffir.evaluation.document import FEWEST, FORMAT, document, result_of, scores_of
+from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import Meter
 
 from .conftest import MakeBenchmark, Worker
 
 EXPECTED = [
     *("method", "kind", "summary", "network", "parameters", "multiply_adds", "dataset", "count", "of", "data_sha256"),
-    *("condition", "degradation", "protocol", "scores", "skipped", "seconds", "peak_memory_mb", "images"),
+    *(
+        "condition",
+        "degradation",
+        "protocol",
+        "scores",
+        "skipped",
+        "metric_files",
+        "seconds",
+        "peak_memory_mb",
+        "images",
+    ),
 ]
 
 
@@ -27,7 +38,7 @@ def result(make_benchmark: MakeBenchmark) -> dict:
 
 def test_a_result_has_all_its_parts(result: dict) -> None:
     assert list(result) == EXPECTED
-    assert (result["method"], result["condition"], result["count"], result["of"]) == ("worker", "sigma 0", 3, None)
+    assert (result["method"], result["condition"], result["count"], result["of"]) == ("worker", "sigma 0", 3, 3)
 
 
 def test_what_is_not_finite_is_a_string_so_that_json_stays_strict(result: dict) -> None:
@@ -38,12 +49,13 @@ def test_what_is_not_finite_is_a_string_so_that_json_stays_strict(result: dict) 
     assert [image["scores"]["psnr"] for image in read["results"][0]["images"]] == ["inf"] * 3
 
 
-def test_a_mean_stands_inside_its_interval(make_benchmark: MakeBenchmark) -> None:
-    benchmark, contestant = make_benchmark(GaussianNoise(25)), Worker().contestant()
+def test_a_mean_stands_inside_its_interval_where_images_are_enough() -> None:
+    images = tuple(ImageScores(str(number), {"psnr": 20.0 + number}) for number in range(FEWEST))
 
-    ssim = result_of(benchmark, contestant, measure(benchmark, contestant, Meter.prepare(["ssim"])))["scores"]["ssim"]
+    many, few = (scores_of(Evaluation(some, Protocol(), True), "")["scores"]["psnr"] for some in (images, images[1:]))
 
-    assert ssim["low"] < ssim["mean"] < ssim["high"]
+    assert many["low"] < many["mean"] < many["high"]
+    assert (few["low"], few["high"]) == (None, None)
 
 
 def test_a_metric_that_could_not_be_taken_says_where_its_weights_belong(result: dict) -> None:
@@ -54,5 +66,11 @@ def test_a_metric_that_could_not_be_taken_says_where_its_weights_belong(result: 
 def test_the_protocol_line_says_every_convention(result: dict) -> None:
     line = result["protocol"]["line"]
 
-    for word in ("photos, mean over 3 images", "sigma 0/255", "rounded to 8 bit", "RGB, crop_border 0", "SSIM 11x11"):
+    for word in (
+        "photos, mean over 3 of 3 images",
+        "sigma 0/255",
+        "rounded to 8 bit",
+        "RGB, crop_border 0",
+        "SSIM 11x11",
+    ):
         assert word in line

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from diffir.errors import UsageError
+from diffir.evaluation.priors import NEED_TEACHER
 from diffir.report.document import primary_of, read_sections
 
 
@@ -29,12 +30,13 @@ def test_another_protocol_makes_another_table(document, changed):
 
 def test_other_images_or_another_damage_make_another_table(document, make_result):
     fewer = make_result("dct", [30.0, 31.0])
-    other = make_result("tv", [30.0, 31.0, 32.0, 33.0], degradation={"kind": "noise", "description": "clipped noise"})
-    document["results"] += [fewer, other]
+    degradation = {**fewer["degradation"], "masks_sha256": "ab"}  # told in the same words
+    other = make_result("tv", [30.0, 31.0, 32.0, 33.0], degradation=degradation)
+    document["results"] += [fewer, other, make_result("copy", [30.0] * 4, data_sha256="other files of these names")]
 
     (section,) = read_sections(document)
 
-    assert methods(section.tables) == [["input", "nlm", "photo"], ["dct"], ["tv"]]
+    assert methods(section.tables) == [["input", "nlm", "photo"], ["dct"], ["tv"], ["copy"]]
 
 
 def test_an_output_that_is_not_rounded_is_still_compared(document):
@@ -61,9 +63,10 @@ def test_numbers_that_are_not_finite_come_back_from_their_words(document, make_r
     assert math.isnan(scores[2])
 
 
-def test_a_table_is_about_its_first_network_that_has_not_seen_the_truth(document, make_result):
-    oracle = make_result("photo, oracle prior", [40.0] * 4, kind="network", network={"prior": "oracle"})
-    document["results"] = [oracle, *document["results"]]
+@pytest.mark.parametrize("prior", NEED_TEACHER)
+def test_a_table_is_about_its_first_network_that_has_not_seen_the_truth(document, make_result, prior):
+    bound = make_result("bound", [40.0] * 4, kind="network", network={"prior": prior})
+    document["results"] = [bound, *document["results"]]
 
     assert primary_of(read_sections(document)[0].tables[0]).method == "photo"
 

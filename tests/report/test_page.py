@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from diffir.errors import ImageError, UsageError
+from diffir.evaluation.priors import NEED_TEACHER
 from diffir.report import write_report
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -127,9 +128,10 @@ def test_a_published_row_of_another_set_is_not_shown(page):
     assert "DnCNN" not in page(published=[{**PUBLISHED, "dataset": "Set5"}])
 
 
+@pytest.mark.parametrize("prior", NEED_TEACHER)
 @pytest.mark.parametrize("values", [[90.0] * 4, [30.0, 25.0, 36.0, 31.5]])
-def test_a_bound_is_named_and_neither_marked_nor_in_the_way_of_the_best(page, document, make_result, values):
-    document["results"].append(make_result("bound", values, kind="network", network={"prior": "oracle"}))
+def test_a_bound_is_named_and_neither_marked_nor_in_the_way_of_the_best(page, document, make_result, values, prior):
+    document["results"].append(make_result("bound", values, kind="network", network={"prior": prior}))
 
     content = page()
 
@@ -154,6 +156,34 @@ def test_images_that_are_not_finite_are_counted_and_not_drawn(page, document):
 
     assert "1 not finite, not drawn" in content
     assert "∞" in content
+
+
+@pytest.mark.parametrize(("word", "shown"), [("inf", "∞"), ("-inf", "-∞"), ("nan", "–")])
+def test_scores_that_are_not_finite_are_shown_wherever_they_stand(page, document, case, word, shown):
+    for result in document["results"]:
+        result["scores"]["psnr"] = dict.fromkeys(("mean", "low", "high"), word)
+        result["seconds"] = result["peak_memory_mb"] = word
+        for image in result["images"]:
+            image["scores"]["psnr"] = image["seconds"] = word
+    rows = [{**PUBLISHED, "scores": {"psnr": word}}]
+
+    texts = Reader(page(cases=[replace(case, scores={"photo": {"psnr": float(word)}})], published=rows)).texts
+
+    assert texts.count(shown) >= 3 + 3 * 4 + 1  # means, images, the published row
+    assert f"{shown} – {shown}" in texts
+    assert f"PSNR {shown} dB" in texts
+
+
+def test_files_of_a_folder_are_shown_like_any_method(page, make_result, document):
+    given = {"kind": "given", "description": "files of two folders"}
+    one = make_result("restored", [30.0, 31.0], kind="folder", degradation=given, of=None, condition="as stored")
+    missing = {"parameters": None, "multiply_adds": None, "seconds": None, "peak_memory_mb": None}
+    document["results"] = [one | missing]
+
+    texts = Reader(page(cases=[])).texts
+
+    assert {"Set4, as stored", "files of a folder", "2 images. files of two folders."} <= set(texts)
+    assert "30.50" in texts
 
 
 def test_a_large_picture_is_cut_and_the_page_says_so(page, case):

@@ -1,0 +1,83 @@
+"""What ``diffir eval`` refuses before the first image: flags that change nothing, and rows that could not be filled.
+
+In: flags and the plan. Out: nothing, or an error of one line.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+
+from diffir.cli.eval_setup import Entrant, Plan, cuts_holes
+from diffir.data.cards import DatasetCard
+from diffir.errors import UsageError
+from diffir.evaluation import Condition, NoReference
+from diffir.evaluation.priors import NEED_TEACHER, PriorKind
+from diffir.metrics.table import METRICS
+
+OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": "auto", "tile": 0}
+"""Flags that DiffIR networks alone listen to, and what they are when not given."""
+
+
+def refuse_idle_flags(
+    args: argparse.Namespace, cards: Sequence[DatasetCard], conditions: Sequence[Condition], entrants: Sequence[Entrant]
+) -> None:
+    """A flag that would change nothing was meant to change something.
+
+    Raises:
+        UsageError: naming the flag and what it goes with.
+    """
+    clean, scale = [card for card in cards if not card.input], entrants[0].scale
+    if conditions and not clean:
+        raise UsageError(f"{conditions[0].label} makes inputs, but {cards[0].name} has its own inputs")
+    if args.lr and (scale == 1 or not clean or conditions):
+        raise UsageError("--lr is for methods that enlarge, on a set of clean images")
+    has_folder = any(condition.kind == "mask" for condition in conditions)
+    needs = {
+        "--grey goes with --quality": args.grey and not args.quality,
+        "--seed goes with --recipe, or drawn masks": args.seed and not any(c.kind == "recipe" for c in conditions),
+        "--mask_is_white goes with a folder of masks": args.mask_is_white == "keep" and not has_folder,
+        "--cache and --no_cache exclude each other": args.cache and args.no_cache,
+        "--cases must be 0 or more": args.cases < 0,
+    }
+    for complaint, holds in needs.items():
+        if holds:
+            raise UsageError(complaint)
+    if not any(entrant.restorer for entrant in entrants):
+        for name, default in OF_NETWORKS.items():
+            if getattr(args, name) != default:
+                raise UsageError(f"--{name} is for DiffIR networks: name one with -n")
+    if args.stage1 and args.prior != "all" and not any(kind in args.prior.split(",") for kind in NEED_TEACHER):
+        raise UsageError(f"--stage1 is for --prior {' and '.join(NEED_TEACHER)}")
+
+
+def refuse_what_cannot_be_measured(plan: Plan, kinds: Sequence[PriorKind], noises: int) -> None:
+    """Rows that would fail, or that nothing would tell apart.
+
+    Raises:
+        UsageError: naming the method, metric or set.
+    """
+    _refuse_twice([f"{one.dataset}, {one.condition.label}," for one in plan.benchmarks])
+    _refuse_twice([entrant.name for entrant in plan.entrants])
+    for benchmark in plan.benchmarks:
+        holes, judged = cuts_holes(benchmark.condition), isinstance(benchmark.condition, NoReference)
+        place = f"{benchmark.dataset}, {benchmark.condition.label}"
+        for entrant in plan.entrants:
+            if entrant.has_mask and not holes:
+                raise UsageError(f"{entrant.name} fills holes, and {place} has none: choose --mask, or leave it out")
+            if holes and not entrant.has_mask and entrant.name != "input":
+                raise UsageError(f"{entrant.name} takes no mask, and {place} has holes: leave it out")
+        for name in plan.metrics_for(benchmark):
+            if METRICS[name].needs_mask and not holes:
+                raise UsageError(f"{name} is a metric of holes, and {place} has none: leave it out, or choose --mask")
+            if METRICS[name].needs_reference and judged:
+                raise UsageError(f"{name} needs a ground truth, and {place} has none: leave it out")
+        if judged and (noises > 1 or set(kinds) & set(NEED_TEACHER)):
+            raise UsageError(f"--prior_samples and oracle priors need a ground truth, and {place} has none")
+        if len(benchmark.files) == 1 and set(kinds) & {"mean", "other"}:
+            raise UsageError(f"--prior mean and other need two images or more, and {place} has one")
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UsageError(f"{name} would stand there {count} times: name it once, or rename the file or folder")

@@ -1,0 +1,70 @@
+"""What ``diffir eval`` will measure: benchmarks, who takes part, metrics, and where scores are kept.
+
+Values only; ``eval_plan`` makes them of the flags, ``eval_refusals`` says what cannot be.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffir.baselines.table import BASELINES
+from diffir.evaluation import Condition, Holes, NoReference, RecipeDamage
+from diffir.evaluation.benchmark import Benchmark
+from diffir.evaluation.contestant import Contestant
+from diffir.evaluation.priors import reseeded
+from diffir.inference.restorer import Restorer
+
+HOLE_METRICS = ("psnr", "ssim", "lpips", "psnr_hole", "ssim_hole")
+USUAL_METRICS = ("psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One name behind ``-n``."""
+
+    name: str
+    at: Callable[[Condition], list[Contestant]]
+    """What it is under a condition: a baseline may be told sigma, a network stands there once for each prior."""
+    scale: int
+    has_mask: bool
+    restorer: Restorer | None = None
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.name in BASELINES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that will be measured."""
+
+    benchmarks: tuple[Benchmark, ...]
+    entrants: tuple[Entrant, ...]
+    metrics: tuple[str, ...]
+    """Empty: what is usual for each condition."""
+    cache: Path | None
+    device: str
+
+    def contestants(self, condition: Condition) -> list[Contestant]:
+        """The rows of a table."""
+        return [contestant for entrant in self.entrants for contestant in entrant.at(condition)]
+
+    def metrics_for(self, benchmark: Benchmark) -> tuple[str, ...]:
+        """Those asked for, else the usual ones."""
+        if self.metrics:
+            return self.metrics
+        if isinstance(benchmark.condition, NoReference):
+            return ("niqe",)
+        return HOLE_METRICS if cuts_holes(benchmark.condition) else USUAL_METRICS
+
+    def restorers_of_noises(self, noises: int) -> dict[str, list[Restorer]]:
+        """Name of each network -> itself with ``noises`` seeds; empty where one is enough."""
+        networks = [entrant.restorer for entrant in self.entrants if entrant.restorer is not None]
+        if noises < 2:
+            return {}
+        return {one.name: [reseeded(one, one.seed + number) for number in range(noises)] for one in networks}
+
+
+def cuts_holes(condition: Condition) -> bool:
+    """Whether inputs lack pixels under a mask."""
+    return isinstance(condition, Holes) or (isinstance(condition, RecipeDamage) and condition.cuts_holes)
