@@ -1,21 +1,27 @@
 """Write docs/benchmarks.md from the files of ``diffir eval --json`` in docs/benchmarks/, published numbers beside them.
 
 python tools/benchmarks_page.py [--check]
---check writes nothing: exit code 1 where the page is not what the files give, or a shipped weight is not in them.
+--check writes nothing: exit code 1 where the page is not what the files give, or where they lack a run, a set of a run
+or a weight that ships; each line says what repairs it.
 """
 
 import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark_runs import RUNS
+
+from diffir.data.cards import load_card
 from diffir.data.published_rows import load_published
 from diffir.errors import DiffIRError, UsageError
 from diffir.files import write_atomically
-from diffir.report.document import Result, read_sections
-from diffir.report.markdown import Place, place_of, results_as_markdown
+from diffir.report.document import Place, Result, place_of, read_sections
+from diffir.report.grouping import grouped
+from diffir.report.markdown import results_as_markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PRETRAINED = DOCS.parent / "diffir" / "weights" / "pretrained"
@@ -23,7 +29,8 @@ HEAD = """# Benchmarks
 
 What the shipped networks and the baselines get, as `diffir eval --json` measured it: see [its files](benchmarks). The
 interval behind a number is that of the mean over photos (95 %, bootstrap); the best of a column is bold. Published
-numbers have tables of their own: they were not measured here and are not ranked with ours.
+numbers have tables of their own: they were not measured here and are not ranked with ours. Seconds were taken on a
+machine that did other work at the same time, so they are upper bounds.
 
 ```bash
 python tools/benchmarks_page.py   # makes this page; a test fails when it is stale
@@ -31,53 +38,100 @@ python tools/benchmarks_page.py   # makes this page; a test fails when it is sta
 """
 
 
-def read_results(paths: Iterable[Path]) -> tuple[list[Result], list[str]]:
-    """All results in the order of the files, and one line on each machine and its versions.
+@dataclass(frozen=True)
+class Measured:
+    """One file of ``diffir eval --json``."""
+
+    path: Path
+    results: tuple[Result, ...]
+    made_with: str
+    """One line on the machine and its versions."""
+
+    @property
+    def repair(self) -> str:
+        """The command that writes it anew."""
+        return command_of(self.path.stem)
+
+
+def command_of(run: str) -> str:
+    """What measures a run."""
+    return f"python tools/measure_benchmarks.py {run}"
+
+
+def read_files(paths: Iterable[Path]) -> list[Measured]:
+    """The files in their order.
 
     Raises:
-        UsageError: no evaluation, or a method that stands twice for one set, condition and protocol.
+        UsageError: no evaluation, or a method that stands twice in one place.
     """
-    found: dict[tuple[Place, str], tuple[Path, Result]] = {}
-    made_with = []
-    for path in paths:
-        try:
-            document = json.loads(path.read_text("utf-8"))
-            sections = read_sections(document)
-        except (json.JSONDecodeError, UsageError) as error:
-            raise UsageError(f"{path}: {error}") from error
-        for result in (r for section in sections for table in section.tables for r in table):
+    files = [_read(path) for path in paths]
+    found: dict[tuple[Place, str], Path] = {}
+    for file in files:
+        for result in file.results:
             key = place_of(result), result.method
             if key in found:
                 named = f"{result.method} on {result.dataset}, {result.condition},"
-                raise UsageError(f"{named} is in {found[key][0]} and in {path}: keep one")
-            found[key] = path, result
-        facts = {**document["versions"], **document["machine"]}
-        made_with.append("Measured with " + ", ".join(f"{name} {value}" for name, value in facts.items()) + ".")
-    return [result for _, result in found.values()], list(dict.fromkeys(made_with))
+                raise UsageError(f"{named} is in {found[key]} and in {file.path}: keep one")
+            found[key] = file.path
+    return files
 
 
-def write_page(paths: Iterable[Path]) -> str:
+def _read(path: Path) -> Measured:
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        sections = read_sections(document)
+    except (json.JSONDecodeError, UsageError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    facts = {**document["versions"], **document["machine"]}
+    made_with = "Measured with " + ", ".join(f"{name} {value}" for name, value in facts.items()) + "."
+    return Measured(path, tuple(r for section in sections for table in section.tables for r in table), made_with)
+
+
+def write_page(files: Sequence[Measured]) -> str:
     """The page that these files give."""
-    results, made_with = read_results(paths)
+    results = [result for file in files for result in file.results]
+    made_with = dict.fromkeys(file.made_with for file in files)
     return "\n".join([HEAD, *made_with, ""]) + "\n" + results_as_markdown(results, load_published())
 
 
-def uncovered(results: Sequence[Result], pretrained: Path = PRETRAINED) -> list[str]:
-    """What is missing until every file that ships is measured on every set where a network stands."""
-    seen = {(result.dataset, result.network.get("sha256")) for result in results if result.kind == "network"}
-    datasets = sorted({dataset for dataset, _ in seen}) or ["SET"]
-    missing = []
+def uncovered(files: Sequence[Measured], pretrained: Path = PRETRAINED) -> Iterator[str]:
+    """What is missing until every file that ships is measured, as it ships, in every place where a network stands."""
+    networks = [(file, result) for file in files for result in file.results if result.kind == "network"]
+    places: dict[Place, Measured] = {}
+    seen: set[tuple[Place, object]] = set()
+    for file, result in networks:
+        places.setdefault(place_of(result), file)
+        if result.network.get("prior") in (None, "diffusion"):
+            seen.add((place_of(result), result.network.get("sha256")))
     for path in sorted(pretrained.glob("*.safetensors")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        missing += [f"diffir eval -n {path.stem} -d {name}" for name in datasets if (name, digest) not in seen]
-    return [f"not measured as it ships: {command} --json docs/benchmarks/FILE.json" for command in missing]
+        missing = [place for place in places if (place, digest) not in seen]
+        for command, lacking in grouped(missing, lambda place: places[place].repair).items():
+            where = "; ".join(f"{place.dataset}, {place.condition}" for place in lacking)
+            yield f"{path.stem} is not measured as it ships on {where}: {command}"
+        if not places:
+            yield f"{path.stem} is not measured as it ships anywhere: python tools/measure_benchmarks.py"
 
 
-def complaints(docs: Path = DOCS, pretrained: Path = PRETRAINED) -> list[str]:
+def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:
+    """Runs without their file, sets that a run names and its file lacks, and files that no run would write."""
+    by_name = {file.path.stem: file for file in files}
+    for name, flags in runs.items():
+        words = flags.split()
+        asked = [load_card(word).name for word in words[words.index("-d") + 1].split(",")]
+        there = {result.dataset for result in by_name[name].results} if name in by_name else set()
+        missing = [dataset for dataset in asked if dataset not in there]
+        if missing:
+            yield f"{name}.json lacks {', '.join(missing)}: {command_of(name)}"
+    for name in sorted(by_name.keys() - runs.keys()):
+        yield f"{name}.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/{name}.json"
+
+
+def complaints(docs: Path = DOCS, pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS) -> list[str]:
     """Why the page of this folder may not stand as it is; empty where it may."""
-    paths, page = sorted((docs / "benchmarks").glob("*.json")), docs / "benchmarks.md"
-    faults = uncovered(read_results(paths)[0], pretrained)
-    if not page.is_file() or page.read_text("utf-8") != write_page(paths):
+    files, page = read_files(sorted((docs / "benchmarks").glob("*.json"))), docs / "benchmarks.md"
+    faults = [*unmeasured(files, runs), *uncovered(files, pretrained)]
+    if not page.is_file() or page.read_text("utf-8") != write_page(files):
         faults.append(f"{page.name} is not what its files give: python tools/benchmarks_page.py")
     return faults
 
@@ -92,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults = complaints()
             print("\n".join(faults) or "docs/benchmarks.md is up to date")
             return int(bool(faults))
-        text = write_page(sorted((DOCS / "benchmarks").glob("*.json")))
+        text = write_page(read_files(sorted((DOCS / "benchmarks").glob("*.json"))))
     except DiffIRError as error:
         sys.exit(f"benchmarks_page: {error}")
     with write_atomically(DOCS / "benchmarks.md") as file:

@@ -32,7 +32,7 @@ def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:
             given = {key: result["protocol"][key] for key in ("crop_border", "test_y_channel", "convention")}
             protocol, condition = str(Protocol(**given)), result["condition"]
             for metric, score in result["scores"].items():
-                scores.append(Score(result["dataset"], metric, round(score["mean"], 4), protocol, condition))
+                scores.append(Score(result["dataset"], metric, round(float(score["mean"]), 4), protocol, condition))
     return tuple(scores)
 
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     samples = _read(tqdm(pairs, "score", leave=False, unit="image", disable=None))
     result = evaluate(lambda sample: sample.lq, samples, meter, protocol, round_output=False, timed=False)
     number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
-    against = "without ground truth" if args.gt is None else f"against {args.gt}"
+    against = "without ground truth" if args.gt is None else f"against {args.gt.name}"
     line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(result.means))])
     scored = {**_identity(args, pairs), **scores_of(result, line)}
     say_as_it_is(scores_table("images", [(args.restored.name, scored)]))
@@ -75,7 +75,8 @@ def _identity(args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]])
     from diffir.evaluation.cache import hash_of
     from diffir.evaluation.contestant import sha256_of
 
-    hashes = [[sha256_of(Path(path)) for path in paths] for _, *paths in pairs]
+    # Of what the images are compared with: several folders against one share a table.
+    hashes = [[name, sha256_of(Path(paths[-1])) if args.gt else ""] for name, *paths in pairs]
     return {
         "method": args.restored.name,
         "kind": "folder",

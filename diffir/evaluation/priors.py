@@ -155,7 +155,7 @@ class Spread:
     def __str__(self) -> str:
         return (
             f"over {self.noises} start noises: PSNR varies by {self.psnr:.4f} dB, a pixel by {self.pixel:.4f} / 255, "
-            f"the prior by {self.prior:.2%} of what it varies from image to image"
+            f"the prior {self.prior:.2f} times as much as from image to image"
         )
 
 

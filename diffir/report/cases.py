@@ -100,7 +100,7 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
             if image.name not in own:
                 continue
             lost = measure.key(image.scores[measure.name]) - measure.key(own[image.name])
-            if lost > worst:
+            if lost > worst and float(measure.show(lost)):  # a loss that reads 0.00 is none
                 unit = f" {measure.unit}" if measure.unit else ""
                 worst, name = lost, image.name
                 reason = f"where {primary.method} loses most: {measure.show(lost)}{unit} to {rival.method}"

@@ -8,7 +8,7 @@ finite is a string in the file and a float here.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from diffir.errors import UsageError
@@ -64,6 +64,8 @@ class Result:
     seconds: float | None
     peak_memory_mb: float | None
     images: tuple[ImageRow, ...]
+    prior_spread: Mapping[str, float | str] = field(default_factory=dict)
+    """How results differ over start noises, as ``diffir.evaluation.priors.Spread`` names it; empty: nobody asked."""
 
     @property
     def sees_ground_truth(self) -> bool:
@@ -134,10 +136,10 @@ def place_of(result: Result) -> Place:
 
 
 def primary_of(table: Sequence[Result]) -> Result:
-    """The method the table is about: the first network, else somebody else's, else a folder, else the first row."""
-    kinds = ("network", "foreign", "folder")
+    """The method the table is about: the first network, else somebody else's, a folder, a baseline, or the input."""
+    kinds = ("network", "foreign", "folder", "baseline")
     rivals = [r for r in table if not r.sees_ground_truth] or table
-    return min(rivals, key=lambda r: kinds.index(r.kind) if r.kind in kinds else len(kinds))
+    return min(rivals, key=lambda r: kinds.index(r.kind) if r.kind in kinds and r.method != "input" else len(kinds))
 
 
 def _result(plain: Mapping[str, Any]) -> Result:
@@ -161,6 +163,7 @@ def _result(plain: Mapping[str, Any]) -> Result:
         seconds=_number(plain["seconds"]),
         peak_memory_mb=_number(plain["peak_memory_mb"]),
         images=tuple(_image(image) for image in plain["images"]),
+        prior_spread=plain.get("prior_spread", {}),
     )
 
 
@@ -176,7 +179,8 @@ def _image(plain: Mapping[str, Any]) -> ImageRow:
 
 
 def _mean(plain: Mapping[str, Any]) -> Mean:
-    return Mean(float(plain["mean"]), *(None if plain[end] is None else float(plain[end]) for end in ("low", "high")))
+    ends = [math.nan if plain[end] is None else float(plain[end]) for end in ("low", "high")]
+    return Mean(float(plain["mean"]), *(None if math.isnan(end) else end for end in ends))
 
 
 def _number(value: float | str | None) -> float | None:

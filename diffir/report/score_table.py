@@ -6,7 +6,9 @@ column is marked; a prior that saw the ground truth is a bound and stays out of 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from diffir.evaluation.priors import MEANINGS, PRIOR_KINDS, Spread
 from diffir.report.document import Mean, Result
 from diffir.report.markup import Html, tag
 from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, measure_of, metric_measures
@@ -75,13 +77,22 @@ def notes(table: Sequence[Result]) -> Html:
         table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.skipped.items()]
     )
     bounds = [r.method for r in table if r.sees_ground_truth]
+    priors = [f"{r.method}: {MEANINGS[kind]}." for r in table for kind in PRIOR_KINDS if r.network.get("prior") == kind]
+    spreads = [f"{r.method}, {Spread(**_finite(r.prior_spread))}." for r in table if r.prior_spread]
     return tag(
         "div",
         *(tag("p", line, class_="skipped") for line in skipped),
+        *(tag("p", line) for line in (priors if len(priors) > 1 else [])),
+        *(tag("p", line) for line in spreads),
         tag("p", f"{', '.join(bounds)}: sees the ground truth; a bound, not ranked.") if bounds else None,
         tag("details", tag("summary", f"Protocol ({table[0].compared}), weights, data"), _facts(table)),
         class_="notes",
     )
+
+
+def _finite(spread: Mapping[str, float | str]) -> dict[str, Any]:
+    """Numbers again: what is not finite is a string in the file."""
+    return {name: float(value) if isinstance(value, str) else value for name, value in spread.items()}
 
 
 def published_table(rows: Sequence[Mapping[str, object]], title: str) -> Html | None:

@@ -22,8 +22,10 @@ FEWEST_FOR_A_BOX = 5
 
 
 def spread(table: Sequence[Result], name: str) -> Html | None:
-    """Panels of one table; ``name`` is unique on the page. None where no image has a finite value."""
-    measures = [m for m in (*image_measures(table), SECONDS, MEMORY) if _finite(table, m)]
+    """Panels of one table; ``name`` is unique on the page. None where images have no values."""
+    every = [image for result in table for image in result.images]
+    known = (*image_measures(table), SECONDS, MEMORY)
+    measures = [m for m in known if any(of_image(m, image) is not None for image in every)]
     if not measures:
         return None
     choices = [
@@ -39,8 +41,12 @@ def spread(table: Sequence[Result], name: str) -> Html | None:
     )
 
 
-def _strips(table: Sequence[Result], measure: Measure) -> Html:
-    scale = Scale.around(_finite(table, measure))
+def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
+    """None where there is nothing finite to draw."""
+    finite = _finite(table, measure)
+    if not finite:
+        return None
+    scale = Scale.around(finite)
     primary = primary_of(table)
     ticks = [tag("text", scale.label(t), x=f"{scale.place(t)}%", y=14, text_anchor="middle") for t in scale.ticks]
     unit = f", {measure.unit}" if measure.unit else ""

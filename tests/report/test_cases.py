@@ -24,6 +24,18 @@ def test_a_network_that_never_loses_has_no_loss_to_show(document):
     assert list(reasons(document)) == ["creek", "dune"]
 
 
+def test_a_loss_that_reads_as_nothing_is_none(document, make_result):
+    document["results"] = [document["results"][2], make_result("photo, mean", [30.001, 25.0, 36.0, 31.5])]
+
+    assert not any("loses most" in chosen.why for chosen in choose_cases(document))
+
+
+def test_the_table_of_baselines_is_not_about_the_input(document):
+    document["results"] = document["results"][:2]
+
+    assert all("nlm" in chosen.why for chosen in choose_cases(document))
+
+
 def test_an_image_chosen_twice_is_shown_once_with_both_reasons(document):
     document["results"][1]["images"][1]["scores"]["psnr"] = 29.0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffir.errors import ImageError, UsageError
-from diffir.evaluation.priors import NEED_TEACHER
+from diffir.evaluation.priors import MEANINGS, NEED_TEACHER
 from diffir.report import write_report
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -139,6 +139,17 @@ def test_a_bound_is_named_and_neither_marked_nor_in_the_way_of_the_best(page, do
     assert marked(content) == ["30.62"]
 
 
+def test_kinds_of_prior_are_explained_and_their_spread_is_told(page, document, make_result):
+    document["results"][2]["prior_spread"] = {"noises": 3, "psnr": 0.25, "pixel": 0.5, "prior": "inf"}
+    null = make_result("photo, mean", [30.0, 25.0, 36.0, 31.0], kind="network", network={"prior": "mean"})
+    document["results"].append(null)
+
+    text = " ".join(Reader(page(document=document)).texts)
+
+    assert f"photo, mean: {MEANINGS['mean']}." in text
+    assert "over 3 start noises: PSNR varies by 0.2500 dB" in text
+
+
 def test_a_metric_of_a_newer_version_is_shown_and_not_ranked(page, document):
     for result, score in zip(document["results"], (1.5, 2.5, 3.5), strict=True):
         result["scores"]["novel"] = {"mean": score, "low": None, "high": None}
@@ -170,7 +181,7 @@ def test_scores_that_are_not_finite_are_shown_wherever_they_stand(page, document
     texts = Reader(page(cases=[replace(case, scores={"photo": {"psnr": float(word)}})], published=rows)).texts
 
     assert texts.count(shown) >= 3 + 3 * 4 + 1  # means, images, the published row
-    assert f"{shown} – {shown}" in texts
+    assert (f"{shown} – {shown}" in texts) is (word != "nan")
     assert f"PSNR {shown} dB" in texts
 
 
