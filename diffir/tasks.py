@@ -89,6 +89,7 @@ TASKS: dict[str, Task] = {
         ),
         Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False, patch=None),
         Task("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, official=False, patch=None),
+        Task("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, official=False, patch=None),
         Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False, patch=None),
     )
 }
