@@ -11,7 +11,7 @@ RUNS = {
     "denoising": f"-n input,nlm,dct,{NETWORKS} -d cbsd68,kodak24,set14 --sigma 15,25,50",
     "damage": f"-n input,nlm,{NETWORKS} -d {CLEAN} --recipe photo --metrics psnr,ssim,lpips",
     "jpeg": f"-n input,{NETWORKS} -d live1,classic5 --quality 10,20,30,40",
-    "jpeg_grey": f"-n input,{NETWORKS} -d live1,classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
+    "jpeg_grey": f"-n input,{NETWORKS} -d classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
     "pairs": f"-n input,{NETWORKS} -d rain100l,rain100h,gopro,sots_indoor,lol,polyu,realsr_ntire19 "
     "--metrics psnr,ssim,lpips",
     "real_photos": f"-n input,{NETWORKS} -d real_photos --metrics niqe",

@@ -186,6 +186,8 @@ def _print_table(title: str, table: list[dict[str, Any]]) -> None:
     exact = [result["method"] for result in table if not result["protocol"]["round_output"]]
     if exact:
         say(f"scored as it is, not rounded: {', '.join(exact)}")
+    for metric, names in told["unscored"].items():
+        say(f"{metric} could not judge {len(names)} of {told['count']} images, they are too small: {', '.join(names)}")
     say("\n".join([*skipped_lines(told["skipped"]), ""]))
 
 

@@ -60,11 +60,12 @@ def result_of(benchmark: Benchmark, contestant: Contestant, evaluation: Evaluati
 def scores_of(evaluation: Evaluation, line: str) -> dict[str, Any]:
     """The part of a result that says what was measured; ``line`` holds every convention in words."""
     names = list(evaluation.means)
-    by_metric = {name: [i.scores[name] for i in evaluation.images if name in i.scores] for name in names}
+    by_metric = {name: evaluation.values(name) for name in names}
     return {
         "protocol": {**asdict(evaluation.protocol), "round_output": evaluation.round_output, "line": line},
         "scores": {name: _mean(evaluation.means[name], by_metric[name]) for name in names},
         "skipped": dict(evaluation.skipped),
+        "unscored": evaluation.unscored,
         "metric_files": dict(evaluation.metric_files),
         "seconds": evaluation.seconds,
         "peak_memory_mb": evaluation.peak_memory_mb,

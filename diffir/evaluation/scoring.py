@@ -4,6 +4,7 @@ In: a function that restores a sample, samples, metrics and a protocol; out: sco
 convention behind them. Knows arrays only: no files, no devices, no networks.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,10 +57,18 @@ class Evaluation:
 
     @property
     def means(self) -> dict[str, float]:
-        """Mean over the images, by metric; scores of the set as they are."""
-        return {name: statistics.fmean(i.scores[name] for i in self.images) for name in self.images[0].scores} | dict(
-            self.of_set
-        )
+        """Mean over the images that have a number, by metric; scores of the set as they are."""
+        return {name: _mean(self.values(name)) for name in self.images[0].scores} | dict(self.of_set)
+
+    def values(self, metric: str) -> list[float]:
+        """The numbers of the images, without those that have none."""
+        return [i.scores[metric] for i in self.images if metric in i.scores and not math.isnan(i.scores[metric])]
+
+    @property
+    def unscored(self) -> dict[str, list[str]]:
+        """Metric -> names of images that it could not judge."""
+        named = {m: [i.name for i in self.images if math.isnan(i.scores[m])] for m in self.images[0].scores}
+        return {metric: names for metric, names in named.items() if names}
 
     @property
     def seconds(self) -> float | None:
@@ -132,6 +141,10 @@ def score(
         raise ImageError(f"{sample.name}: {error}") from error
     height, width = restored.shape[:2]
     return ImageScores(sample.name, scores, seconds, width, height, peak, torch.get_num_threads())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
 
 
 def as_scored(restored: np.ndarray, *, round_output: bool) -> np.ndarray:

@@ -111,8 +111,10 @@ class Meter:
             data_range: the value of white: 255 for uint8, 65535 for uint16, 1 for float in [0, 1].
             mask: H x W bool, True where a pixel was missing; for metrics of holes.
 
+        A photo too small for a metric that needs no ground truth has no number there (nan).
+
         Raises:
-            ImageError: the shapes differ, or an image is too small for a metric or the protocol.
+            ImageError: the shapes differ, or an image is too small for another metric or the protocol.
             UsageError: a metric that needs a ground truth or a mask, without it.
         """
         for metric in self._of_images:
@@ -121,7 +123,7 @@ class Meter:
             if metric.needs_mask and mask is None:
                 raise UsageError(f"{metric.name} needs a mask of the missing pixels; give one or leave the metric out")
         given = _Given(restored, gt, mask, protocol, data_range)
-        return {metric.name: float(score(*given.to(metric))) for metric, score in self._of_images.items()}
+        return {metric.name: _taken(metric, score, given) for metric, score in self._of_images.items()}
 
     def new_set(self) -> "SetScores":
         """A set to collect images in, for the metrics of sets."""
@@ -222,6 +224,16 @@ class _Given:
         border = self._protocol.crop_border
         height, width = self._mask.shape
         return self._mask[border : height - border, border : width - border]
+
+
+def _taken(metric: Metric, score: Score, given: _Given) -> float:
+    arguments = given.to(metric)
+    try:
+        return float(score(*arguments))
+    except ImageError:
+        if metric.needs_reference:
+            raise
+        return float("nan")  # one small photo among many must not end the judging of all
 
 
 def _find_needs(metric: Metric, files: Mapping[str, Path], download: bool) -> tuple[dict[str, Path], list[str]]:

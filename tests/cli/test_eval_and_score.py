@@ -341,12 +341,14 @@ def test_photos_without_ground_truth_are_judged_by_metrics_that_need_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 256, (192, 192, 3), dtype=np.uint8))
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((40, 40, 3), np.uint8))
 
     assert main(["eval", "-n", "input", "-d", str(tmp_path), "--metrics", "niqe"]) == 0
     evaluated = capsys.readouterr().out.splitlines()
-    assert main(["score", str(tmp_path)]) == 0
+    assert main(["score", str(tmp_path / "a.png")]) == 0
 
     assert "no reference" in evaluated[0]
+    assert "niqe could not judge 1 of 2 images, they are too small: small" in evaluated
     assert capsys.readouterr().out.splitlines()[1].split()[-1] == evaluated[1].split()[1]
 
 

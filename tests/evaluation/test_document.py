@@ -20,6 +20,7 @@ EXPECTED = [
         "protocol",
         "scores",
         "skipped",
+        "unscored",
         "metric_files",
         "seconds",
         "peak_memory_mb",
