@@ -37,7 +37,7 @@ Column = TypeVar("Column", bound=tuple[object, ...])
 def results_as_markdown(results: Sequence[Result], published: Sequence[PublishedRow]) -> str:
     """Everything below the head of the page."""
     kinds = list(TITLES)
-    in_order = sorted(results, key=lambda result: kinds.index(str(result.degradation["kind"])))
+    in_order = sorted(results, key=lambda result: kinds.index(_kind(result)))
     blocks: list[str] = []
     for title, members in grouped(in_order, lambda result: _title(result, published)).items():
         names = list(grouped(members, lambda result: (result.dataset, result.condition)))
@@ -48,8 +48,13 @@ def results_as_markdown(results: Sequence[Result], published: Sequence[Published
     return "\n\n".join([*blocks, "## What the methods cost", *_costs(in_order)]) + "\n"
 
 
+def _kind(result: Result) -> str:
+    """Of damage; holes that a recipe cuts are holes."""
+    return "mask" if result.condition.startswith("mask ") else str(result.degradation["kind"])
+
+
 def _title(result: Result, published: Sequence[PublishedRow]) -> str:
-    kind = str(result.degradation["kind"])
+    kind = _kind(result)
     beside = rows_for(result.dataset, result.condition, published) if kind == "given" else ()
     return f"{TITLES[kind]}: {beside[0].task}" if beside else TITLES[kind]
 
@@ -118,9 +123,11 @@ def _protocol(results: Sequence[Result]) -> str:
 
 
 def _conventions(result: Result) -> list[str]:
-    """Without the number of images, which stands above the column."""
-    parts = str(result.protocol["line"]).split("; ")
-    return [part for part in parts if not part.startswith(f"{result.dataset}, mean over")]
+    """Without the number of images, which stands above the column; what was done to the images stays one piece."""
+    line, done = str(result.protocol["line"]), str(result.degradation.get("description", ""))
+    before, found, after = line.partition(done) if done else (line, "", "")
+    parts = [*before.split("; "), *([done] if found else []), *after.split("; ")]
+    return [part for part in parts if part and not part.startswith(f"{result.dataset}, mean over")]
 
 
 def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
