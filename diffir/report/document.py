@@ -64,8 +64,18 @@ class Result:
     seconds: float | None
     peak_memory_mb: float | None
     images: tuple[ImageRow, ...]
+    unscored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Metric -> images that were too small for it."""
     prior_spread: Mapping[str, float | str] = field(default_factory=dict)
     """How results differ over start noises, as ``diffir.evaluation.priors.Spread`` names it; empty: nobody asked."""
+
+    @property
+    def not_judged(self) -> list[str]:
+        """A sentence for each metric that left images out of its mean."""
+        return [
+            f"{metric} leaves out {len(names)} of {self.count} images, too small for it: {', '.join(names)}"
+            for metric, names in self.unscored.items()
+        ]
 
     @property
     def sees_ground_truth(self) -> bool:
@@ -164,6 +174,7 @@ def _result(plain: Mapping[str, Any]) -> Result:
         peak_memory_mb=_number(plain["peak_memory_mb"]),
         images=tuple(_image(image) for image in plain["images"]),
         prior_spread=plain.get("prior_spread", {}),
+        unscored=plain.get("unscored", {}),
     )
 
 

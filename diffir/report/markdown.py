@@ -67,6 +67,7 @@ def _measured(results: Sequence[Result]) -> Iterator[str]:
     for places in _side_by_side(list(columns), MOST_MEASURED):
         cells = [_measured_column(columns[place], metrics) for place in places]
         yield _table("method", [heads[place] for place in places], cells)
+    yield from each_once(f"{line}." for result in results for line in result.not_judged)
     for result in (column[0] for column in columns.values()):
         if result.count < FEW:
             yield f"{result.dataset}, {result.condition}: n = {result.count}: not a table, an impression."

@@ -82,6 +82,7 @@ def notes(table: Sequence[Result]) -> Html:
     return tag(
         "div",
         *(tag("p", line, class_="skipped") for line in skipped),
+        *(tag("p", f"{line}.") for line in _who_shares(table, lambda r: r.not_judged)),
         *(tag("p", line) for line in (priors if len(priors) > 1 else [])),
         *(tag("p", line) for line in spreads),
         tag("p", f"{', '.join(bounds)}: sees the ground truth; a bound, not ranked.") if bounds else None,

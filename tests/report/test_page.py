@@ -139,6 +139,13 @@ def test_a_bound_is_named_and_neither_marked_nor_in_the_way_of_the_best(page, do
     assert marked(content) == ["30.62"]
 
 
+def test_images_that_a_metric_leaves_out_are_named(page, document):
+    for result in document["results"]:
+        result["unscored"] = {"niqe": ["elm"]}
+
+    assert "niqe leaves out 1 of 4 images, too small for it: elm." in " ".join(Reader(page(document=document)).texts)
+
+
 def test_kinds_of_prior_are_explained_and_their_spread_is_told(page, document, make_result):
     document["results"][2]["prior_spread"] = {"noises": 3, "psnr": 0.25, "pixel": 0.5, "prior": "inf"}
     null = make_result("photo, mean", [30.0, 25.0, 36.0, 31.0], kind="network", network={"prior": "mean"})
