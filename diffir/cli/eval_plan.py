@@ -54,7 +54,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"--prior_samples must be 1 or more, got {args.prior_samples}")
     conditions = list(_asked_conditions(args))
     cards = [load_card(name) for name in _words(args.dataset)]
-    files = [tuple(find_images(card, args.data_root)) for card in cards]
+    found = [tuple(find_images(card, args.data_root)) for card in cards]
     kinds, teacher = _prior_kinds(args), _teacher(args)
     entrants: tuple[Entrant, ...] = ()
     for name in _words(args.model_name):
@@ -68,9 +68,9 @@ def make_plan(args: argparse.Namespace) -> Plan:
             card.count or len(images),
             condition,
             _protocol(args, card, condition),
-            is_public_set=card.count in (len(images[: args.limit]),),
+            is_public_set=card.count == len(images[: args.limit]),
         )
-        for card, images in zip(cards, files, strict=True)
+        for card, images in zip(cards, found, strict=True)
         for condition in _conditions_for(card, conditions, args, entrants, scale, metrics)
     ]
     cache = None if args.no_cache else args.cache or cache_folder() / "eval"
