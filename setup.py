@@ -1,12 +1,27 @@
 """How diffir is installed; settings of tools live in pyproject.toml."""
 
+import platform
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 INIT = (HERE / "diffir/__init__.py").read_text("utf-8")
 VERSION = next(line.split('"')[1] for line in INIT.splitlines() if line.startswith("__version__"))
+
+SOURCES = "diffir/native/src"
+# Kernels for the CPU, in C++ with GCC's vector types. Without a compiler the install goes on; torch does their work.
+KERNELS = Extension(
+    "diffir.native._kernels",
+    sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "avx2", "avx512", "avx512_bf16")],
+    depends=[str(path) for path in Path(SOURCES).glob("*.h")],
+    extra_compile_args=["-O3", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-w"],
+    extra_link_args=["-fopenmp"],
+    language="c++",
+    optional=True,
+)
+HAS_KERNELS = sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64")
 
 setup(
     name="diffir",
@@ -18,6 +33,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["diffir", "diffir.*"]),
+    ext_modules=[KERNELS] if HAS_KERNELS else [],
     package_data={
         "diffir.weights": ["pretrained/*.safetensors"],
         "diffir.degradations": ["shipped/*.yml"],

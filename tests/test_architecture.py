@@ -21,6 +21,7 @@ FLOORS = {
     "yaml_file": 1,
     "seeds": 1,
     "_basicsr": 1,
+    "native": 1,
     "diffusion": 2,
     "degradations": 2,
     "losses": 2,

@@ -15,9 +15,15 @@ from torch.utils.checkpoint import checkpoint
 from diffir.archs.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.archs.settings import ArchSettings
 
+NORM_FLOOR = 1e-12  # of |q| and |k|: that of torch.nn.functional.normalize, with which released networks were trained
+
 
 class DMTA(nn.Module):
-    """Dynamic multi-head transposed attention: channels attend to channels, so its cost is linear in pixels."""
+    """Dynamic multi-head transposed attention: channels attend to channels, so its cost is linear in pixels.
+
+    q and k are not normalised pixel by pixel: the cosines follow from q k^T and the two norms, c x c numbers a head. Nor
+    are values mixed and then projected: mixing and projection are one matrix first.
+    """
 
     def __init__(self, channels: int, heads: int, prior_width: int) -> None:
         super().__init__()
@@ -28,13 +34,31 @@ class DMTA(nn.Module):
         self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
         self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
 
-    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        qkv = self.qkv_dwconv(self.qkv(self.modulation(x, prior)))
-        q, k, v = rearrange(qkv, "b (qkv heads c) h w -> qkv b heads c (h w)", qkv=3, heads=self.heads)
-        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
-        attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)
-        out = rearrange(attention @ v, "b heads c (h w) -> b (heads c) h w", h=x.shape[-2])
-        return self.project_out(out)
+    def forward(self, x: Tensor) -> Tensor:
+        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        height, width = x.shape[-2:]
+        qk, v = self.qkv_dwconv(self.qkv(x)).tensor_split([2 * x.shape[1]], dim=1)
+        q, k = rearrange(qk, "b (qk heads c) h w -> qk b heads c (h w)", qk=2, heads=self.heads)
+        wide = qk.float() if qk.dtype in (torch.bfloat16, torch.float16) else qk  # sums over many pixels
+        squares = rearrange(wide.square().sum(dim=(2, 3)), "b (qk heads c) -> b qk heads c", qk=2, heads=self.heads)
+        mixing = self.project(self.attention(q @ k.transpose(-2, -1), squares))
+        out = rearrange(v, "b c h w -> b (h w) c") @ mixing.transpose(-2, -1)
+        return rearrange(out, "b (h w) c -> b c h w", h=height, w=width)
+
+    def attention(self, products: Tensor, squares: Tensor) -> Tensor:
+        """Softmax over k of scaled cosines, (..., heads, c, c).
+
+        Args:
+            products: q k^T, (..., heads, c, c).
+            squares: |q|^2 and |k|^2, (..., 2, heads, c).
+        """
+        queries, keys = squares.clamp_min(NORM_FLOOR**2).sqrt().unbind(-3)
+        return (products / (queries[..., None] * keys[..., None, :]) * self.temperature).softmax(dim=-1)
+
+    def project(self, attention: Tensor) -> Tensor:
+        """``attention`` (..., heads, c, c) and then ``project_out`` as one matrix (..., C, C)."""
+        weights = rearrange(self.project_out.weight, "out (heads c) 1 1 -> heads out c", heads=self.heads)
+        return rearrange(weights @ attention, "... heads out c -> ... out (heads c)")
 
 
 class DGFN(nn.Module):
@@ -48,13 +72,14 @@ class DGFN(nn.Module):
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
 
-    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        gate, value = self.dwconv(self.project_in(self.modulation(x, prior))).chunk(2, dim=1)
+    def forward(self, x: Tensor) -> Tensor:
+        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         return self.project_out(F.gelu(gate) * value)
 
 
 class Block(nn.Module):
-    """Norm and DMTA, norm and DGFN, each with its residual."""
+    """Norm and DMTA, norm and DGFN, each modulated by the prior, each with its residual."""
 
     def __init__(self, channels: int, heads: int, settings: ArchSettings) -> None:
         super().__init__()
@@ -65,8 +90,8 @@ class Block(nn.Module):
         self.ffn = DGFN(channels, settings.ffn_expansion, settings.prior_width)
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x), prior)
-        return x + self.ffn(self.norm2(x), prior)
+        x = x + self.attn(self.norm1(x, self.attn.modulation(prior)))
+        return x + self.ffn(self.norm2(x, self.ffn.modulation(prior)))
 
 
 class Level(nn.ModuleList):
@@ -143,8 +168,9 @@ class DIRformer(nn.Module):
         Returns:
             (B, 3, scale*H, scale*W), RGB, not clamped.
         """
-        embedded = self.patch_embed(F.pixel_unshuffle(lq, self.settings.unshuffle))
-        level1 = self.encoder_level1(embedded, prior)
+        # Channels last from here on: a pixel's channels are what norms and 1x1 convolutions work on.
+        unshuffled = F.pixel_unshuffle(lq, self.settings.unshuffle).contiguous(memory_format=torch.channels_last)
+        level1 = self.encoder_level1(self.patch_embed(unshuffled), prior)
         level2 = self.encoder_level2(self.down1_2(level1), prior)
         level3 = self.encoder_level3(self.down2_3(level2), prior)
         latent = self.latent(self.down3_4(level3), prior)

@@ -13,29 +13,8 @@ MODULATION_STD = 0.01  # a choice of taste: the prior matters from the first ste
 LEAKY_SLOPE = 0.1  # all LeakyReLUs of CPEN and of the denoiser
 
 
-class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each pixel.
-
-    ``bias=False`` divides by the standard deviation but leaves the mean in place, as Restormer's "BiasFree" does.
-    """
-
-    def __init__(self, channels: int, *, bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        pixels = x.permute(0, 2, 3, 1)  # a view: free for channels-last maps, which this layer also returns
-        if self.bias is not None:
-            normed = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, NORM_EPS)
-        else:
-            variance = pixels.var(-1, keepdim=True, correction=0)
-            normed = pixels * torch.rsqrt(variance + NORM_EPS) * self.weight
-        return normed.permute(0, 3, 1, 2)
-
-
 class Modulation(nn.Module):
-    """Scale and shift every channel by two linear functions of the prior: x * gain(z) + shift(z).
+    """Two linear functions of the prior, the gain and the shift of every channel: x * gain(z) + shift(z).
 
     There is no "1 +": a prior near zero would shut the block. So gain starts as the mean of the prior, which CPEN and
     the denoiser start near one; training from scratch then begins with open blocks.
@@ -50,9 +29,42 @@ class Modulation(nn.Module):
         with torch.no_grad():
             self.linear.weight[:channels] += 1 / prior_width
 
-    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        gain, shift = self.linear(prior)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, x, gain)
+    def forward(self, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """Gain and shift, each (B, C), from a prior (B, P)."""
+        gain, shift = self.linear(prior).chunk(2, dim=1)
+        return gain, shift
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each pixel, and the modulation that follows it.
+
+    ``bias=False`` divides by the standard deviation but leaves the mean in place, as Restormer's "BiasFree" does.
+    """
+
+    def __init__(self, channels: int, *, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def fold(self, modulation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """(x weight + bias) gain + shift as one gain and one shift, each (B, C)."""
+        gain, shift = modulation
+        return gain * self.weight, shift if self.bias is None else torch.addcmul(shift, gain, self.bias)
+
+    def forward(self, x: Tensor, modulation: tuple[Tensor, Tensor]) -> Tensor:
+        """The normed map, modulated: (B, C, H, W), channels last, whatever the layout of x."""
+        gain, shift = self.fold(modulation)
+        pixels = x.permute(0, 2, 3, 1)  # a view: free for channels-last maps, which this layer also returns
+        if self.bias is not None and len(x) == 1:  # one image: its gain and shift are a layer norm's own
+            modulated = F.layer_norm(pixels, gain.shape[1:], gain[0], shift[0], NORM_EPS)
+        else:
+            modulated = torch.addcmul(shift[:, None, None], self._normed(pixels), gain[:, None, None])
+        return modulated.permute(0, 3, 1, 2)
+
+    def _normed(self, pixels: Tensor) -> Tensor:
+        if self.bias is not None:
+            return F.layer_norm(pixels, pixels.shape[-1:], eps=NORM_EPS)
+        return pixels * torch.rsqrt(pixels.var(-1, keepdim=True, correction=0) + NORM_EPS)
 
 
 def start_alive(network: nn.Module) -> None:

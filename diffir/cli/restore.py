@@ -134,6 +134,12 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
     )
     precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
     machine.add_argument(
+        "--engine",
+        choices=["auto", "native", "torch"],
+        default="auto",
+        help="what runs the network on the CPU: compiled kernels, torch; auto: the kernels where they were built",
+    )
+    machine.add_argument(
         "-t",
         "--tile",
         type=int,
@@ -191,6 +197,7 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 args.model_path or args.model_name,
                 device=device,
                 precision=args.precision,
+                engine=args.engine,
                 tile=args.tile,
                 tile_overlap=args.tile_overlap,
                 stats=args.stats,

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from diffir.archs.dirformer import DMTA
 
-_EPS = 1e-12  # of torch.nn.functional.normalize, which the network is trained with
-
 
 @dataclass(frozen=True)
 class Windows:
@@ -59,6 +57,15 @@ class Sums:
         """The grid of a map from those of its strips, top to bottom."""
         return cls(torch.cat([s.products for s in strips], dim=1), torch.cat([s.squares for s in strips], dim=1))
 
+    @classmethod
+    def of_images(cls, images: list["Sums"]) -> "Sums":
+        """Of a batch, from those of its images."""
+        return cls(torch.cat([s.products for s in images]), torch.cat([s.squares for s in images]))
+
+    def of_image(self, number: int) -> "Sums":
+        """Of one image of the batch, as a batch of one."""
+        return Sums(self.products[number, None], self.squares[number, None])
+
     def around(self, reach: int, top: int, bottom: int) -> "Sums":
         """For the cells of some rows, sums over the (2 reach + 1)^2 cells around each, fewer at the edge."""
         start, stop = max(top - reach, 0), bottom + reach
@@ -66,10 +73,8 @@ class Sums:
         return Sums(*(_box_sum(grid[:, start:stop], reach)[:, inner] for grid in (self.products, self.squares)))
 
     def attention(self, dmta: DMTA) -> Tensor:
-        """(B, rows, columns, heads, c, c): softmax over k of cosine times temperature."""
-        norms = self.squares.sqrt().clamp_min(_EPS)
-        cosines = self.products / (norms[:, :, :, 0, :, :, None] * norms[:, :, :, 1, :, None, :])
-        return (cosines * dmta.temperature).softmax(dim=-1)
+        """(B, rows, columns, heads, c, c): what each cell's values are mixed with."""
+        return dmta.attention(self.products, self.squares)
 
 
 def _box_sum(grid: Tensor, reach: int) -> Tensor:

@@ -21,7 +21,8 @@ from diffir.inference.attention import Windows
 from diffir.inference.device import Precision, resolve_device, resolve_precision
 from diffir.inference.runner import AUTO, OnProgress, Runner, Stats
 from diffir.inference.source import Canvas, Source, turn_back
-from diffir.inference.streaming import Write, split_rows
+from diffir.inference.streaming import Write
+from diffir.inference.strips import split_rows
 from diffir.tasks import TASKS
 from diffir.weights.card import WeightsCard
 from diffir.weights.catalogue import default_name
@@ -38,6 +39,7 @@ def load(
     *,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     tile: int = AUTO,
     tile_overlap: int = 32,
     stats: str = "auto",
@@ -62,6 +64,7 @@ def load(
         task=card.task,
         device=device,
         precision=precision,
+        engine=engine,
         tile=tile,
         tile_overlap=tile_overlap,
         stats=stats,
@@ -88,6 +91,7 @@ class Restorer:
         task: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        engine: str = "auto",
         tile: int = AUTO,
         tile_overlap: int = 32,
         stats: str = "auto",
@@ -103,6 +107,8 @@ class Restorer:
             task: its row of ``diffir.tasks.TASKS``, if it has one.
             device: auto, cpu, cuda, cuda:N, mps.
             precision: auto, fp32, bf16, fp16.
+            engine: what runs the blocks: ``native``, compiled kernels (CPU, fp32 and bf16); ``torch``; ``auto``, the
+                kernels where they are.
             tile: side of tiles in pixels of the input, ``AUTO`` (0) by free memory, ``WHOLE`` (-1) never.
             tile_overlap: pixels that neighbouring tiles share; half a tile at most.
             stats: what attention gathers its statistics from: ``global``, the whole photo; ``local``, windows as large
@@ -130,6 +136,7 @@ class Restorer:
             network,
             resolved,
             resolve_precision(precision, resolved),
+            engine=engine,
             tile=tile,
             overlap=tile_overlap,
             stats=chosen,
@@ -165,6 +172,11 @@ class Restorer:
     def precision(self) -> Precision:
         """Of convolutions and matrix products."""
         return self._runner.precision
+
+    @property
+    def engine(self) -> str:
+        """What runs the blocks now: native or torch."""
+        return self._runner.engine
 
     @property
     def tile(self) -> int:

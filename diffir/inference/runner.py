@@ -16,9 +16,11 @@ from diffir.errors import DiffIRError, UsageError
 from diffir.inference.attention import RecordedStatistics, Statistics, Windows
 from diffir.inference.device import Precision, autocast, free_bytes
 from diffir.inference.memory import SMALLEST_TILE, Plan, plan_photo
+from diffir.inference.native_blocks import NativeBlocks
 from diffir.inference.source import Source
 from diffir.inference.streaming import StreamedNetwork, Write
 from diffir.inference.tiling import blend_tiles, round_tile, split_side
+from diffir.native.kernels import find_kernels
 
 OnProgress = Callable[[float], None]
 """Takes the share of a photo that is done, above 0 and up to 1."""
@@ -42,6 +44,7 @@ class Runner:
         device: torch.device,
         precision: Precision,
         *,
+        engine: str = "auto",
         tile: int,
         overlap: int,
         windows: Windows | None,
@@ -51,8 +54,14 @@ class Runner:
             raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {tile}")
         if overlap < 0:
             raise UsageError(f"tile_overlap must be 0 or more, got {overlap}")
+        if engine not in ("auto", "native", "torch"):
+            raise UsageError(f"unknown engine {engine!r}; known: auto, native, torch")
+        if engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
+            raise UsageError(f"the compiled kernels are not here for {precision} on {device}; use engine torch")
         self.device = device
         self.precision = precision
+        self._may_be_native = engine != "torch"
+        self._native_blocks: dict[Precision, NativeBlocks | None] = {}
         self.tile = tile
         self.overlap = overlap
         self.stats = stats
@@ -68,6 +77,19 @@ class Runner:
     def settings(self) -> ArchSettings:
         """What built the network."""
         return self.network.settings
+
+    @property
+    def engine(self) -> Literal["native", "torch"]:
+        """What runs the blocks."""
+        return "torch" if self._native(self.precision) is None else "native"
+
+    def _native(self, precision: Precision) -> NativeBlocks | None:
+        if not self._may_be_native or self.device.type != "cpu":
+            return None
+        if precision not in self._native_blocks:
+            kernels = find_kernels(precision)
+            self._native_blocks[precision] = None if kernels is None else NativeBlocks(kernels)
+        return self._native_blocks[precision]
 
     def condition(self, source: Source) -> Tensor:
         """What CPEN tells the denoiser of whole photos, (B, P).
@@ -145,7 +167,8 @@ class Runner:
         while True:
             try:
                 with autocast(self.device, precision), statistics.attempt():
-                    streamed = StreamedNetwork(self.network, self.device, plan.strip_pixels)
+                    native = self._native(precision)
+                    streamed = StreamedNetwork(self.network, self.device, plan.strip_pixels, native)
                     streamed.restore(region, prior, write_finite, statistics, progress.within)
                 progress.step()
                 return

@@ -2,11 +2,11 @@
 
 Decided here: the order of work and what lives in memory, never what is computed; ``diffir.archs`` is the
 specification. A 3x3 convolution sees one row beyond a strip, a pixel-wise layer none, and attention and CPEN's mean
-need sums over pixels, gathered first. Blocks change their map in place. In: a ``Source`` and a prior (B, P). Out: rows.
+need sums over pixels, gathered first. Blocks are run by ``TorchBlocks`` or ``NativeBlocks``. In: a ``Source`` and a
+prior (B, P). Out: rows.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 
 import torch
@@ -14,53 +14,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffir.archs import DiffIR
-from diffir.archs.dirformer import DMTA, Block, Level
-from diffir.inference.attention import Statistics, Sums, from_cells, to_cells
+from diffir.archs.dirformer import Block, Level
+from diffir.inference.attention import Statistics
+from diffir.inference.native_blocks import NativeBlocks
 from diffir.inference.source import Source
+from diffir.inference.strips import Strip, split_rows
+from diffir.inference.torch_blocks import FEWEST_ROWS, TorchBlocks
 
 Write = Callable[[int, Tensor], None]
 """Takes the first row and restored rows (B, 3, h, W) float32 of the output."""
-_FEWEST_ROWS = 8  # of a strip, since two more are computed with it
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Rows of a map, and how many rows around them are at hand."""
-
-    top: int
-    bottom: int
-    above: int
-    below: int
-
-    def of(self, x: Tensor) -> Tensor:
-        """Its rows with those around them."""
-        return x[..., self.top - self.above : self.bottom + self.below, :]
-
-    def inner(self, result: Tensor) -> Tensor:
-        """Of what was computed from ``of``, larger or smaller by any factor, the strip's own rows."""
-        factor = Fraction(result.shape[-2], self.above + self.bottom - self.top + self.below)
-        start = int(self.above * factor)
-        return result[..., start : start + int((self.bottom - self.top) * factor), :]
-
-
-def split_rows(height: int, rows: int, halo: int) -> Iterator[Strip]:
-    """Strips of ``rows`` from top to bottom; at the edges of the map there is no row beyond."""
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        yield Strip(top, bottom, min(halo, top), min(halo, height - bottom))
 
 
 class StreamedNetwork:
     """A stage-2 network at work on one device, in strips."""
 
-    def __init__(self, network: DiffIR, device: torch.device, strip_pixels: int) -> None:
+    def __init__(
+        self, network: DiffIR, device: torch.device, strip_pixels: int, native: NativeBlocks | None = None
+    ) -> None:
         """
         Args:
             strip_pixels: pixels of a strip at the first level of the U; deeper levels, wider and smaller, take more.
+            native: compiled kernels that run the blocks, instead of torch.
         """
         self.network = network
         self.device = device
         self.strip_pixels = strip_pixels
+        self.native = native
 
     def condition(self, source: Source) -> Tensor:
         """What CPEN tells of the whole photo, (B, P): its features are convolutions and its pooling is a mean."""
@@ -90,31 +69,31 @@ class StreamedNetwork:
         """
         u_net, factor = self.network.dirformer, self.network.settings.unshuffle
         blocks = sum(isinstance(module, Block) for module in u_net.modules())
-        run = _Run(prior, statistics, self.strip_pixels, self.device, lambda done: on_progress(done / (blocks + 1)))
+        run = _Run(self, prior, statistics, lambda done: on_progress(done / (blocks + 1)))
 
         def embed(strip: Strip) -> Tensor:
             lq = source.rows((strip.top - strip.above) * factor, (strip.bottom + strip.below) * factor)
             return u_net.patch_embed(F.pixel_unshuffle(lq.to(self.device), factor))
 
         level1 = run.gather(embed, source.height // factor, source.width // factor, halo=1)
-        run.level(u_net.encoder_level1, level1, factor)
+        level1 = run.level(u_net.encoder_level1, level1, factor)
         level2 = run.convolve(u_net.down1_2, level1, halo=2)
-        run.level(u_net.encoder_level2, level2, 2 * factor)
+        level2 = run.level(u_net.encoder_level2, level2, 2 * factor)
         level3 = run.convolve(u_net.down2_3, level2, halo=2)
-        run.level(u_net.encoder_level3, level3, 4 * factor)
+        level3 = run.level(u_net.encoder_level3, level3, 4 * factor)
         latent = run.convolve(u_net.down3_4, level3, halo=2)
-        run.level(u_net.latent, latent, 8 * factor)
+        latent = run.level(u_net.latent, latent, 8 * factor)
 
         up3 = run.merge(u_net.up4_3, latent, level3, u_net.reduce_chan_level3)
         del latent, level3
-        run.level(u_net.decoder_level3, up3, 4 * factor)
+        up3 = run.level(u_net.decoder_level3, up3, 4 * factor)
         up2 = run.merge(u_net.up3_2, up3, level2, u_net.reduce_chan_level2)
         del up3, level2
-        run.level(u_net.decoder_level2, up2, 2 * factor)
+        up2 = run.level(u_net.decoder_level2, up2, 2 * factor)
         up1 = run.merge(u_net.up2_1, up2, level1, nn.Identity())
         del up2, level1
-        run.level(u_net.decoder_level1, up1, factor)
-        run.level(u_net.refinement, up1, factor)
+        up1 = run.level(u_net.decoder_level1, up1, factor)
+        up1 = run.level(u_net.refinement, up1, factor)
         self._write_output(source, up1, run, write)
 
     def _write_output(self, source: Source, features: Tensor, run: "_Run", write: Write) -> None:
@@ -132,28 +111,24 @@ class _Run:
     """One restoration under way: the prior, whose statistics count, and how maps are cut."""
 
     def __init__(
-        self,
-        prior: Tensor,
-        statistics: Statistics,
-        strip_pixels: int,
-        device: torch.device,
-        on_block: Callable[[int], None],
+        self, network: StreamedNetwork, prior: Tensor, statistics: Statistics, on_block: Callable[[int], None]
     ) -> None:
         self.prior = prior
         self.statistics = statistics
-        self.strip_pixels = strip_pixels
-        self.device = device
+        self.strip_pixels = network.strip_pixels
+        self.device = network.device
+        self.blocks = network.native or TorchBlocks(network.strip_pixels)
         self.on_block = on_block
         self.blocks_done = 0
 
     def rows_of(self, x: Tensor) -> int:
         """Rows of a strip, even, so that they can be halved."""
-        return max(self.strip_pixels // x.shape[-1] // 2, _FEWEST_ROWS // 2) * 2
+        return max(self.strip_pixels // x.shape[-1] // 2, FEWEST_ROWS // 2) * 2
 
     def gather(self, compute: Callable[[Strip], Tensor], height: int, width: int, halo: int) -> Tensor:
         """A map from what is computed for each of its strips."""
         result: Tensor | None = None
-        rows = max(self.strip_pixels // width // 2, _FEWEST_ROWS // 2) * 2
+        rows = max(self.strip_pixels // width // 2, FEWEST_ROWS // 2) * 2
         for strip in split_rows(height, rows, halo):
             inner = strip.inner(compute(strip))
             factor = Fraction(inner.shape[-2], strip.bottom - strip.top)
@@ -179,64 +154,14 @@ class _Run:
 
         return self.gather(join, x.shape[-2], x.shape[-1], halo=1)
 
-    def level(self, blocks: Level, x: Tensor, factor: int) -> None:
-        """Run a level's blocks on a map, in place; ``factor``: pixels of lq in a pixel of the map."""
+    def level(self, blocks: Level, x: Tensor, factor: int) -> Tensor:
+        """Run a level's blocks on a map that nobody needs any more; ``factor``: pixels of lq in a pixel of the map."""
         for block in blocks:
             assert isinstance(block, Block)
-            self._attend(block, x, factor)
-            self._feed(block, x)
+            x = self.blocks.attend(block, x, self.prior, self.statistics, factor)
+            x = self.blocks.feed(block, x, self.prior)
             self.blocks_done += 1
             self.on_block(self.blocks_done)
-
-    def _attend(self, block: Block, x: Tensor, factor: int) -> None:
-        dmta, channels, windows = block.attn, x.shape[1], self.statistics.windows
-        cell = None if windows is None else windows.cell // factor
-        step = cell or 1
-
-        def gather_sums() -> Sums:
-            found: list[Sums] = []
-            for strip in split_rows(x.shape[-2], self._whole_cells(x, step), halo=1):
-                piece = dmta.modulation(block.norm1(strip.of(x)), self.prior)
-                pair = strip.inner(_project(dmta, piece, slice(0, 2 * channels)))
-                queries, keys = (to_cells(half, cell, dmta.heads) for half in pair.chunk(2, dim=1))
-                with torch.autocast(self.device.type, enabled=False):
-                    found.append(Sums.of(queries, keys))
-                if cell is None and len(found) == 2:
-                    found = [found[0] + found[1]]
-            return Sums.stacked(found)
-
-        sums = self.statistics.known(dmta)
-        if sums is None:
-            sums = self.statistics.settle(dmta, gather_sums())
-
-        def apply(piece: Tensor, strip: Strip) -> Tensor:
-            values = _project(dmta, dmta.modulation(block.norm1(piece), self.prior), slice(2 * channels, 3 * channels))
-            inner = strip.inner(values)
-            height, width = inner.shape[-2:]
-            # Made for this strip alone: the matrices of all cells would take more memory than the map.
-            reach = 0 if windows is None else windows.reach
-            near = sums if cell is None else sums.around(reach, strip.top // cell, -(-strip.bottom // cell))
-            mixed = near.attention(dmta).to(inner.dtype) @ to_cells(inner, cell, dmta.heads)
-            return dmta.project_out(from_cells(mixed, cell, height, width))
-
-        self._update(x, apply, step)
-
-    def _feed(self, block: Block, x: Tensor) -> None:
-        self._update(x, lambda piece, strip: strip.inner(block.ffn(block.norm2(piece), self.prior)))
-
-    def _whole_cells(self, x: Tensor, cell: int) -> int:
-        return -(-max(self.strip_pixels // x.shape[-1], _FEWEST_ROWS) // cell) * cell
-
-    def _update(self, x: Tensor, change: Callable[[Tensor, Strip], Tensor], step: int = 1) -> None:
-        """Add to each strip what ``change`` makes of it and its neighbour rows; these are the old ones."""
-        above = x[..., :0, :]
-        for strip in split_rows(x.shape[-2], self._whole_cells(x, step), halo=1):
-            piece = torch.cat([above, x[..., strip.top : strip.bottom + strip.below, :]], dim=-2)
-            above = x[..., strip.bottom - 1 : strip.bottom, :].clone()
-            x[..., strip.top : strip.bottom, :] += change(piece, strip)
-
-
-def _project(dmta: DMTA, x: Tensor, part: slice) -> Tensor:
-    """Some channels of q, k, v: the 1x1 and the depthwise 3x3 convolution with the rows of their weights alone."""
-    x = F.conv2d(x, dmta.qkv.weight[part])
-    return F.conv2d(x, dmta.qkv_dwconv.weight[part], padding=1, groups=x.shape[1])
+        if isinstance(self.blocks, NativeBlocks):
+            self.blocks.forget_maps()
+        return x

@@ -10,7 +10,8 @@ from torch import Tensor
 from diffir.archs import ArchSettings, DiffIR
 from diffir.inference.attention import RecordedStatistics, Statistics, Windows
 from diffir.inference.source import Source
-from diffir.inference.streaming import StreamedNetwork, split_rows
+from diffir.inference.streaming import StreamedNetwork
+from diffir.inference.strips import split_rows
 from diffir.tasks import TASKS
 
 CPU = torch.device("cpu")

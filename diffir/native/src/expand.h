@@ -1,0 +1,116 @@
+// The beginning of every pass, row by row: norm, modulation and the 1x1 convolution fill a ring of rows, from which the
+// depthwise 3x3 convolution reads. So what is expanded, up to 32 times the map's bytes, never leaves the cache.
+//
+// Included inside the namespace of an instruction set. Outside the map the expanded rows and columns are zero.
+
+constexpr long RING_ROWS = 3;        // what a 3x3 convolution sees
+constexpr long COLUMNS_AT_ONCE = 8;  // of a depthwise convolution, so many sums stay in registers
+constexpr float NORM_EPS = 1e-5f;
+
+inline void normalise(const Expansion& job, const float* pixel, Number* out) {
+    const long blocks = rounded_up(job.channels) / LANES, rest = job.channels % LANES;
+    vec values[blocks], total = {};
+    for (long b = 0; b < blocks; ++b) {
+        values[b] = b == blocks - 1 && rest ? load_part(pixel + b * LANES, rest) : load(pixel + b * LANES);
+        total += values[b];
+    }
+    const float mean = sum_of(total) / job.channels;
+    vec spread = {};
+    for (long b = 0; b < blocks; ++b) {
+        vec distance = values[b] - mean;
+        if (b == blocks - 1 && rest) distance = load_part(reinterpret_cast<float*>(&distance), rest);
+        spread += distance * distance;
+    }
+    const float scale = 1 / __builtin_sqrtf(sum_of(spread) / job.channels + NORM_EPS), from = job.centred ? mean : 0;
+    for (long b = 0; b < blocks; ++b)
+        store(out + b * LANES, (values[b] - from) * scale * load(job.gain + b * LANES) + load(job.shift + b * LANES));
+}
+
+// The expanded rows of a panel of columns, as (block, ring row, column, lane).
+class Ring {
+   public:
+    Ring(const Expansion& job, Number* memory, Number* normed) : job(job), memory(memory), normed(normed) {}
+
+    static long numbers(const Expansion& job, long width) { return job.padded * RING_ROWS * columns(width); }
+
+    void begin_panel(long first, long count) {
+        left = first, width = count;
+        begin = larger(left - 1, 0), end = smaller(left + width + 1, job.width);
+    }
+
+    void expand_row(long row) {
+        const bool is_outside = row < 0 || row >= job.height;
+        const long stride = columns(width) * LANES * RING_ROWS;
+        Number* target = memory + slot(row) * columns(width) * LANES;
+        for (long block = 0; block < job.padded / LANES; ++block) {
+            Number* line = target + block * stride;
+            if (is_outside) __builtin_memset(line, 0, columns(width) * LANES * sizeof(Number));
+            if (begin == left) __builtin_memset(line, 0, LANES * sizeof(Number));
+            if (end == left + width) __builtin_memset(line + (width + 1) * LANES, 0, LANES * sizeof(Number));
+        }
+        if (is_outside) return;
+        const long padded = rounded_up(job.channels);
+        for (long column = begin; column < end; ++column)
+            normalise(job, job.map + (row * job.width + column) * job.channels, normed + (column - begin) * padded);
+        const Left pixels = {reinterpret_cast<const float*>(normed), padded / NUMBERS_IN_A_WORD};
+        const long depth = words_of(job.channels);
+        Number* first = target + (begin - left + 1) * LANES;
+        multiply<false>(pixels, packed(job.weights, depth), depth, end - begin, job.padded / LANES,
+                        [=](long pixel, long block, vec value) { store(first + block * stride + pixel * LANES, value); });
+    }
+
+    // The depthwise convolution of one block of channels, for COLUMNS_AT_ONCE columns from one on.
+    void convolve(long row, long block, long column, vec (&sums)[COLUMNS_AT_ONCE]) const {
+        const float* taps = job.taps + block * 9 * LANES;
+#pragma GCC unroll 8
+        for (int i = 0; i < COLUMNS_AT_ONCE; ++i) sums[i] = vec{};
+#pragma GCC unroll 3
+        for (int dy = 0; dy < 3; ++dy) {
+            const Number* line = memory + ((block * RING_ROWS + slot(row + dy - 1)) * columns(width) + column) * LANES;
+            const vec first = load(taps + (3 * dy) * LANES), second = load(taps + (3 * dy + 1) * LANES),
+                      third = load(taps + (3 * dy + 2) * LANES);
+#pragma GCC unroll 10
+            for (int i = 0; i < COLUMNS_AT_ONCE + 2; ++i) {
+                const vec value = load(line + i * LANES);
+                if (i < COLUMNS_AT_ONCE) sums[i] += first * value;
+                if (i >= 1 && i - 1 < COLUMNS_AT_ONCE) sums[i - 1] += second * value;
+                if (i >= 2) sums[i - 2] += third * value;
+            }
+        }
+    }
+
+    long left = 0, width = 0;
+
+   private:
+    static long slot(long row) { return (row + RING_ROWS) % RING_ROWS; }
+    // The last columns are read when a width is no multiple of COLUMNS_AT_ONCE; nothing comes of what lies there.
+    static long columns(long width) { return (width + COLUMNS_AT_ONCE - 1) / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE + 2; }
+
+    const Expansion& job;
+    Number* memory;
+    Number* normed;
+    long begin = 0, end = 0;  // columns of the map that a panel sees
+};
+
+// Columns of a panel: as many as keep the ring in the second-level cache.
+inline long panel_width(const Expansion& job) {
+    const long fitting = RING_BYTES / (job.padded * RING_ROWS * (long)sizeof(Number));
+    return smaller(larger(fitting / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE, 16), 64);
+}
+
+
+// Expands a piece and hands on each of its rows, panel by panel, ready for the depthwise convolution.
+template <class Row>
+void sweep(const Expansion& job, Piece piece, Number* ring_memory, Number* normed, Row use_row) {
+    Ring ring(job, ring_memory, normed);
+    const long panel = panel_width(job);
+    for (long left = piece.left; left < piece.right; left += panel) {
+        ring.begin_panel(left, smaller(panel, piece.right - left));
+        ring.expand_row(piece.top - 1);
+        ring.expand_row(piece.top);
+        for (long row = piece.top; row < piece.bottom; ++row) {
+            ring.expand_row(row + 1);
+            use_row(ring, row);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// What Python calls, through ctypes: which kernels this processor has, and a pass over a map by several threads.
+#include <omp.h>
+
+#include "tasks.h"
+
+namespace diffir {
+
+#define DECLARE(ISA)                                    \
+    namespace ISA {                                     \
+    long sums_floats(const SumsTask&);                  \
+    void sums(const SumsTask&, Piece, float*);          \
+    long mix_floats(const MixTask&);                    \
+    void mix(const MixTask&, Piece, float*);            \
+    long feed_floats(const FeedTask&);                  \
+    void feed(const FeedTask&, Piece, float*);          \
+    }
+DECLARE(avx2)
+DECLARE(avx512)
+DECLARE(avx512_bf16)
+
+enum Kernels { AVX2, AVX512, AVX512_BF16, KINDS };
+
+template <class Task>
+struct Pass {
+    long (*floats)(const Task&);
+    void (*run)(const Task&, Piece, float*);
+};
+
+const Pass<SumsTask> SUMS[KINDS] = {
+    {avx2::sums_floats, avx2::sums}, {avx512::sums_floats, avx512::sums}, {avx512_bf16::sums_floats, avx512_bf16::sums}};
+const Pass<MixTask> MIX[KINDS] = {
+    {avx2::mix_floats, avx2::mix}, {avx512::mix_floats, avx512::mix}, {avx512_bf16::mix_floats, avx512_bf16::mix}};
+const Pass<FeedTask> FEED[KINDS] = {
+    {avx2::feed_floats, avx2::feed}, {avx512::feed_floats, avx512::feed}, {avx512_bf16::feed_floats, avx512_bf16::feed}};
+
+// Cuts the rows and columns of a task into pieces and lets threads work on them. Returns 0, or 1 if memory ran out.
+template <class Task>
+int run_pieces(const Pass<Task>& pass, const Task& task, long piece_rows, long piece_columns, int threads) {
+    const Expansion& job = task.expansion;
+    const long down = (job.bottom - job.top + piece_rows - 1) / piece_rows;
+    const long across = (job.width + piece_columns - 1) / piece_columns;
+    const long floats = pass.floats(task);
+    int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+    {
+        float* memory = static_cast<float*>(__builtin_malloc(4 * floats + 64));
+        failed = memory == nullptr;
+        float* aligned = reinterpret_cast<float*>((reinterpret_cast<unsigned long>(memory) + 63) & ~63ul);
+#pragma omp for schedule(dynamic)
+        for (long number = 0; number < down * across; ++number) {
+            if (failed) continue;
+            Piece piece;
+            piece.top = job.top + number / across * piece_rows;
+            piece.bottom = piece.top + piece_rows < job.bottom ? piece.top + piece_rows : job.bottom;
+            piece.left = number % across * piece_columns;
+            piece.right = piece.left + piece_columns < job.width ? piece.left + piece_columns : job.width;
+            pass.run(task, piece, aligned);
+        }
+        __builtin_free(memory);
+    }
+    return failed;
+}
+
+}  // namespace diffir
+
+extern "C" {
+
+// Bit k: this processor has what the kernels of kind k need.
+int diffir_kernels() {
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    return avx2 << diffir::AVX2 | avx512 << diffir::AVX512 | bf16 << diffir::AVX512_BF16;
+}
+
+int diffir_sums(int kind, const diffir::SumsTask* task, long piece_rows, long piece_columns, int threads) {
+    return diffir::run_pieces(diffir::SUMS[kind], *task, piece_rows, piece_columns, threads);
+}
+
+int diffir_mix(int kind, const diffir::MixTask* task, long piece_rows, long piece_columns, int threads) {
+    return diffir::run_pieces(diffir::MIX[kind], *task, piece_rows, piece_columns, threads);
+}
+
+int diffir_feed(int kind, const diffir::FeedTask* task, long piece_rows, long piece_columns, int threads) {
+    return diffir::run_pieces(diffir::FEED[kind], *task, piece_rows, piece_columns, threads);
+}
+}

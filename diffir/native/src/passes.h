@@ -1,0 +1,238 @@
+// The three passes of a block: sums for attention, attention itself, the gated feed-forward network.
+//
+// Included inside the namespace of an instruction set. Each has `floats_of` (memory that a thread needs) and `run` (one
+// piece of the map).
+
+// erf(u) as u times a rational function of u^2: a least-squares fit of ours on |u| <= 4, off by 2e-8 there and 5e-7 with
+// what float32 rounds; beyond, erf is 1 to 2e-8. Coefficients from the highest power down.
+constexpr int ERF_TERMS = 6;
+constexpr float ERF_TOP[ERF_TERMS] = {1.974827897e-06f, 2.880419642e-04f, 4.003664730e-03f,
+                                      5.346753516e-02f, 1.962494015e-01f, 1.128378976e+00f};
+constexpr float ERF_BOTTOM[ERF_TERMS] = {3.748086923e-05f, 1.216364744e-03f, 1.544445892e-02f,
+                                         1.164766028e-01f, 5.072526624e-01f, 1.0f};
+
+// x times the normal distribution function, by erf: the exact form that torch calls "none".
+inline vec gelu(vec x) {
+    const vec u = higher(lower(x * 0.70710678f, 4.0f), -4.0f), s = u * u;
+    vec top = vec{} + ERF_TOP[0], bottom = vec{} + ERF_BOTTOM[0];
+#pragma GCC unroll 8
+    for (int i = 1; i < ERF_TERMS; ++i) {
+        top = top * s + ERF_TOP[i];
+        bottom = bottom * s + ERF_BOTTOM[i];
+    }
+    const vec half = x * 0.5f;
+    return half + half * (u * top / bottom);
+}
+
+// Memory of a thread in the order of use; rounded to whole cache lines, with one to spare since vectors overhang.
+class Shares {
+   public:
+    explicit Shares(float* memory) : next(memory) {}
+
+    template <class T = float>
+    T* take(long count) {
+        T* share = reinterpret_cast<T*>(next);
+        next += room<T>(count);
+        return share;
+    }
+
+    template <class T = float>
+    static long room(long count) {
+        return (count * (long)sizeof(T) / 64 + 2) * 16;
+    }
+
+   private:
+    float* next;
+};
+
+inline long floats_of(const Expansion& job) {
+    const long panel = panel_width(job);
+    return Shares::room<Number>(Ring::numbers(job, panel)) +
+           Shares::room<Number>((panel + 2) * rounded_up(job.channels));
+}
+
+// Adds (rows of the product, channels) to pixels of a map, which lie one after another.
+inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
+    const long channels = job.channels, offset = first_pixel * channels;
+    const float* before = job.map + offset;
+    return [=](long pixel, long block, vec value) {
+        const long place = pixel * channels + block * LANES, count = channels - block * LANES;
+        if (count >= LANES)
+            store(out + offset + place, load(before + place) + value);
+        else
+            store_part(out + offset + place, load_part(before + place, count) + value, count);
+    };
+}
+
+// Calls use(cell, column, columns) for what each cell has of a row of a panel; columns count from the panel's left.
+template <class Use>
+inline void for_cells(const Expansion& job, const Grid& grid, long row, long left, long width, Use use) {
+    const long cells_across = (job.width + grid.cell_width - 1) / grid.cell_width;
+    const long cells_above = (row - job.top) / grid.cell_height * cells_across;
+    for (long column = 0; column < width;) {
+        const long cell = (left + column) / grid.cell_width;
+        const long columns = smaller((cell + 1) * grid.cell_width - left, width) - column;
+        use(cells_above + cell, column, columns);
+        column += columns;
+    }
+}
+
+struct Sums {
+    static long floats_of(const SumsTask& task) {
+        const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
+        return ISA::floats_of(task.expansion) + 2 * Shares::room(pixels * task.expansion.padded);
+    }
+
+    static void run(const SumsTask& task, Piece piece, float* memory) {
+        const Expansion& job = task.expansion;
+        const long panel = panel_width(job), padded = job.padded;
+        Shares shares(memory);
+        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
+        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
+        float* pixels = shares.take((panel + COLUMNS_AT_ONCE) * padded);
+        float* words = shares.take((panel + COLUMNS_AT_ONCE) * padded);
+        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
+            for (long block = 0; block < padded / LANES; ++block)
+                for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
+                    vec values[COLUMNS_AT_ONCE];
+                    ring.convolve(row, block, column, values);
+                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
+                        store(pixels + (column + i) * padded + block * LANES, values[i]);
+                }
+            for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
+                add_squares(task, cell, pixels + column * padded, columns);
+                add_products(task, cell, as_words(pixels + column * padded, columns, padded, words), columns);
+            });
+        });
+    }
+
+   private:
+    static void add_squares(const SumsTask& task, long cell, const float* pixels, long count) {
+        const long padded = task.expansion.padded;
+        for (long lane = 0; lane < padded; lane += LANES) {
+            float* place = task.squares + cell * padded + lane;
+            vec sum = load(place);
+            for (long i = 0; i < count; ++i) {
+                const vec value = load(pixels + i * padded + lane);
+                sum += value * value;
+            }
+            store(place, sum);
+        }
+    }
+
+    // What is summed over pixels must lie in words: as it is for float, neighbours joined for bf16.
+    static const float* as_words(const float* pixels, long count, long padded, float* words) {
+#if HAS_BF16
+        for (long i = 0; i < count; i += 2)
+            for (long lane = 0; lane < padded; lane += LANES) {
+                const vec second = i + 1 < count ? load(pixels + (i + 1) * padded + lane) : vec{};
+                store(words + i / 2 * padded + lane, paired(load(pixels + i * padded + lane), second));
+            }
+        return words;
+#else
+        (void)count, (void)padded, (void)words;
+        return pixels;
+#endif
+    }
+
+    static void add_products(const SumsTask& task, long cell, const float* words, long count) {
+        const long padded = task.expansion.padded, channels = task.grid.head_channels, row = task.grid.head_padded;
+        for (long head = 0; head < task.grid.heads; ++head) {
+            float* place = task.products + (cell * task.grid.heads + head) * channels * row;
+            const Left queries = {words + head * channels, padded};
+            const Right keys = {words + task.key_offset + head * channels, padded, LANES};
+            multiply<true>(queries, keys, words_of(count), channels, row / LANES, [=](long query, long block, vec value) {
+                float* sum = place + query * row + block * LANES;
+                store(sum, load(sum) + value);
+            });
+        }
+    }
+};
+
+struct Mix {
+    static long floats_of(const MixTask& task) {
+        const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
+        return ISA::floats_of(task.expansion) + 2 * Shares::room<Number>(pixels * (task.expansion.padded + LANES));
+    }
+
+    static void run(const MixTask& task, Piece piece, float* memory) {
+        const Expansion& job = task.expansion;
+        const long panel = panel_width(job), stride = job.padded + LANES;  // the last head's vectors overhang
+        Shares shares(memory);
+        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
+        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
+        Number* values = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
+        Number* mixed = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
+        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
+            for (long block = 0; block < job.padded / LANES; ++block)
+                for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
+                    vec sums[COLUMNS_AT_ONCE];
+                    ring.convolve(row, block, column, sums);
+                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
+                        store(values + (column + i) * stride + block * LANES, sums[i]);
+                }
+            const long first_pixel = row * job.width + ring.left;
+            for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
+                const Number* from = values + column * stride;
+                if (task.project)
+                    mix(task, cell, from, columns, [=](long head) {
+                        Number* target = mixed + column * stride + head * task.grid.head_channels;
+                        return [=](long pixel, long block, vec value) {
+                            store(target + pixel * stride + block * LANES, value);
+                        };
+                    });
+                else
+                    mix(task, cell, from, columns, [&](long) { return onto_map(job, task.out, first_pixel + column); });
+            });
+            if (!task.project) return;
+            const Left pixels = {reinterpret_cast<const float*>(mixed), stride / NUMBERS_IN_A_WORD};
+            const long depth = words_of(job.channels);
+            multiply<false>(pixels, packed(task.project, depth), depth, ring.width, rounded_up(job.channels) / LANES,
+                            onto_map(job, task.out, first_pixel));
+        });
+    }
+
+   private:
+    template <class KeepOfHead>
+    static void mix(const MixTask& task, long cell, const Number* values, long count, KeepOfHead keep_of_head) {
+        const Grid& grid = task.grid;
+        const long depth = words_of(grid.head_channels), words = depth * grid.head_padded;
+        for (long head = 0; head < grid.heads; ++head) {
+            const Left pixels = {reinterpret_cast<const float*>(values + head * grid.head_channels),
+                                 (task.expansion.padded + LANES) / NUMBERS_IN_A_WORD};
+            const float* mixing = static_cast<const float*>(task.mixing) + (cell * grid.heads + head) * words;
+            multiply<false>(pixels, packed(mixing, depth), depth, count, grid.head_padded / LANES, keep_of_head(head));
+        }
+    }
+};
+
+struct Feed {
+    static long floats_of(const FeedTask& task) {
+        const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
+        return ISA::floats_of(task.expansion) + Shares::room<Number>(pixels * task.value_offset);
+    }
+
+    static void run(const FeedTask& task, Piece piece, float* memory) {
+        const Expansion& job = task.expansion;
+        const long panel = panel_width(job), padded = task.value_offset;
+        Shares shares(memory);
+        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
+        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
+        Number* gated = shares.take<Number>((panel + COLUMNS_AT_ONCE) * padded);
+        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
+            for (long block = 0; block < padded / LANES; ++block)
+                for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
+                    vec gate[COLUMNS_AT_ONCE], value[COLUMNS_AT_ONCE];
+                    ring.convolve(row, block, column, gate);
+                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i) gate[i] = gelu(gate[i]);
+                    ring.convolve(row, block + padded / LANES, column, value);
+                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
+                        store(gated + (column + i) * padded + block * LANES, gate[i] * value[i]);
+                }
+            const Left pixels = {reinterpret_cast<const float*>(gated), padded / NUMBERS_IN_A_WORD};
+            const long depth = words_of(task.hidden);
+            multiply<false>(pixels, packed(task.project, depth), depth, ring.width, rounded_up(job.channels) / LANES,
+                            onto_map(job, task.out, row * job.width + ring.left));
+        });
+    }
+};

@@ -1,0 +1,56 @@
+// What the kernels are asked to do: plain structures, filled in by diffir/native/kernels.py in the same order.
+//
+// Every pass over a map begins alike: norm over the channels of each pixel, modulation by the prior, a 1x1 convolution,
+// a depthwise 3x3 convolution. Maps are (H, W, C) float32, channels last. Widths with "padded" are rounded up to whole
+// vectors; weights are packed as (padded / lanes, C, lanes), taps as (padded / lanes, 9, lanes), zeros filling the rest.
+#pragma once
+
+namespace diffir {
+
+struct Expansion {
+    const float* map;
+    long height, width, channels;
+    long top, bottom;     // rows of the map to work on
+    const float* gain;    // of norm and modulation together, (padded channels)
+    const float* shift;
+    long centred;         // whether the norm subtracts the mean
+    const void* weights;  // 1x1, in the precision of the kernel
+    const float* taps;    // 3x3
+    long padded;          // channels after the 1x1
+};
+
+// Where attention looks: a grid of cells, each with sums or matrices of its own.
+struct Grid {
+    long cell_height, cell_width;
+    long heads, head_channels, head_padded;
+};
+
+struct SumsTask {
+    Expansion expansion;  // to q, then k
+    Grid grid;
+    long key_offset;      // where k begins among the expanded channels
+    float* products;      // (cells, heads, c, padded c): q k^T
+    float* squares;       // (cells, padded): sums of squares of q and k
+};
+
+struct MixTask {
+    Expansion expansion;  // to v
+    Grid grid;
+    const void* mixing;   // (cells of the rows at hand, heads, padded c / lanes, c, lanes)
+    const void* project;  // packed 1x1, or null where the mixing holds it
+    float* out;           // the map plus what attention made of it
+};
+
+struct FeedTask {
+    Expansion expansion;  // to gate, then value
+    long hidden, value_offset;
+    const void* project;
+    float* out;
+};
+
+// A piece of a map that one thread works on; pieces do not depend on the number of threads, so neither do results.
+struct Piece {
+    long top, bottom, left, right;
+};
+
+}  // namespace diffir

@@ -1,0 +1,131 @@
+"""Compiled kernels change the time, never the result: against the blocks of the network and against torch's strips."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffir.archs import ArchSettings
+from diffir.archs.dirformer import Block
+from diffir.inference.attention import RecordedStatistics, Statistics, Windows
+from diffir.inference.native_blocks import NativeBlocks
+from diffir.inference.torch_blocks import TorchBlocks
+from diffir.native.kernels import Kernels
+
+# channels, heads: whole vectors, parts of vectors, heads that end within one, fewer channels than a vector
+WIDTHS = [(32, 1), (48, 2), (52, 2), (24, 4), (8, 2), (104, 2), (6, 1)]
+SIZES = [(16, 16), (7, 41), (1, 9), (9, 1), (70, 67), (33, 8)]
+
+
+def block_of(channels: int, heads: int, norm: str = "with_bias", expansion: float = 2.2) -> Block:
+    torch.manual_seed(0)
+    block = Block(channels, heads, ArchSettings(norm=norm, ffn_expansion=expansion, prior_width=16))
+    for parameter in block.parameters():
+        parameter.requires_grad_(False).add_(0.3 * torch.randn_like(parameter))
+    return block.eval()
+
+
+def map_of(channels: int, height: int, width: int, batch: int = 1) -> Tensor:
+    return torch.randn(batch, channels, height, width).to(memory_format=torch.channels_last)
+
+
+def assert_same_change(kernels: Kernels, x: Tensor, found: Tensor, expected: Tensor) -> None:
+    """To float32's last digits; bf16 keeps 8 bits of each number, and single signs may turn: on average, then."""
+    error, change = (found - expected).abs(), (expected - x).abs()
+    if kernels.number == torch.float32:
+        assert error.max() <= 2e-5 * change.max()
+    else:
+        assert error.mean() <= 0.02 * change.mean()
+
+
+@pytest.mark.parametrize(("channels", "heads"), WIDTHS)
+@pytest.mark.parametrize("norm", ["with_bias", "bias_free"])
+def test_attention_equals_that_of_the_network(kernels, channels, heads, norm):
+    block, x, prior = block_of(channels, heads, norm), map_of(channels, 19, 23), torch.rand(1, 16) + 0.5
+
+    found = NativeBlocks(kernels).attend(block, x, prior, Statistics(), 1)
+
+    expected = x + block.attn(block.norm1(x, block.attn.modulation(prior)))
+    assert_same_change(kernels, x, found, expected)
+
+
+@pytest.mark.parametrize(("channels", "heads"), WIDTHS)
+@pytest.mark.parametrize("expansion", [1.0, 1.8, 2.66])
+def test_the_gated_network_equals_that_of_the_network(kernels, channels, heads, expansion):
+    block, x, prior = block_of(channels, heads, "bias_free", expansion), map_of(channels, 19, 23), torch.rand(1, 16)
+
+    found = NativeBlocks(kernels).feed(block, x, prior)
+
+    expected = x + block.ffn(block.norm2(x, block.ffn.modulation(prior)))
+    assert_same_change(kernels, x, found, expected)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_maps_of_any_size_are_changed_to_their_edges(kernels, height, width):
+    block, x, prior = block_of(48, 2), map_of(48, height, width), torch.rand(1, 16) + 0.5
+
+    found = NativeBlocks(kernels).feed(block, NativeBlocks(kernels).attend(block, x, prior, Statistics(), 1), prior)
+
+    assert_same_change(kernels, x, found, block(x, prior))
+
+
+@pytest.mark.parametrize("cell", [1, 3, 8, 40])
+@pytest.mark.parametrize("reach", [0, 2])
+@pytest.mark.parametrize(("channels", "heads"), [(24, 1), (52, 2), (96, 4)])
+def test_windows_give_what_they_give_in_torch(kernels, cell, reach, channels, heads):
+    block, x, prior = block_of(channels, heads), map_of(channels, 41, 70, batch=2), torch.rand(2, 16) + 0.5
+    windows = Statistics(Windows(2 * cell, reach))
+
+    found = NativeBlocks(kernels).attend(block, x, prior, windows, 2)
+
+    assert_same_change(kernels, x, found, TorchBlocks(500).attend(block, x.clone(), prior, windows, 2))
+
+
+def test_photos_of_a_batch_do_not_know_of_each_other(kernels):
+    block, x, prior = block_of(32, 1), map_of(32, 20, 20, batch=3), torch.rand(3, 16) + 0.5
+    blocks = NativeBlocks(kernels)
+
+    found = blocks.attend(block, x, prior, Statistics(), 1)
+
+    alone = [NativeBlocks(kernels).attend(block, x[i : i + 1], prior[i : i + 1], Statistics(), 1) for i in range(3)]
+    assert_same_change(kernels, x, found, torch.cat(alone))
+
+
+def test_results_do_not_depend_on_the_number_of_threads(kernels):
+    block, x, prior, before = block_of(48, 1), map_of(48, 150, 140), torch.rand(1, 16) + 0.5, torch.get_num_threads()
+    results = []
+
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        attended = NativeBlocks(kernels).attend(block, x, prior, Statistics(), 1)
+        results.append(NativeBlocks(kernels).feed(block, attended, prior))
+    torch.set_num_threads(before)
+
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+def test_recorded_sums_are_used_again(kernels):
+    block, x, prior, recorded = block_of(32, 2), map_of(32, 30, 30), torch.rand(1, 16) + 0.5, RecordedStatistics()
+    first = NativeBlocks(kernels).attend(block, x, prior, recorded, 1)
+    recorded.is_replaying = True
+
+    again = NativeBlocks(kernels).attend(
+        block, x[..., :12, :].contiguous(memory_format=torch.channels_last), prior, recorded, 1
+    )
+
+    assert torch.equal(again[..., :11, :], first[..., :11, :])
+
+
+def test_two_maps_are_enough_for_all_blocks_of_a_level(kernels):
+    block, x, prior, blocks = block_of(32, 2), map_of(32, 16, 16), torch.rand(1, 16), NativeBlocks(kernels)
+
+    attended = blocks.attend(block, x, prior, Statistics(), 1)
+    fed = blocks.feed(block, attended, prior)
+
+    assert fed.data_ptr() == x.data_ptr() != attended.data_ptr()
+
+
+def test_nan_in_a_map_stays_visible(kernels):
+    block, x, prior = block_of(32, 1), map_of(32, 12, 12), torch.rand(1, 16)
+    x[0, 3, 5, 5] = torch.nan
+
+    assert NativeBlocks(kernels).feed(block, x, prior)[0, :, 4:7, 4:7].isnan().all()
