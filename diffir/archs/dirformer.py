@@ -21,7 +21,7 @@ NORM_FLOOR = 1e-12  # of |q| and |k|: that of torch.nn.functional.normalize, wit
 class DMTA(nn.Module):
     """Dynamic multi-head transposed attention: channels attend to channels, so its cost is linear in pixels.
 
-    q and k are not normalised pixel by pixel: the cosines follow from q k^T and the two norms, c x c numbers a head. Nor
+    q and k are not normalised pixel by pixel: the cosines follow from q k^T and the norms, c x c numbers a head. Nor
     are values mixed and then projected: mixing and projection are one matrix first.
     """
 

@@ -19,8 +19,8 @@ from diffir.archs import ArchSettings, DiffIR
 from diffir.errors import ImageError, UsageError
 from diffir.inference.attention import Windows
 from diffir.inference.device import Precision, resolve_device, resolve_precision
-from diffir.inference.runner import AUTO, OnProgress, Runner, Stats
-from diffir.inference.source import Canvas, Source, turn_back
+from diffir.inference.runner import AUTO, OnProgress, Runner, choose_stats
+from diffir.inference.source import Canvas, Source, check_image, turn_back
 from diffir.inference.streaming import Write
 from diffir.inference.strips import split_rows
 from diffir.tasks import TASKS
@@ -131,7 +131,7 @@ class Restorer:
         self.tta = tta
         self.strength = strength
         self.seed = seed
-        resolved, chosen = resolve_device(device), _choose_stats(stats, patch)
+        resolved, chosen = resolve_device(device), choose_stats(stats, patch)
         self._runner = Runner(
             network,
             resolved,
@@ -288,7 +288,7 @@ class Restorer:
 
     def _source(self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None) -> Source:
         for number, image in enumerate(images):
-            _check_image(image)
+            check_image(image)
             if image.shape != images[0].shape or image.dtype != images[0].dtype:
                 raise UsageError("photos of a batch must be of one shape and type")
             if masks is not None and masks[number].shape != image.shape[:2]:
@@ -381,30 +381,9 @@ class Restorer:
         return rows[..., self.scale * above : rows.shape[-2] - self.scale * below, :]
 
 
-def _choose_stats(stats: str, patch: int | None) -> Stats:
-    choices: dict[str, Stats] = {"auto": "local" if patch else "global"}
-    choices |= {"tile": "tile", "global": "global", "local": "local"}
-    if stats not in choices:
-        raise UsageError(f"unknown stats {stats!r}; known: {', '.join(choices)}")
-    if stats == "local" and not patch:
-        raise UsageError("local statistics need the patch size of the training, which these weights do not tell")
-    return choices[stats]
-
-
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """(B, ...); a single one is not copied."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
-
-
-def _check_image(image: np.ndarray) -> None:
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
-        raise ImageError(
-            f"an image is H x W, H x W x 1 or H x W x 3 (no alpha), not {' x '.join(map(str, image.shape))}"
-        )
-    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
-        raise ImageError(f"pixels must be uint8, uint16 or float with white at 1, not {image.dtype}")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ImageError("the image holds NaN or infinite values")
 
 
 def _size(array: np.ndarray) -> str:

@@ -239,6 +239,21 @@ class Runner:
             self.notes.append(note)
 
 
+def choose_stats(stats: str, patch: int | None) -> Stats:
+    """What attention looks at: as asked, or as the weights were trained.
+
+    Raises:
+        UsageError: not a kind of statistics, or windows for weights of unknown patch size.
+    """
+    choices: dict[str, Stats] = {"auto": "local" if patch else "global"}
+    choices |= {"tile": "tile", "global": "global", "local": "local"}
+    if stats not in choices:
+        raise UsageError(f"unknown stats {stats!r}; known: {', '.join(choices)}")
+    if stats == "local" and not patch:
+        raise UsageError("local statistics need the patch size of the training, which these weights do not tell")
+    return choices[stats]
+
+
 class _Progress:
     """Counts regions, and tells the share of all work that is done."""
 

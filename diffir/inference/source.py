@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from diffir.archs import ArchSettings
+from diffir.errors import ImageError
 from diffir.pixels import to_float, to_kind
 
 _ROWS_AT_ONCE = 64
@@ -128,3 +129,19 @@ def turn_back(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndar
 
 def _pick(array: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
     return array[:, rows][:, :, columns]
+
+
+def check_image(image: np.ndarray) -> None:
+    """Whether ``Source`` can hold an array.
+
+    Raises:
+        ImageError: it is no image, or has values that no photo has.
+    """
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
+        raise ImageError(
+            f"an image is H x W, H x W x 1 or H x W x 3 (no alpha), not {' x '.join(map(str, image.shape))}"
+        )
+    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
+        raise ImageError(f"pixels must be uint8, uint16 or float with white at 1, not {image.dtype}")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ImageError("the image holds NaN or infinite values")

@@ -98,8 +98,9 @@ class StreamedNetwork:
 
     def _write_output(self, source: Source, features: Tensor, run: "_Run", write: Write) -> None:
         u_net, settings = self.network.dirformer, self.network.settings
-        halo = 1 + (settings.upsample > 1) * settings.upsample.bit_length()  # one row a convolution, none too few
-        rows = max(run.rows_of(features) // settings.upsample**2, 2 * halo)
+        # Every convolution sees one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
+        halo = 1 if settings.upsample == 1 else 2
+        rows = max(2 * run.rows_of(features) // settings.upsample, 4 * halo)
         for strip in split_rows(features.shape[-2], rows, halo):
             lq = source.rows(strip.top * settings.unshuffle, strip.bottom * settings.unshuffle)
             output = strip.inner(u_net.output(strip.of(features)))
