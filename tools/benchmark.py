@@ -14,7 +14,9 @@ Measured in turns A B C A B C ... in one process; the first round warms up and i
 least and greatest over rounds of seconds of plain by seconds of the contender. GFLOP are the convolutions and matrix
 products of the literal network, "of mm" their rate beside the fastest matrix product of this machine in that precision.
 Page faults are minor ones of a call, as a median. The error is the largest one against the literal network in fp64 at
-64x64, relative to the largest value. MB is the peak above the start, weights included, in a process of its own.
+64x64, relative to the largest value. With the tuned allocator no memory goes back to the system, so that the literal
+network is at its best; default is glibc's own, which its users have. MB is the peak above the start, weights included,
+in a process of its own.
 """
 
 import shlex
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(plan: Plan, command: str) -> None:
     """Print, and keep after every cell, so that a stopped call leaves what it has."""
     if plan.is_tuned:
-        keep_freed_memory()
+        keep_freed_memory(of_any_size=True)
     session = Session(plan)
     report = Report(command, plan, Machine.of(plan.device), session.left_out)
     allocator = "tuned" if plan.is_tuned else "default"

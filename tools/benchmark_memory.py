@@ -52,6 +52,6 @@ def _present(meter: PeakMemory) -> float | None:
 if __name__ == "__main__":
     task, weights, name, device, learns, is_tuned = json.loads(sys.argv[1])
     if is_tuned:
-        keep_freed_memory()
+        keep_freed_memory(of_any_size=True)
     cell = Cell(*(int(number) for number in sys.argv[2:]))
     print(json.dumps(measured_here(Choice(task, weights), name, cell, device, learns=learns)))

@@ -38,6 +38,8 @@ class DMTA(nn.Module):
         """From the normed and modulated map (B, C, H, W) to what is added to the map."""
         height, width = x.shape[-2:]
         qk, v = self.qkv_dwconv(self.qkv(x)).tensor_split([2 * x.shape[1]], dim=1)
+        if qk.dtype == torch.float16:  # means instead of sums, which would overflow; cosines stay as they are
+            qk = qk * (height * width) ** -0.5
         q, k = rearrange(qk, "b (qk heads c) h w -> qk b heads c (h w)", qk=2, heads=self.heads)
         wide = qk.float() if qk.dtype in (torch.bfloat16, torch.float16) else qk  # sums over many pixels
         squares = rearrange(wide.square().sum(dim=(2, 3)), "b (qk heads c) -> b qk heads c", qk=2, heads=self.heads)
@@ -58,7 +60,7 @@ class DMTA(nn.Module):
     def project(self, attention: Tensor) -> Tensor:
         """``attention`` (..., heads, c, c) and then ``project_out`` as one matrix (..., C, C)."""
         weights = rearrange(self.project_out.weight, "out (heads c) 1 1 -> heads out c", heads=self.heads)
-        return rearrange(weights @ attention, "... heads out c -> ... out (heads c)")
+        return rearrange(weights @ attention.to(weights.dtype), "... heads out c -> ... out (heads c)")
 
 
 class DGFN(nn.Module):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from diffir.inference.restorer import Restorer
 
 JSON_FIELDS = """\
-start: model, scale, devices, precision, tile, stats, seed, files; progress: file, fraction;
+start: model, scale, devices, precision, engine, tile, stats, seed, files; progress: file, fraction;
 done: source, target, width, height, seconds, tile (null: whole), notes, losses; skipped: source, target;
 failed: source, error; summary: restored, skipped, failed, not_begun, interrupted, seconds, megapixels_per_second"""
 
@@ -124,6 +124,7 @@ class JsonReport:
             scale=first.scale,
             devices=[str(restorer.device) for restorer in restorers],
             precision=first.precision,
+            engine=first.engine,
             tile=first.tile,
             stats=first.stats,
             seed=first.seed,
@@ -188,8 +189,8 @@ def headline(restorers: Sequence[Restorer]) -> str:
     devices = " + ".join(str(restorer.device) for restorer in restorers)
     tile = {0: "by memory", -1: "never"}.get(first.tile, f"{first.tile} overlap {first.tile_overlap}")
     enlarged = f" x{first.scale}" if first.scale > 1 else ""
-    line = f"model {first.name}{enlarged}, device {devices}, precision {first.precision}, tile {tile}"
-    line += f", statistics {first.stats}, seed {first.seed}"
+    line = f"model {first.name}{enlarged}, device {devices}, precision {first.precision}, engine {first.engine}"
+    line += f", tile {tile}, statistics {first.stats}, seed {first.seed}"
     line += ", self-ensemble of 8" if first.tta else ""
     return line + (f", strength {first.strength:g}" if first.strength < 1 else "")
 

@@ -94,6 +94,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
         "task": restorer.task,
         "device": str(restorer.device),
         "precision": restorer.precision,
+        "engine": restorer.engine,
         "tile": restorer.tile,
         "tile_overlap": restorer.tile_overlap,
         "stats": restorer.stats,

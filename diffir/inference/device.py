@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 
 from diffir.errors import UsageError
+from diffir.native.kernels import find_kernels
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -42,7 +43,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """``auto`` is bf16 on CUDA, on CPUs whose bf16 units prove faster, and fp32 elsewhere.
+    """``auto`` is bf16 on CUDA, on CPUs with compiled kernels for it or that prove faster in it, and fp32 elsewhere.
 
     Global residual, maps and prior stay fp32: bf16 moves PSNR by less than 0.02 dB. Without bf16 units a CPU is tens
     of times slower in it.
@@ -69,7 +70,9 @@ def has_bf16_units(cpuinfo: str) -> bool:
 
 @cache
 def _is_bf16_faster_on_cpu() -> bool:
-    """Units alone do not decide: the first convolution of a block is timed in both, once, in some 10 ms."""
+    """Units alone do not decide torch's speed: a convolution of a block is timed in both, once, in some 10 ms."""
+    if find_kernels("bf16") is not None:
+        return True
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file() or not has_bf16_units(cpuinfo.read_text("utf-8", errors="replace")):
         return False

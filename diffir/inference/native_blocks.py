@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from diffir.archs.dirformer import DGFN, DMTA, Block
+from diffir.archs.dirformer import DMTA, Block
 from diffir.archs.layers import ChannelNorm
 from diffir.inference.attention import Statistics, Sums
 from diffir.native.kernels import Expansion, Kernels
@@ -35,17 +35,51 @@ class _Layers:
     feed_out: Tensor
 
 
-class NativeBlocks:
-    """Runs blocks of one network; packed weights are kept."""
+class PackedNetwork:
+    """The blocks of one network as the kernels take them; packed once, so the network must not change any more."""
 
     def __init__(self, kernels: Kernels) -> None:
-        self._kernels = kernels
+        self.kernels = kernels
         self._layers: dict[Block, _Layers] = {}
+
+    def __deepcopy__(self, memo: dict) -> "PackedNetwork":
+        """Nothing packed: a copy of a network may be given other weights."""
+        return PackedNetwork(self.kernels)
+
+    def layers(self, block: Block) -> _Layers:
+        """Weights of a block."""
+        if block not in self._layers:
+            dmta, dgfn, pack = block.attn, block.ffn, self.kernels.pack
+            channels, hidden = dmta.project_out.out_channels, dgfn.project_out.in_channels
+            self._layers[block] = _Layers(
+                self._front(dmta.qkv, dmta.qkv_dwconv, [(0, channels), (channels, 2 * channels)]),
+                self._front(dmta.qkv, dmta.qkv_dwconv, [(2 * channels, 3 * channels)]),
+                pack(dmta.project_out.weight.flatten(1)),
+                self._front(dgfn.project_in, dgfn.dwconv, [(0, hidden), (hidden, 2 * hidden)]),
+                pack(dgfn.project_out.weight.flatten(1)),
+            )
+        return self._layers[block]
+
+    def _front(self, expand: nn.Conv2d, taps: nn.Conv2d, parts: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """1x1 and 3x3 of some channels; each part starts at a whole vector."""
+        pack, pack_taps, weights = self.kernels.pack, self.kernels.pack_taps, expand.weight.flatten(1)
+        return (
+            torch.cat([pack(weights[start:stop]) for start, stop in parts]),
+            torch.cat([pack_taps(taps.weight[start:stop]) for start, stop in parts]),
+        )
+
+
+class NativeBlocks:
+    """Runs blocks for one photo or batch at a time: a map that was read is written to next."""
+
+    def __init__(self, network: PackedNetwork) -> None:
+        self._network = network
+        self._kernels = network.kernels
         self._spare = torch.empty(0)
 
     def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
         """A map and what attention adds to it, in another map; ``factor``: pixels of lq in a pixel of the map."""
-        layers, dmta, windows = self._packed(block), block.attn, statistics.windows
+        layers, dmta, windows = self._network.layers(block), block.attn, statistics.windows
         with torch.autocast("cpu", enabled=False):
             gains, shifts = block.norm1.fold(dmta.modulation(prior))
             expansion = partial(self._expansion, block.norm1, gains, shifts)
@@ -66,7 +100,7 @@ class NativeBlocks:
 
     def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
         """A map and what the gated network adds to it, in another map."""
-        layers, out = self._packed(block), self._other_map(x)
+        layers, out = self._network.layers(block), self._other_map(x)
         hidden = block.ffn.project_out.in_channels
         with torch.autocast("cpu", enabled=False):
             gains, shifts = block.norm2.fold(block.ffn.modulation(prior))
@@ -77,13 +111,10 @@ class NativeBlocks:
 
     def _other_map(self, x: Tensor) -> Tensor:
         """A map to write to; the one that is read becomes the next one's."""
+        assert not torch.is_grad_enabled() or not x.requires_grad, "the kernels know no gradients"
         out = self._spare if self._spare.shape == x.shape else torch.empty_like(x)
         self._spare = x
         return out
-
-    def forget_maps(self) -> None:
-        """Between levels, whose maps differ."""
-        self._spare = torch.empty(0)
 
     def _sums(self, image: Tensor, expansion: Expansion, heads: int, cell: int | None) -> Sums:
         if cell is not None:
@@ -125,30 +156,6 @@ class NativeBlocks:
     ) -> Expansion:
         pad = self._kernels.pad
         return Expansion(pad(gains[number]), pad(shifts[number]), norm.bias is not None, *layers)
-
-    def _packed(self, block: Block) -> _Layers:
-        if block not in self._layers:
-            dmta, dgfn = block.attn, block.ffn
-            channels = dmta.project_out.out_channels
-            self._layers[block] = _Layers(
-                self._front(dmta.qkv, dmta.qkv_dwconv, [(0, channels), (channels, 2 * channels)]),
-                self._front(dmta.qkv, dmta.qkv_dwconv, [(2 * channels, 3 * channels)]),
-                self._kernels.pack(dmta.project_out.weight.flatten(1)),
-                self._front(dgfn.project_in, dgfn.dwconv, _halves(dgfn)),
-                self._kernels.pack(dgfn.project_out.weight.flatten(1)),
-            )
-        return self._layers[block]
-
-    def _front(self, expand: nn.Conv2d, taps: nn.Conv2d, parts: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """1x1 and 3x3 of some channels; each part starts at a whole vector."""
-        weights = expand.weight.flatten(1)
-        packed = [self._kernels.pack(weights[start:stop]) for start, stop in parts]
-        return torch.cat(packed), torch.cat([self._kernels.pack_taps(taps.weight[start:stop]) for start, stop in parts])
-
-
-def _halves(dgfn: DGFN) -> list[tuple[int, int]]:
-    hidden = dgfn.project_out.in_channels
-    return [(0, hidden), (hidden, 2 * hidden)]
 
 
 def _images(x: Tensor) -> list[Tensor]:

@@ -16,7 +16,7 @@ from diffir.errors import DiffIRError, UsageError
 from diffir.inference.attention import RecordedStatistics, Statistics, Windows
 from diffir.inference.device import Precision, autocast, free_bytes
 from diffir.inference.memory import SMALLEST_TILE, Plan, plan_photo
-from diffir.inference.native_blocks import NativeBlocks
+from diffir.inference.native_blocks import PackedNetwork
 from diffir.inference.source import Source
 from diffir.inference.streaming import StreamedNetwork, Write
 from diffir.inference.tiling import blend_tiles, round_tile, split_side
@@ -61,7 +61,7 @@ class Runner:
         self.device = device
         self.precision = precision
         self._may_be_native = engine != "torch"
-        self._native_blocks: dict[Precision, NativeBlocks | None] = {}
+        self._packed: dict[Precision, PackedNetwork | None] = {}
         self.tile = tile
         self.overlap = overlap
         self.stats = stats
@@ -83,13 +83,13 @@ class Runner:
         """What runs the blocks."""
         return "torch" if self._native(self.precision) is None else "native"
 
-    def _native(self, precision: Precision) -> NativeBlocks | None:
+    def _native(self, precision: Precision) -> PackedNetwork | None:
         if not self._may_be_native or self.device.type != "cpu":
             return None
-        if precision not in self._native_blocks:
+        if precision not in self._packed:
             kernels = find_kernels(precision)
-            self._native_blocks[precision] = None if kernels is None else NativeBlocks(kernels)
-        return self._native_blocks[precision]
+            self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
+        return self._packed[precision]
 
     def condition(self, source: Source) -> Tensor:
         """What CPEN tells the denoiser of whole photos, (B, P).

@@ -8,6 +8,7 @@ prior (B, P). Out: rows.
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from diffir.archs import DiffIR
 from diffir.archs.dirformer import Block, Level
 from diffir.inference.attention import Statistics
-from diffir.inference.native_blocks import NativeBlocks
+from diffir.inference.native_blocks import NativeBlocks, PackedNetwork
 from diffir.inference.source import Source
 from diffir.inference.strips import Strip, split_rows
 from diffir.inference.torch_blocks import FEWEST_ROWS, TorchBlocks
@@ -29,12 +30,12 @@ class StreamedNetwork:
     """A stage-2 network at work on one device, in strips."""
 
     def __init__(
-        self, network: DiffIR, device: torch.device, strip_pixels: int, native: NativeBlocks | None = None
+        self, network: DiffIR, device: torch.device, strip_pixels: int, native: PackedNetwork | None = None
     ) -> None:
         """
         Args:
             strip_pixels: pixels of a strip at the first level of the U; deeper levels, wider and smaller, take more.
-            native: compiled kernels that run the blocks, instead of torch.
+            native: the network for compiled kernels, which then run the blocks instead of torch.
         """
         self.network = network
         self.device = device
@@ -108,6 +109,16 @@ class StreamedNetwork:
             write(strip.top * settings.upsample, u_net.add_global_skip(output.float(), lq.to(self.device)))
 
 
+class Blocks(Protocol):
+    """Who runs blocks. The map that is given comes back changed, or another comes back and the first may be reused."""
+
+    def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
+        """The map and what attention adds to it; ``factor``: pixels of lq in a pixel of the map."""
+
+    def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
+        """The map and what the gated network adds to it."""
+
+
 class _Run:
     """One restoration under way: the prior, whose statistics count, and how maps are cut."""
 
@@ -118,7 +129,9 @@ class _Run:
         self.statistics = statistics
         self.strip_pixels = network.strip_pixels
         self.device = network.device
-        self.blocks = network.native or TorchBlocks(network.strip_pixels)
+        self.blocks: Blocks = (
+            TorchBlocks(network.strip_pixels) if network.native is None else NativeBlocks(network.native)
+        )
         self.on_block = on_block
         self.blocks_done = 0
 
@@ -163,6 +176,4 @@ class _Run:
             x = self.blocks.feed(block, x, self.prior)
             self.blocks_done += 1
             self.on_block(self.blocks_done)
-        if isinstance(self.blocks, NativeBlocks):
-            self.blocks.forget_maps()
         return x

@@ -1,10 +1,11 @@
-"""The door to the compiled kernels: found, loaded and called here, over torch's memory and with torch's threads.
+"""The door to the compiled kernels: found, loaded and called here, over torch's memory, with as many threads as torch.
 
 In: maps (H, W, C) float32 and packed weights. Out: sums for attention, or the next map. Where the kernels were not
 built, or the processor has no AVX2, ``find_kernels`` says so with None; everything else works without them.
 """
 
 import ctypes
+import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LONG, _POINTER = ctypes.c_long, ctypes.c_void_p
-_LARGEST_PIECE, _SMALLEST_PIECE = 128, 16  # rows; two more are expanded with them
-_PIECE_COLUMNS = 64  # what a kernel expands at a time
+_LARGEST_PIECE, _SMALLEST_PIECE = 512, 16  # rows; two more are expanded with them
+_PIECE_SIDE = 64  # pixels; what a kernel expands at a time
 # Number of the kernels in src/kernels.cpp, floats in a register, numbers in matrices; the best first.
 _KINDS = ((2, 16, torch.bfloat16), (1, 16, torch.float32), (0, 8, torch.float32))
 _NUMBERS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -143,7 +144,8 @@ class Kernels:
         products = torch.zeros(rows, columns, heads, grid.head_channels, grid.head_padded)
         squares = torch.zeros(rows, columns, 2, expansion.padded // 2)
         task = _SumsTask(expansion.task(x), grid, expansion.padded // 2, products.data_ptr(), squares.data_ptr())
-        piece = _whole_cells(_PIECE_COLUMNS, cell[0]), _whole_cells(_PIECE_COLUMNS, cell[1])
+        # Whole cells, so that no two threads add to one; half of a low map at most, so that two have work.
+        piece = _whole_cells(min(_PIECE_SIDE, -(-height // 2)), cell[0]), _whole_cells(_PIECE_SIDE, cell[1])
         self._run(self._library.diffir_sums, task, *piece)
         squares = squares[..., :channels].unflatten(-1, (heads, -1))
         return products[..., : grid.head_channels], squares
@@ -178,7 +180,7 @@ class Kernels:
             None if project is None else project.data_ptr(),
             out.data_ptr(),
         )
-        self._run(self._library.diffir_mix, task, _balanced_rows(bottom - top, x.shape[1]), _PIECE_COLUMNS)
+        self._run(self._library.diffir_mix, task, _balanced_rows(bottom - top, x.shape[1]), _PIECE_SIDE)
 
     def feed(self, x: Tensor, out: Tensor, expansion: Expansion, project: Tensor, hidden: int) -> None:
         """Write x and what the gated network makes of it to ``out``.
@@ -190,7 +192,7 @@ class Kernels:
         """
         assert out.is_contiguous() and out.shape == x.shape
         task = _FeedTask(expansion.task(x), hidden, expansion.padded // 2, project.data_ptr(), out.data_ptr())
-        self._run(self._library.diffir_feed, task, _balanced_rows(x.shape[0], x.shape[1]), _PIECE_COLUMNS)
+        self._run(self._library.diffir_feed, task, _balanced_rows(x.shape[0], x.shape[1]), _PIECE_SIDE)
 
     def _grid(self, heads: int, channels: int, cell: tuple[int, int]) -> _Grid:
         return _Grid(*cell, heads, channels, self.padded(channels))
@@ -216,11 +218,15 @@ def find_kernels(precision: Literal["fp32", "bf16", "fp16"]) -> Kernels | None:
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    found = sorted(Path(__file__).parent.glob("_kernels.*"))
+    path = Path(__file__).parent / f"_kernels{sysconfig.get_config_var('EXT_SUFFIX')}"
     try:
-        return ctypes.CDLL(str(found[0])) if found else None
+        library = ctypes.CDLL(str(path)) if path.is_file() else None
     except OSError:  # built for another system
         return None
+    layout = sum(ctypes.sizeof(task) << shift for task, shift in ((_SumsTask, 20), (_MixTask, 10), (_FeedTask, 0)))
+    if library is None or getattr(library, "diffir_layout", lambda: 0)() != layout:  # built from an older version
+        return None
+    return library
 
 
 def _whole_cells(pixels: int, cell: int) -> int:
@@ -230,6 +236,6 @@ def _whole_cells(pixels: int, cell: int) -> int:
 def _balanced_rows(height: int, width: int) -> int:
     """Rows of a piece: some pieces for each thread, but not so thin that rows are expanded twice over."""
     threads = torch.get_num_threads()
-    across = -(-width // _PIECE_COLUMNS)
+    across = -(-width // _PIECE_SIDE)
     fewest = min(_SMALLEST_PIECE, max(-(-height // threads), 4))
-    return min(max(-(-height * across // (4 * threads)), fewest), _LARGEST_PIECE)
+    return min(max(-(-height * across // (2 * threads)), fewest), _LARGEST_PIECE)

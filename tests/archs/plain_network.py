@@ -1,7 +1,8 @@
 """DiffIR written out literally, (B, C, H, W) throughout: what the faster forms are held against and timed against.
 
-Nothing here is optimised, and nothing is shared with ``diffir.archs`` but names of parameters, so that one set of
-weights fits both. DiffIR (Xia et al., ICCV 2023); blocks after Restormer (Zamir et al., CVPR 2022).
+Nothing here is optimised. Names of parameters are those of ``diffir.archs``, so that one set of weights fits both;
+layers that are one convolution, and the network that estimates the prior, are shared: there is one way to write them.
+DiffIR (Xia et al., ICCV 2023); blocks after Restormer (Zamir et al., CVPR 2022).
 """
 
 import torch

@@ -47,11 +47,13 @@ def test_a_photo_is_restored_and_one_line_says_so(
 ) -> None:
     target = tmp_path / "out.png"
 
-    code = main(["restore", str(photos / "one.png"), "-o", str(target), "--model_path", weights, "--device", "cpu"])
+    flags = ["--model_path", weights, "--device", "cpu", "--fp32", "--engine", "torch"]
+
+    code = main(["restore", str(photos / "one.png"), "-o", str(target), *flags])
 
     head, result = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert head == "model toy, device cpu, precision fp32, tile by memory, statistics global, seed 0"
+    assert head == "model toy, device cpu, precision fp32, engine torch, tile by memory, statistics global, seed 0"
     assert result.startswith(f"{photos / 'one.png'} -> {target}  33 x 20, ")
     assert result.endswith(" s, whole")
 

@@ -1,11 +1,11 @@
 // The beginning of every pass, row by row: norm, modulation and the 1x1 convolution fill a ring of rows, from which the
-// depthwise 3x3 convolution reads. So what is expanded, up to 32 times the map's bytes, never leaves the cache.
+// depthwise 3x3 convolution reads. So what is expanded, several times the bytes of the map, never leaves the cache.
 //
 // Included inside the namespace of an instruction set. Outside the map the expanded rows and columns are zero.
 
 constexpr long RING_ROWS = 3;        // what a 3x3 convolution sees
 constexpr long COLUMNS_AT_ONCE = 8;  // of a depthwise convolution, so many sums stay in registers
-constexpr float NORM_EPS = 1e-5f;
+constexpr float NORM_EPS = 1e-5f;  // as in diffir/archs/layers.py
 
 inline void normalise(const Expansion& job, const float* pixel, Number* out) {
     const long blocks = rounded_up(job.channels) / LANES, rest = job.channels % LANES;

@@ -1,6 +1,4 @@
 // What Python calls, through ctypes: which kernels this processor has, and a pass over a map by several threads.
-#include <omp.h>
-
 #include "tasks.h"
 
 namespace diffir {
@@ -16,7 +14,13 @@ namespace diffir {
     }
 DECLARE(avx2)
 DECLARE(avx512)
+#if __GNUC__ >= 10  // older compilers do not know these instructions
+#define DIFFIR_HAS_BF16 1
 DECLARE(avx512_bf16)
+#else
+#define DIFFIR_HAS_BF16 0
+namespace avx512_bf16 = avx512;  // never chosen
+#endif
 
 enum Kernels { AVX2, AVX512, AVX512_BF16, KINDS };
 
@@ -71,8 +75,17 @@ int diffir_kernels() {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#if DIFFIR_HAS_BF16
     const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+    const bool bf16 = false;
+#endif
     return avx2 << diffir::AVX2 | avx512 << diffir::AVX512 | bf16 << diffir::AVX512_BF16;
+}
+
+// How many bytes the tasks have here: Python's structures must agree, or the library is of another version.
+int diffir_layout() {
+    return sizeof(diffir::SumsTask) << 20 | sizeof(diffir::MixTask) << 10 | sizeof(diffir::FeedTask);
 }
 
 int diffir_sums(int kind, const diffir::SumsTask* task, long piece_rows, long piece_columns, int threads) {

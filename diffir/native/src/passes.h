@@ -51,6 +51,10 @@ inline long floats_of(const Expansion& job) {
            Shares::room<Number>((panel + 2) * rounded_up(job.channels));
 }
 
+// From pixel to pixel of a row of channels: a vector more, for what overhangs at the end of the last head, and since
+// strides that are multiples of large powers of two would put all pixels into a few places of the first-level cache.
+inline long stride_of(long padded) { return padded + LANES; }
+
 // Adds (rows of the product, channels) to pixels of a map, which lie one after another.
 inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
     const long channels = job.channels, offset = first_pixel * channels;
@@ -80,67 +84,67 @@ inline void for_cells(const Expansion& job, const Grid& grid, long row, long lef
 struct Sums {
     static long floats_of(const SumsTask& task) {
         const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
-        return ISA::floats_of(task.expansion) + 2 * Shares::room(pixels * task.expansion.padded);
+        return ISA::floats_of(task.expansion) + 2 * Shares::room(pixels * stride_of(task.expansion.padded));
     }
 
     static void run(const SumsTask& task, Piece piece, float* memory) {
         const Expansion& job = task.expansion;
-        const long panel = panel_width(job), padded = job.padded;
+        const long panel = panel_width(job), stride = stride_of(job.padded);
         Shares shares(memory);
         Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
         Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
-        float* pixels = shares.take((panel + COLUMNS_AT_ONCE) * padded);
-        float* words = shares.take((panel + COLUMNS_AT_ONCE) * padded);
+        float* pixels = shares.take((panel + COLUMNS_AT_ONCE) * stride);
+        float* words = shares.take((panel + COLUMNS_AT_ONCE) * stride);
         sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
-            for (long block = 0; block < padded / LANES; ++block)
+            for (long block = 0; block < job.padded / LANES; ++block)
                 for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
                     vec values[COLUMNS_AT_ONCE];
                     ring.convolve(row, block, column, values);
                     for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
-                        store(pixels + (column + i) * padded + block * LANES, values[i]);
+                        store(pixels + (column + i) * stride + block * LANES, values[i]);
                 }
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
-                add_squares(task, cell, pixels + column * padded, columns);
-                add_products(task, cell, as_words(pixels + column * padded, columns, padded, words), columns);
+                add_squares(task, cell, pixels + column * stride, columns);
+                add_products(task, cell, as_words(pixels + column * stride, columns, stride, words), columns);
             });
         });
     }
 
    private:
     static void add_squares(const SumsTask& task, long cell, const float* pixels, long count) {
-        const long padded = task.expansion.padded;
+        const long padded = task.expansion.padded, stride = stride_of(padded);
         for (long lane = 0; lane < padded; lane += LANES) {
             float* place = task.squares + cell * padded + lane;
-            vec sum = load(place);
+            vec sum = {};  // of this row alone: one running sum over a large cell would lose digits
             for (long i = 0; i < count; ++i) {
-                const vec value = load(pixels + i * padded + lane);
+                const vec value = load(pixels + i * stride + lane);
                 sum += value * value;
             }
-            store(place, sum);
+            store(place, load(place) + sum);
         }
     }
 
     // What is summed over pixels must lie in words: as it is for float, neighbours joined for bf16.
-    static const float* as_words(const float* pixels, long count, long padded, float* words) {
+    static const float* as_words(const float* pixels, long count, long stride, float* words) {
 #if HAS_BF16
         for (long i = 0; i < count; i += 2)
-            for (long lane = 0; lane < padded; lane += LANES) {
-                const vec second = i + 1 < count ? load(pixels + (i + 1) * padded + lane) : vec{};
-                store(words + i / 2 * padded + lane, paired(load(pixels + i * padded + lane), second));
+            for (long lane = 0; lane < stride; lane += LANES) {
+                const vec second = i + 1 < count ? load(pixels + (i + 1) * stride + lane) : vec{};
+                store(words + i / 2 * stride + lane, paired(load(pixels + i * stride + lane), second));
             }
         return words;
 #else
-        (void)count, (void)padded, (void)words;
+        (void)count, (void)stride, (void)words;
         return pixels;
 #endif
     }
 
     static void add_products(const SumsTask& task, long cell, const float* words, long count) {
-        const long padded = task.expansion.padded, channels = task.grid.head_channels, row = task.grid.head_padded;
+        const long stride = stride_of(task.expansion.padded), channels = task.grid.head_channels, row = task.grid.head_padded;
         for (long head = 0; head < task.grid.heads; ++head) {
             float* place = task.products + (cell * task.grid.heads + head) * channels * row;
-            const Left queries = {words + head * channels, padded};
-            const Right keys = {words + task.key_offset + head * channels, padded, LANES};
+            const Left queries = {words + head * channels, stride};
+            const Right keys = {words + task.key_offset + head * channels, stride, LANES};
             multiply<true>(queries, keys, words_of(count), channels, row / LANES, [=](long query, long block, vec value) {
                 float* sum = place + query * row + block * LANES;
                 store(sum, load(sum) + value);
@@ -152,12 +156,12 @@ struct Sums {
 struct Mix {
     static long floats_of(const MixTask& task) {
         const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
-        return ISA::floats_of(task.expansion) + 2 * Shares::room<Number>(pixels * (task.expansion.padded + LANES));
+        return ISA::floats_of(task.expansion) + 2 * Shares::room<Number>(pixels * stride_of(task.expansion.padded));
     }
 
     static void run(const MixTask& task, Piece piece, float* memory) {
         const Expansion& job = task.expansion;
-        const long panel = panel_width(job), stride = job.padded + LANES;  // the last head's vectors overhang
+        const long panel = panel_width(job), stride = stride_of(job.padded);
         Shares shares(memory);
         Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
         Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
@@ -171,6 +175,8 @@ struct Mix {
                     for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
                         store(values + (column + i) * stride + block * LANES, sums[i]);
                 }
+            // Of a last head with an odd number of channels, bf16 reads one more: times zero, but it must be a number.
+            for (long column = 0; column < ring.width; ++column) store(values + column * stride + job.padded, vec{});
             const long first_pixel = row * job.width + ring.left;
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
                 const Number* from = values + column * stride;
@@ -199,7 +205,7 @@ struct Mix {
         const long depth = words_of(grid.head_channels), words = depth * grid.head_padded;
         for (long head = 0; head < grid.heads; ++head) {
             const Left pixels = {reinterpret_cast<const float*>(values + head * grid.head_channels),
-                                 (task.expansion.padded + LANES) / NUMBERS_IN_A_WORD};
+                                 stride_of(task.expansion.padded) / NUMBERS_IN_A_WORD};
             const float* mixing = static_cast<const float*>(task.mixing) + (cell * grid.heads + head) * words;
             multiply<false>(pixels, packed(mixing, depth), depth, count, grid.head_padded / LANES, keep_of_head(head));
         }
@@ -209,16 +215,16 @@ struct Mix {
 struct Feed {
     static long floats_of(const FeedTask& task) {
         const long pixels = panel_width(task.expansion) + COLUMNS_AT_ONCE;
-        return ISA::floats_of(task.expansion) + Shares::room<Number>(pixels * task.value_offset);
+        return ISA::floats_of(task.expansion) + Shares::room<Number>(pixels * stride_of(task.value_offset));
     }
 
     static void run(const FeedTask& task, Piece piece, float* memory) {
         const Expansion& job = task.expansion;
-        const long panel = panel_width(job), padded = task.value_offset;
+        const long panel = panel_width(job), padded = task.value_offset, stride = stride_of(padded);
         Shares shares(memory);
         Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
         Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
-        Number* gated = shares.take<Number>((panel + COLUMNS_AT_ONCE) * padded);
+        Number* gated = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
         sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
             for (long block = 0; block < padded / LANES; ++block)
                 for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
@@ -227,9 +233,9 @@ struct Feed {
                     for (int i = 0; i < COLUMNS_AT_ONCE; ++i) gate[i] = gelu(gate[i]);
                     ring.convolve(row, block + padded / LANES, column, value);
                     for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
-                        store(gated + (column + i) * padded + block * LANES, gate[i] * value[i]);
+                        store(gated + (column + i) * stride + block * LANES, gate[i] * value[i]);
                 }
-            const Left pixels = {reinterpret_cast<const float*>(gated), padded / NUMBERS_IN_A_WORD};
+            const Left pixels = {reinterpret_cast<const float*>(gated), stride / NUMBERS_IN_A_WORD};
             const long depth = words_of(task.hidden);
             multiply<false>(pixels, packed(task.project, depth), depth, ring.width, rounded_up(job.channels) / LANES,
                             onto_map(job, task.out, row * job.width + ring.left));

@@ -2,7 +2,8 @@
 //
 // Every pass over a map begins alike: norm over the channels of each pixel, modulation by the prior, a 1x1 convolution,
 // a depthwise 3x3 convolution. Maps are (H, W, C) float32, channels last. Widths with "padded" are rounded up to whole
-// vectors; weights are packed as (padded / lanes, C, lanes), taps as (padded / lanes, 9, lanes), zeros filling the rest.
+// vectors; weights are packed as (padded / lanes, C, lanes), bf16 in pairs along C, taps as (padded / lanes, 9, lanes), zeros
+// filling the rest.
 #pragma once
 
 namespace diffir {
@@ -48,7 +49,8 @@ struct FeedTask {
     float* out;
 };
 
-// A piece of a map that one thread works on; pieces do not depend on the number of threads, so neither do results.
+// A piece of a map that one thread works on. Pieces of sums must not depend on the number of threads, since float sums
+// depend on their order; the other passes give a pixel the same value in whatever piece it lies.
 struct Piece {
     long top, bottom, left, right;
 };
