@@ -39,8 +39,8 @@ def bytes_of_strip(settings: ArchSettings) -> int:
 
 def bytes_of_maps(settings: ArchSettings, windows: Windows | None) -> int:
     """Memory per pixel of lq of the maps that live at once: at the merge of decoder level 1 with its skip 3.75 times
-    ``dim``, and as much again as allocators lose between maps of many sizes. Measured for denoise_small: 125 bytes of
-    120 (global), 133 of 138 (local).
+    ``dim``, with compiled kernels 4 times, two maps of that level; the rest is what allocators lose between maps of
+    many sizes. Measured for denoise_small in torch: 125 bytes of 120 (global), 133 of 138 (local).
 
     Windows add the sums of every cell, one matrix a head, and their stacking.
     """
