@@ -115,6 +115,12 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "fp32", "bf16", "fp16"],
         help="default: fp32 on every device, unlike diffir restore, so that scores can be compared",
     )
+    group.add_argument(
+        "--engine",
+        default="auto",
+        choices=["auto", "native", "torch"],
+        help="what runs networks on the CPU: compiled kernels, torch; auto: the kernels where they were built",
+    )
     group.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
     group.add_argument(
         "--stats",

@@ -167,7 +167,8 @@ def _entrant(
     except UsageError as error:
         reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
         raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
-    restorer = load(path, device=args.device, precision=args.precision, tile=args.tile, stats=args.stats, tta=args.tta)
+    how = {"device": args.device, "precision": args.precision, "engine": args.engine, "stats": args.stats}
+    restorer = load(path, **how, tile=args.tile, tta=args.tta)
     if restorer.name in taken:
         restorer.name = f"{restorer.name} ({path.stem})"
     base = network(restorer, path)

@@ -106,7 +106,7 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
     weights, path = save_untrained(tmp_path, "denoise_tiny", TINY), tmp_path / "a.json"
     command = ["eval", "-n", f"input,{weights}", "-d", str(photos), "--sigma", "25", "--device", "cpu", "-t", "32"]
 
-    assert main([*command, "--json", str(path)]) == 0
+    assert main([*command, "--engine", "torch", "--json", str(path)]) == 0
 
     result = json.loads(path.read_text("utf-8"))
     untouched, network = (row["network"] for row in result["results"])
@@ -117,6 +117,7 @@ def test_the_json_says_which_weights_ran_how(photos: Path, tmp_path: Path) -> No
         "task": "denoise_tiny",
         "device": "cpu",
         "precision": "fp32",
+        "engine": "torch",
         "tile": 32,
         "tile_overlap": 32,
         "stats": "global",
