@@ -93,9 +93,13 @@ class NativeBlocks:
                 sums = statistics.settle(dmta, Sums.of_images(images))
             out = self._other_map(x)
             for number, (image, target) in enumerate(zip(_images(x), _images(out), strict=True)):
-                mine = sums.of_image(number)
-                reach = 0 if windows is None else windows.reach
-                self._mix(image, target, expansion(number, layers.value), dmta, mine, cell, reach, layers.attention_out)
+                self._mix(
+                    *(image, target, expansion(number, layers.value), dmta),
+                    sums=sums.of_image(number),
+                    cell=cell,
+                    reach=0 if windows is None else windows.reach,
+                    project=layers.attention_out,
+                )
         return out
 
     def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
@@ -132,6 +136,7 @@ class NativeBlocks:
         target: Tensor,
         expansion: Expansion,
         dmta: DMTA,
+        *,
         sums: Sums,
         cell: int | None,
         reach: int,
@@ -149,7 +154,13 @@ class NativeBlocks:
             if folds:
                 mixing = dmta.project(mixing)[..., None, :, :]
             top, bottom = first * cell_size[0], min(last * cell_size[0], height)
-            self._kernels.mix(image, target, expansion, mixing, None if folds else project, cell_size, top, bottom)
+            self._kernels.mix(
+                *(image, target, expansion, mixing),
+                project=None if folds else project,
+                cell=cell_size,
+                top=top,
+                bottom=bottom,
+            )
 
     def _expansion(
         self, norm: ChannelNorm, gains: Tensor, shifts: Tensor, number: int, layers: tuple[Tensor, Tensor]

@@ -156,6 +156,7 @@ class Kernels:
         out: Tensor,
         expansion: Expansion,
         mixing: Tensor,
+        *,
         project: Tensor | None,
         cell: tuple[int, int],
         top: int,

@@ -1,27 +1,20 @@
 """``tools/benchmark.py``: what it writes follows from what it measured, and a wrong call is one clear line."""
 
-import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools/benchmark.py"
 QUICK = ["--task", "denoise_tiny", "--sizes", "32x32", "--rounds", "3", "--allocator", "default", "--skip_memory"]
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("benchmark", TOOL)
-    assert specification and specification.loader
-    module = importlib.util.module_from_spec(specification)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TOOL.parent)  # its neighbours, as for a script
-        specification.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("benchmark")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """``docs/benchmarks.md`` is what its JSON files give, and speaks of every network as it ships."""
 
 import hashlib
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,19 +12,10 @@ import pytest
 from diffir.errors import UsageError
 from diffir.evaluation.priors import NEED_TEACHER
 
-TOOL = Path(__file__).resolve().parents[2] / "tools/benchmarks_page.py"
-
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("benchmarks_page", TOOL)
-    assert specification and specification.loader
-    module = importlib.util.module_from_spec(specification)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TOOL.parent)  # its neighbours, as for a script
-        patch.setitem(sys.modules, TOOL.stem, module)  # where its dataclass looks for its types
-        specification.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("benchmarks_page")
 
 
 def result(method: str, psnr: float, **changes: Any) -> dict[str, Any]:

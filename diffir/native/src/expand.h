@@ -79,6 +79,17 @@ class Ring {
         }
     }
 
+    // All channels of a row, pixel by pixel: (width, padded) numbers, the columns that overhang included.
+    template <class T>
+    void convolve_row(long row, T* out, long stride) const {
+        for (long block = 0; block < job.padded / LANES; ++block)
+            for (long column = 0; column < width; column += COLUMNS_AT_ONCE) {
+                vec sums[COLUMNS_AT_ONCE];
+                convolve(row, block, column, sums);
+                for (int i = 0; i < COLUMNS_AT_ONCE; ++i) store(out + (column + i) * stride + block * LANES, sums[i]);
+            }
+    }
+
     long left = 0, width = 0;
 
    private:
@@ -99,11 +110,40 @@ inline long panel_width(const Expansion& job) {
 }
 
 
+// Memory of a thread in the order of use; rounded to whole cache lines, with one to spare since vectors overhang.
+class Shares {
+   public:
+    explicit Shares(float* memory) : next(memory) {}
+
+    template <class T = float>
+    T* take(long count) {
+        T* share = reinterpret_cast<T*>(next);
+        next += room<T>(count);
+        return share;
+    }
+
+    template <class T = float>
+    static long room(long count) {
+        return (count * (long)sizeof(T) / 64 + 2) * 16;
+    }
+
+   private:
+    float* next;
+};
+
+// What ``sweep`` takes of it.
+inline long floats_of(const Expansion& job) {
+    const long panel = panel_width(job);
+    return Shares::room<Number>(Ring::numbers(job, panel)) +
+           Shares::room<Number>((panel + 2) * rounded_up(job.channels));
+}
+
 // Expands a piece and hands on each of its rows, panel by panel, ready for the depthwise convolution.
 template <class Row>
-void sweep(const Expansion& job, Piece piece, Number* ring_memory, Number* normed, Row use_row) {
-    Ring ring(job, ring_memory, normed);
+void sweep(const Expansion& job, Piece piece, Shares& shares, Row use_row) {
     const long panel = panel_width(job);
+    Number* expanded = shares.take<Number>(Ring::numbers(job, panel));
+    Ring ring(job, expanded, shares.take<Number>((panel + 2) * rounded_up(job.channels)));
     for (long left = piece.left; left < piece.right; left += panel) {
         ring.begin_panel(left, smaller(panel, piece.right - left));
         ring.expand_row(piece.top - 1);

@@ -24,33 +24,6 @@ inline vec gelu(vec x) {
     return half + half * (u * top / bottom);
 }
 
-// Memory of a thread in the order of use; rounded to whole cache lines, with one to spare since vectors overhang.
-class Shares {
-   public:
-    explicit Shares(float* memory) : next(memory) {}
-
-    template <class T = float>
-    T* take(long count) {
-        T* share = reinterpret_cast<T*>(next);
-        next += room<T>(count);
-        return share;
-    }
-
-    template <class T = float>
-    static long room(long count) {
-        return (count * (long)sizeof(T) / 64 + 2) * 16;
-    }
-
-   private:
-    float* next;
-};
-
-inline long floats_of(const Expansion& job) {
-    const long panel = panel_width(job);
-    return Shares::room<Number>(Ring::numbers(job, panel)) +
-           Shares::room<Number>((panel + 2) * rounded_up(job.channels));
-}
-
 // From pixel to pixel of a row of channels: a vector more, for what overhangs at the end of the last head, and since
 // strides that are multiples of large powers of two would put all pixels into a few places of the first-level cache.
 inline long stride_of(long padded) { return padded + LANES; }
@@ -91,18 +64,10 @@ struct Sums {
         const Expansion& job = task.expansion;
         const long panel = panel_width(job), stride = stride_of(job.padded);
         Shares shares(memory);
-        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
-        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
         float* pixels = shares.take((panel + COLUMNS_AT_ONCE) * stride);
         float* words = shares.take((panel + COLUMNS_AT_ONCE) * stride);
-        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
-            for (long block = 0; block < job.padded / LANES; ++block)
-                for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
-                    vec values[COLUMNS_AT_ONCE];
-                    ring.convolve(row, block, column, values);
-                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
-                        store(pixels + (column + i) * stride + block * LANES, values[i]);
-                }
+        sweep(job, piece, shares, [&](const Ring& ring, long row) {
+            ring.convolve_row(row, pixels, stride);
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
                 add_squares(task, cell, pixels + column * stride, columns);
                 add_products(task, cell, as_words(pixels + column * stride, columns, stride, words), columns);
@@ -163,18 +128,10 @@ struct Mix {
         const Expansion& job = task.expansion;
         const long panel = panel_width(job), stride = stride_of(job.padded);
         Shares shares(memory);
-        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
-        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
         Number* values = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
         Number* mixed = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
-        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
-            for (long block = 0; block < job.padded / LANES; ++block)
-                for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
-                    vec sums[COLUMNS_AT_ONCE];
-                    ring.convolve(row, block, column, sums);
-                    for (int i = 0; i < COLUMNS_AT_ONCE; ++i)
-                        store(values + (column + i) * stride + block * LANES, sums[i]);
-                }
+        sweep(job, piece, shares, [&](const Ring& ring, long row) {
+            ring.convolve_row(row, values, stride);
             // Of a last head with an odd number of channels, bf16 reads one more: times zero, but it must be a number.
             for (long column = 0; column < ring.width; ++column) store(values + column * stride + job.padded, vec{});
             const long first_pixel = row * job.width + ring.left;
@@ -222,10 +179,8 @@ struct Feed {
         const Expansion& job = task.expansion;
         const long panel = panel_width(job), padded = task.value_offset, stride = stride_of(padded);
         Shares shares(memory);
-        Number* ring_memory = shares.take<Number>(Ring::numbers(job, panel));
-        Number* normed = shares.take<Number>((panel + 2) * rounded_up(job.channels));
         Number* gated = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
-        sweep(job, piece, ring_memory, normed, [&](const Ring& ring, long row) {
+        sweep(job, piece, shares, [&](const Ring& ring, long row) {
             for (long block = 0; block < padded / LANES; ++block)
                 for (long column = 0; column < ring.width; column += COLUMNS_AT_ONCE) {
                     vec gate[COLUMNS_AT_ONCE], value[COLUMNS_AT_ONCE];
