@@ -61,6 +61,8 @@ _SMALL = ArchSettings(
     cpen_blocks=2,
     prior_width=128,
 )
+# A network that enlarges works at the resolution of lq, where a pixel of the output is cheap already.
+_SMALL_SR = replace(_SMALL, unshuffle=1, upsample=4, global_skip="nearest")
 _TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
 _RGB = Protocol()
@@ -90,6 +92,32 @@ TASKS: dict[str, Task] = {
         Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False, patch=None),
         Task("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, official=False, patch=None),
         Task("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, official=False, patch=None),
+        Task("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB, official=False, patch=None),
+        Task("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, official=False, patch=None),
+        Task(
+            "inpaint_small",
+            "small holes: scratches, text, thin objects, for CPUs",
+            replace(_SMALL, in_channels=4),
+            _RGB,
+            official=False,
+            patch=None,
+        ),
+        Task(
+            "sr_x2_small",
+            "bicubic super-resolution x2, for CPUs",
+            replace(_SMALL_SR, upsample=2),
+            replace(_Y, crop_border=2),
+            official=False,
+            patch=None,
+        ),
+        Task(
+            "sr_x4_small",
+            "bicubic super-resolution x4, for CPUs",
+            _SMALL_SR,
+            replace(_Y, crop_border=4),
+            official=False,
+            patch=None,
+        ),
         Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False, patch=None),
     )
 }

@@ -1,6 +1,6 @@
 """From weights to the start of a stage: what each stage takes over, and from where.
 
-Stage 1 starts anew, from stage-1 weights or from stage-2 weights; stage 2 from stage 1, its prior network anew or from
+Stage 1 starts anew, from stage-1 weights or from stage-2 weights, or from as much as fits of another row's; stage 2 from stage 1, its prior network anew or from
 stage-2 weights; stage 3 from stage 2, with the teacher of stage 2. In: options and the run's folder. Out: a stage.
 """
 
@@ -41,8 +41,8 @@ def _stage_one(config: RunConfig, first_batch: FirstBatch) -> StageOne:
     stage = StageOne(config.network_g.arch(), config.learning(1))
     start = config.path.pretrain_network_g
     if start is not None:
-        network = _pretrained(config, start)
-        if network.stage == 1:
+        network = _pretrained(config, start, strict=config.path.strict_load_g)
+        if network.stage == 1 and network.settings == stage.network.settings:
             stage.network.load_state_dict(network.state_dict())
         else:
             stage.take_over(network, first_batch())
@@ -69,8 +69,11 @@ def _needed(config: RunConfig, weights: str | Path, stage: StageNumber) -> DiffI
     return _pretrained(config, weights, stage)
 
 
-def _pretrained(config: RunConfig, weights: str | Path, stage: StageNumber | None = None) -> DiffIR:
+def _pretrained(
+    config: RunConfig, weights: str | Path, stage: StageNumber | None = None, *, strict: bool = True
+) -> DiffIR:
     network, _ = load_network(weights, stage=stage)
-    if network.settings != config.network_g.arch():
-        raise ConfigError(f"{weights} has other network settings than network_g")
+    if strict and network.settings != config.network_g.arch():
+        way_out = "; path.strict_load_g=false starts stage 1 from what fits" if stage is None else ""
+        raise ConfigError(f"{weights} has other network settings than network_g{way_out}")
     return network

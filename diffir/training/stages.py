@@ -18,6 +18,7 @@ from diffir.archs.layers import LEAKY_SLOPE
 from diffir.config import OptimConfig, SchedulerConfig, StageNumber, TrainConfig
 from diffir.losses import prior_divergence, prior_l1
 from diffir.training.criterion import Criterion, Losses
+from diffir.weights.fit import take_what_fits
 
 TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a choice of taste
 
@@ -79,14 +80,22 @@ class StageOne:
         self.phases = _phases(config, self.network.cpen.parameters(), self.network.parameters(), self.criterion)
 
     @torch.no_grad()
-    def take_over(self, student: DiffIR, lq: Tensor) -> None:
-        """Start from stage-2 weights: their DIRformer, and an oracle prior that begins as their mean one.
+    def take_over(self, other: DiffIR, lq: Tensor) -> None:
+        """Start from stage-2 weights, or from another row's: what fits of their DIRformer, and the prior it is used to.
 
-        A new CPEN knows nothing of the prior this DIRformer is used to. So its last layer starts as a constant, the
-        mean of what the student estimates on lq (B, C, H, W), and grows from there.
+        A new CPEN knows nothing of that prior. So its last layer starts as a constant, the mean of what a stage-2
+        network of the same prior width estimates on lq (B, C, H, W), and grows from there.
+
+        Raises:
+            WeightsError: no part of that DIRformer fits.
         """
-        self.network.dirformer.load_state_dict(student.dirformer.state_dict())
-        mean = student.estimate_prior(lq, noise=torch.zeros(len(lq), student.settings.prior_width)).mean(dim=0)
+        take_what_fits(self.network.dirformer, other.dirformer)
+        width = other.settings.prior_width
+        sees = other.settings.in_channels <= lq.shape[1]
+        if other.stage == 1 or width != self.network.settings.prior_width or not sees:
+            return
+        known = lq[:, : other.settings.in_channels]
+        mean = other.estimate_prior(known, noise=torch.zeros(len(lq), width)).mean(dim=0)
         last = self.network.cpen.mlp[-1]
         assert isinstance(last, nn.Linear)
         last.weight.mul_(TAKE_OVER_GAIN)

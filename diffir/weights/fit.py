@@ -7,7 +7,7 @@ that says which tensor is missing, unexpected or of another shape.
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffir.archs import ArchSettings, DiffIR, Stage
 from diffir.errors import WeightsError
@@ -36,6 +36,38 @@ def filled_network(state: Mapping[str, Tensor], settings: ArchSettings, stage: S
     copies = {name: tensor.to("cpu", torch.float32, copy=True) for name, tensor in state.items()}
     network.load_state_dict(copies, assign=True)
     return network.eval()
+
+
+@torch.no_grad()
+def take_what_fits(module: nn.Module, donor: nn.Module) -> None:
+    """Start from the tensors of a similar module: those of the same name whose shape fits; the rest stays as it is.
+
+    A convolution that has more input channels than the donor's takes the donor's and is blind to the others: so a
+    network for RGB and a mask starts as one for RGB.
+
+    Raises:
+        WeightsError: nothing fits.
+    """
+    given, taken = donor.state_dict(), 0
+    for name, tensor in module.state_dict().items():
+        source = given.get(name)
+        if source is None:
+            continue
+        if source.shape == tensor.shape:
+            tensor.copy_(source)
+        elif _is_wider_input(tensor, source):
+            tensor.zero_()[:, : source.shape[1]] = source
+        else:
+            continue
+        taken += 1
+    if not taken:
+        raise WeightsError("no part of these weights fits the network")
+
+
+def _is_wider_input(tensor: Tensor, source: Tensor) -> bool:
+    """Both are kernels of convolutions that differ in nothing but a larger number of input channels."""
+    ours, theirs = tensor.shape, source.shape
+    return len(ours) == len(theirs) == 4 and (ours[0], *ours[2:]) == (theirs[0], *theirs[2:]) and ours[1] > theirs[1]
 
 
 def _compare(state: Mapping[str, Tensor], network: DiffIR, source: str) -> None:

@@ -8,9 +8,11 @@ import torch
 from diffir.archs import DiffIR
 from diffir.config import RunConfig
 from diffir.config_file import load_config
+from diffir.errors import ConfigError
 from diffir.training.handover import build_stage
 from diffir.training.run_folder import RunFolder
 from diffir.weights.card import WeightsCard
+from diffir.weights.load import load_network
 from diffir.weights.published import save_published
 
 TINY = Path(__file__).resolve().parents[2] / "options/debug/tiny.yml"
@@ -47,3 +49,20 @@ def test_building_a_stage_leaves_the_generator_of_the_process_alone(config):
     discriminator(config, 1)
 
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_first_stage_of_other_settings_starts_from_what_fits_if_it_is_told_so(config):
+    weights = RunFolder(config).weights(2)
+    wider = [f"path.pretrain_network_g={weights}", "network_g.settings.in_channels=4"]
+    batch = torch.rand(1, 4, 32, 32)
+    donor = load_network(weights)[0]
+
+    with pytest.raises(ConfigError, match="other network settings.*strict_load_g=false"):
+        build_stage(load_config(TINY, wider), RunFolder(config), 1, lambda: batch)
+    begun = build_stage(load_config(TINY, [*wider, "path.strict_load_g=false"]), RunFolder(config), 1, lambda: batch)
+
+    ours, theirs = (network.dirformer.latent.state_dict() for network in (begun.network, donor))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    begun.network.cpen.mlp[-1].weight.detach().zero_()  # the constant that the oracle prior starts from
+    prior = donor.estimate_prior(batch[:, :3], noise=torch.zeros(1, begun.network.settings.prior_width))
+    torch.testing.assert_close(begun.network.oracle_prior(batch, batch[:, :3]), prior)

@@ -1,0 +1,56 @@
+"""A network that starts from another row's weights."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.errors import WeightsError
+from diffir.tasks import get_task
+from diffir.weights.fit import take_what_fits
+
+TINY = get_task("denoise_tiny").arch
+
+
+def pair(**changes) -> tuple[DiffIR, DiffIR]:
+    """A network of other settings, and the donor."""
+    torch.manual_seed(0)
+    return DiffIR(replace(TINY, **changes)), DiffIR(TINY)
+
+
+def test_a_network_for_rgb_and_a_mask_starts_as_the_one_for_rgb_and_blind_to_the_mask():
+    network, donor = pair(in_channels=4)
+    image, prior = torch.rand(1, 3, 32, 32), torch.rand(1, TINY.prior_width)
+
+    take_what_fits(network.dirformer, donor.dirformer)
+
+    for mask in (torch.zeros(1, 1, 32, 32), torch.rand(1, 1, 32, 32)):
+        masked = torch.cat([image, mask], dim=1)
+        torch.testing.assert_close(network.restore(masked, prior), donor.restore(image, prior))
+
+
+def test_parts_of_another_shape_or_name_keep_their_start():
+    network, donor = pair(upsample=4, unshuffle=1, global_skip="nearest")
+    before = {name: tensor.clone() for name, tensor in network.dirformer.state_dict().items()}
+
+    take_what_fits(network.dirformer, donor.dirformer)
+
+    taken, theirs = network.dirformer.state_dict(), donor.dirformer.state_dict()
+    own = {"patch_embed.weight"} | {name for name in taken if name not in theirs}
+    assert any(name.startswith("output.upsample.1") for name in own)
+    assert all(torch.equal(taken[name], before[name] if name in own else theirs[name]) for name in taken)
+
+
+def test_a_narrower_input_is_not_taken_from_a_wider_one():
+    donor, network = pair(in_channels=4)
+    before = network.dirformer.patch_embed.weight.clone()
+
+    take_what_fits(network.dirformer, donor.dirformer)
+
+    assert torch.equal(network.dirformer.patch_embed.weight, before)
+
+
+def test_weights_of_which_nothing_fits_are_refused():
+    with pytest.raises(WeightsError, match="no part of these weights fits"):
+        take_what_fits(torch.nn.Linear(3, 4), torch.nn.Linear(4, 3))
