@@ -231,7 +231,7 @@ class PathConfig:
     pretrain_network_g: str | None = None
     """Stage-1 weights for a run that starts at stage 2; for stage 1, weights of either stage to start from."""
     strict_load_g: bool = True
-    """False: a stage 1 of other settings than ``pretrain_network_g`` starts from the parts of its DIRformer that fit."""
+    """False: stage 1 may have other settings than ``pretrain_network_g``; it starts from what fits of its DIRformer."""
     pretrain_network_s2: str | None = None
     """Stage-2 weights that stage 2, or stage 3 on its own, goes on from; stage 2 starts from stage 1 when not given."""
 

@@ -10,6 +10,7 @@ import torch
 from diffir.archs import ArchSettings, DiffIR
 from diffir.config_file import load_config
 from diffir.degradations.recipes import build_recipe
+from diffir.tasks import get_task
 from diffir.training.optim import learning_rate
 
 OPTIONS = sorted((Path(__file__).resolve().parents[1] / "options").rglob("*.yml"))
@@ -32,7 +33,7 @@ def test_an_option_file_loads_and_builds_its_network_and_recipe(path):
     assert built(config.network_g.arch()).settings == config.network_g.arch()
 
 
-RELEASED = [path for path in OPTIONS if path.parent.name.startswith(("deblur", "sr_", "realsr_", "inpaint_"))]
+RELEASED = [path for path in OPTIONS if get_task(loaded(path).network_g.task).official]
 
 
 def rate(name: str, step: int) -> float:

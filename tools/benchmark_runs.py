@@ -1,21 +1,20 @@
 """What docs/benchmarks.md is made of: its runs, a file of docs/benchmarks/ each, and the flags of ``diffir eval``.
 
-Networks stand for themselves: each that ships takes part in every run that has them. The first methods are baselines.
+The first methods are baselines, then the networks made for it, then others that a user might try: each file that ships
+stands in a run at least, and wherever it is named it must be measured as it ships.
 """
 
-from diffir.weights.catalogue import catalogue
-
-NETWORKS = ",".join(entry.name for entry in catalogue().values() if entry.path is not None)
 CLEAN = "set5,set14,cbsd68,kodak24,live1,classic5"
+PAIRS = "rain100l,rain100h,gopro,sots_indoor,lol,polyu,realsr_ntire19"
 RUNS = {
-    "denoising": f"-n input,nlm,dct,{NETWORKS} -d cbsd68,kodak24,set14 --sigma 15,25,50",
-    "damage": f"-n input,nlm,{NETWORKS} -d {CLEAN} --recipe photo --metrics psnr,ssim,lpips",
-    "jpeg": f"-n input,{NETWORKS} -d live1,classic5 --quality 10,20,30,40",
-    "jpeg_grey": f"-n input,{NETWORKS} -d classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
-    "pairs": f"-n input,{NETWORKS} -d rain100l,rain100h,gopro,sots_indoor,lol,polyu,realsr_ntire19 "
-    "--metrics psnr,ssim,lpips",
-    "real_photos": f"-n input,{NETWORKS} -d real_photos --metrics niqe",
-    "inpainting": "-n input,telea,navier_stokes -d kodak24 --mask thin,medium,wide",
-    "bicubic_x2": "-n bicubic_x2 -d set5,set14",
-    "bicubic_x4": "-n bicubic_x4 -d set5,set14",
+    "denoising": "-n input,nlm,dct,denoise,photo -d cbsd68,kodak24,set14 --sigma 15,25,50",
+    "damage": f"-n input,nlm,photo,denoise -d {CLEAN} --recipe photo --metrics psnr,ssim,lpips",
+    "blur": "-n input,deblur,photo -d set14,cbsd68,kodak24 --recipe deblur --metrics psnr,ssim,lpips",
+    "jpeg": "-n input,jpeg,photo -d live1,classic5 --quality 10,20,30,40",
+    "jpeg_grey": "-n input,jpeg,photo -d classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
+    "pairs": f"-n input,denoise,photo,derain,deblur -d {PAIRS} --metrics psnr,ssim,lpips",
+    "real_photos": "-n input,photo,denoise,derain,jpeg,deblur -d real_photos --metrics niqe",
+    "inpainting": "-n input,telea,navier_stokes,inpaint -d kodak24 --mask thin,medium,wide",
+    "bicubic_x2": "-n bicubic_x2,sr_x2 -d set5,set14",
+    "bicubic_x4": "-n bicubic_x4,sr_x4 -d set5,set14",
 }

@@ -2,11 +2,10 @@
 
 python tools/benchmarks_page.py [--check]
 --check writes nothing: exit code 1 where the page is not what the files give, or where they lack a run, a set of a run
-or a weight that ships; each line says what repairs it.
+or weights that a run names; each line says what repairs it.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +19,8 @@ from diffir.data.published_rows import load_published
 from diffir.errors import DiffIRError, UsageError
 from diffir.files import write_atomically
 from diffir.report.document import Place, Result, place_of, read_sections
-from diffir.report.grouping import grouped
 from diffir.report.markdown import results_as_markdown
+from diffir.weights.fingerprint import fingerprint
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PRETRAINED = DOCS.parent / "diffir" / "weights" / "pretrained"
@@ -94,31 +93,42 @@ def write_page(files: Sequence[Measured]) -> str:
     return "\n".join([HEAD, *made_with, ""]) + "\n" + results_as_markdown(results, load_published())
 
 
-def uncovered(files: Sequence[Measured], pretrained: Path = PRETRAINED) -> Iterator[str]:
-    """What is missing until every file that ships is measured, as it ships, in every place where a network stands."""
-    networks = [(file, result) for file in files for result in file.results if result.kind == "network"]
-    places: dict[Place, Measured] = {}
-    seen: set[tuple[Place, object]] = set()
-    for file, result in networks:
-        places.setdefault(place_of(result), file)
-        if result.network.get("prior") in (None, "diffusion"):
-            seen.add((place_of(result), result.network.get("sha256")))
+def uncovered(
+    files: Sequence[Measured], pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS
+) -> Iterator[str]:
+    """What is missing until every file that ships is measured, as it ships, wherever a run names it."""
+    by_name = {file.path.stem: file for file in files}
     for path in sorted(pretrained.glob("*.safetensors")):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        missing = [place for place in places if (place, digest) not in seen]
-        for command, lacking in grouped(missing, lambda place: places[place].repair).items():
-            where = "; ".join(f"{place.dataset}, {place.condition}" for place in lacking)
-            yield f"{path.stem} is not measured as it ships on {where}: {command}"
-        if not places:
-            yield f"{path.stem} is not measured as it ships anywhere: python tools/measure_benchmarks.py"
+        named = [name for name, flags in runs.items() if path.stem in _words_after("-n", flags)]
+        if not named:
+            yield f"{path.stem} is in no run: name it in tools/benchmark_runs.py"
+        for name in named:
+            lacking = _lacking(by_name[name].results, fingerprint(path)) if name in by_name else []
+            if lacking:
+                where = "; ".join(f"{place.dataset}, {place.condition}" for place in lacking)
+                yield f"{path.stem} is not measured as it ships on {where}: {command_of(name)}"
+
+
+def _lacking(results: Sequence[Result], weights: str) -> list[Place]:
+    """Places of these results where weights of that fingerprint do not stand with the prior that ships."""
+    seen = {
+        place_of(result)
+        for result in results
+        if result.network.get("fingerprint") == weights and result.network.get("prior") in (None, "diffusion")
+    }
+    return [place for place in dict.fromkeys(map(place_of, results)) if place not in seen]
+
+
+def _words_after(flag: str, flags: str) -> list[str]:
+    words = flags.split()
+    return words[words.index(flag) + 1].split(",")
 
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:
     """Runs without their file, sets that a run names and its file lacks, and files that no run would write."""
     by_name = {file.path.stem: file for file in files}
     for name, flags in runs.items():
-        words = flags.split()
-        asked = [load_card(word).name for word in words[words.index("-d") + 1].split(",")]
+        asked = [load_card(word).name for word in _words_after("-d", flags)]
         there = {result.dataset for result in by_name[name].results} if name in by_name else set()
         missing = [dataset for dataset in asked if dataset not in there]
         if missing:
@@ -130,7 +140,7 @@ def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Ite
 def complaints(docs: Path = DOCS, pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS) -> list[str]:
     """Why the page of this folder may not stand as it is; empty where it may."""
     files, page = read_files(sorted((docs / "benchmarks").glob("*.json"))), docs / "benchmarks.md"
-    faults = [*unmeasured(files, runs), *uncovered(files, pretrained)]
+    faults = [*unmeasured(files, runs), *uncovered(files, pretrained, runs)]
     if not page.is_file() or page.read_text("utf-8") != write_page(files):
         faults.append(f"{page.name} is not what its files give: python tools/benchmarks_page.py")
     return faults

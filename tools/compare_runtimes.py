@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +27,7 @@ from diffir.archs import DiffIR
 from diffir.tasks import TASKS
 from tests.archs.plain_network import PlainBlock, PlainDIRformer
 
-LIMIT, ROUNDS = 480, 5  # seconds for a row, after which the next begins, as after Ctrl-C; pairs at each size
+LIMIT, ROUNDS = 480, 5  # seconds for a row, after which the next begins; pairs at each size
 
 
 def by_torch_compile(network: PlainDIRformer, parts: type, dynamic: bool | None) -> Callable[..., torch.Tensor]:
@@ -74,6 +73,10 @@ def timed(call: Callable[..., Any], *inputs: Any, **named: Any) -> tuple[Any, fl
     return call(*inputs, **named), time.perf_counter() - start
 
 
+def _stop(*_: object) -> None:
+    raise TimeoutError
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -85,7 +88,7 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, _stop)
     whole, cases, found = DiffIR(TASKS[args.task].arch).eval(), {}, {}
     network, file = PlainDIRformer(whole).eval(), Path(tempfile.mkdtemp(), "network.onnx")
     hw = {axis: whole.settings.multiple_of * torch.export.Dim(f"side{axis}", min=2) for axis in (2, 3)}, None
@@ -97,22 +100,31 @@ def main() -> None:
     for name, (packages, make, arguments) in ROWS.items():
         row = found[name] = {}
         signal.alarm(LIMIT)
-        with suppress(KeyboardInterrupt, ImportError), fresh_cache():
-            if packages and not file.exists():
-                _, found["onnx"] = timed(torch.onnx.export, network, (lq, prior), file, dynamo=True, dynamic_shapes=hw)
-            run, row["made"] = timed(make, file if packages else copy.deepcopy(network), **arguments)
-            folders = [Path(str(__import__(package).__file__)).parent for package in packages]
-            row["MB"] = sum(path.stat().st_size for folder in folders for path in folder.rglob("*")) / 1e6
-            for size, (inputs, exact) in cases.items():
-                image, first = timed(run, *inputs)
-                pairs = [(timed(network, *inputs)[1], timed(run, *inputs)[1]) for _ in range(ROUNDS)]
-                ratios, own = [eager / own for eager, own in pairs], median(own for _, own in pairs)
-                error = ((image - exact).abs().max() / exact.abs().max()).item()
-                row[size] = {"first": first, "pairs": pairs, "error": error}
-                print(f"| {name} | {row['MB']:.0f} | {row['made']:.1f} | {size} | {first:.1f} | {own:.2f}", end=" | ")
-                print(f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {error:.1e} |", flush=True)
-        if len(row) < 2 + len(cases):
-            print(f"| {name} | stopped after {LIMIT} s, or needs: pip install", *packages, "|")
+        try:
+            with fresh_cache():
+                if packages and not file.exists():
+                    _, found["onnx"] = timed(
+                        torch.onnx.export, network, (lq, prior), file, dynamo=True, dynamic_shapes=hw
+                    )
+                run, row["made"] = timed(make, file if packages else copy.deepcopy(network), **arguments)
+                folders = [Path(str(__import__(package).__file__)).parent for package in packages]
+                row["MB"] = sum(path.stat().st_size for folder in folders for path in folder.rglob("*")) / 1e6
+                for size, (inputs, exact) in cases.items():
+                    image, first = timed(run, *inputs)
+                    pairs = [(timed(network, *inputs)[1], timed(run, *inputs)[1]) for _ in range(ROUNDS)]
+                    ratios, own = [eager / own for eager, own in pairs], median(own for _, own in pairs)
+                    error = ((image - exact).abs().max() / exact.abs().max()).item()
+                    row[size] = {"first": first, "pairs": pairs, "error": error}
+                    print(
+                        f"| {name} | {row['MB']:.0f} | {row['made']:.1f} | {size} | {first:.1f} | {own:.2f}", end=" | "
+                    )
+                    print(f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {error:.1e} |", flush=True)
+        except TimeoutError:
+            print(f"| {name} | stopped after {LIMIT} s |")
+        except ImportError as error:
+            print(f"| {name} | {error}: pip install", *packages, "|")
+        finally:
+            signal.alarm(0)
     Path(args.json).write_text(json.dumps(vars(args) | found, indent=1), "utf-8")
 
 

@@ -5,7 +5,6 @@ In: a weights file of any architecture that the optional package ``spandrel`` kn
 it does not rule that out, and starts TorchScript programs. fp32, the whole image in one piece, so no tile shows.
 """
 
-import hashlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from diffir._basicsr import prepare_torchvision
 from diffir.errors import ImageError, MissingDependency, UsageError
 from diffir.pixels import as_rgb, to_float, to_kind
 from diffir.weights.checkpoint_file import read_checkpoint
+from diffir.weights.fingerprint import fingerprint
 
 # What building a network raises when keys looked like an architecture and shapes then were not of it.
 _NOT_OF_IT = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
@@ -49,8 +49,8 @@ class ForeignMethod:
     name: str
     architecture: str
     """As spandrel calls it."""
-    sha256: str
-    """Of the file."""
+    fingerprint: str
+    """Of the file: ``diffir.weights.fingerprint``."""
     has_mask: bool
     described: Described
 
@@ -134,7 +134,7 @@ def load_foreign(path: str | Path, *, device: torch.device | str = "cpu") -> For
     return ForeignMethod(
         name=path.stem,
         architecture=described.architecture.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        fingerprint=fingerprint(path),
         has_mask=isinstance(described, spandrel.MaskedImageModelDescriptor),
         described=described,
     )

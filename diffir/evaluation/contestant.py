@@ -4,7 +4,6 @@ In: a baseline, a restorer, or a network of others. Out: one shape: a row label,
 the facts that its scores depend on. Knows no sets and no metrics.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +22,7 @@ from diffir.evaluation.multiply_adds import SIDE, count_multiply_adds, multiply_
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import Restore
 from diffir.inference.restorer import Restorer
+from diffir.weights.fingerprint import fingerprint
 
 Kind = Literal["network", "baseline", "foreign"]
 _TURNS = 8  # of the self-ensemble
@@ -90,7 +90,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
     )
     settings = {
         "weights": weights.name,
-        "sha256": sha256_of(weights),
+        "fingerprint": fingerprint(weights),
         "task": restorer.task,
         "device": str(restorer.device),
         "precision": restorer.precision,
@@ -118,7 +118,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
 def foreign(network: ForeignMethod, weights: Path) -> Contestant:
     """A network of others that spandrel has loaded."""
     device = str(next(network.module.parameters()).device)
-    settings = {"weights": weights.name, "sha256": network.sha256, "device": device}
+    settings = {"weights": weights.name, "fingerprint": network.fingerprint, "device": device}
     return Contestant(
         network.name,
         "foreign",
@@ -131,11 +131,6 @@ def foreign(network: ForeignMethod, weights: Path) -> Contestant:
         settings=settings,
         module=network.module,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _restore_by(method: Method) -> Restore:

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from diffir.archs import DiffIR
 from diffir.errors import UsageError
-from diffir.evaluation.contestant import Contestant, sha256_of
+from diffir.evaluation.contestant import Contestant
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import as_scored
 from diffir.inference.restorer import Restorer
 from diffir.inference.source import Source
 from diffir.metrics.fidelity import psnr
 from diffir.metrics.protocol import Protocol
+from diffir.weights.fingerprint import fingerprint
 
 PriorKind = Literal["diffusion", "oracle", "stage1", "condition", "one-step", "mean", "other", "random", "zero"]
 PRIOR_KINDS: tuple[PriorKind, ...] = get_args(PriorKind)
@@ -62,7 +63,7 @@ def with_prior(base: Contestant, restorer: Restorer, kind: PriorKind, teacher: T
     if kind in NEED_TEACHER:
         _check_teacher(restorer, kind, teacher)
         assert teacher is not None
-        settings["stage1_sha256"] = sha256_of(teacher.weights)
+        settings["stage1_fingerprint"] = fingerprint(teacher.weights)
     guide = Guide(restorer, kind, teacher)
     return replace(
         base,

@@ -163,12 +163,12 @@ def _costs(results: Sequence[Result]) -> Iterator[str]:
         "Seconds are the mean of an image, over the sets from the quickest to the slowest; memory is the most that any "
         "image took. Multiply-adds are those of an input of 256 x 256."
     )
-    heads = ["method", "what it is", "parameters, M", "multiply-adds, G", "s / image", "peak memory, MB", "sha256"]
+    heads = ["method", "what it is", "parameters, M", "multiply-adds, G", "s / image", "peak memory, MB", "fingerprint"]
     yield _lines([heads, *rows])
 
 
 def _version(result: Result) -> tuple[str, str, str]:
-    return result.method, result.summary, str(result.network.get("sha256", ""))
+    return result.method, result.summary, str(result.network.get("fingerprint", ""))
 
 
 def _side_by_side(columns: Sequence[Column], most: int) -> list[list[Column]]:

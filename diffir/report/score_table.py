@@ -172,11 +172,13 @@ def _facts(table: Sequence[Result]) -> Html:
     facts = [tag("dt", "protocol")]
     facts += [tag("dd", line) for line in _who_shares(table, lambda r: [str(r.protocol.get("line", "not told"))])]
     for result in table:
-        settings = [f"{key} {value}" for key, value in result.network.items() if key != "sha256"]
+        settings = [f"{key} {value}" for key, value in result.network.items() if key != "fingerprint"]
         facts += [tag("dt", result.method), tag("dd", result.summary)]
         facts += [tag("dd", ", ".join(settings))] if settings else []
         facts += (
-            [tag("dd", "sha256 ", tag("code", str(result.network["sha256"])))] if "sha256" in result.network else []
+            [tag("dd", "fingerprint ", tag("code", str(result.network["fingerprint"])))]
+            if "fingerprint" in result.network
+            else []
         )
     facts += [tag("dt", "data")]
     facts += [tag("dd", "sha256 ", tag("code", line)) for line in _who_shares(table, lambda r: [r.data_sha256])]

@@ -1,7 +1,8 @@
 """From weights to the start of a stage: what each stage takes over, and from where.
 
-Stage 1 starts anew, from stage-1 weights or from stage-2 weights, or from as much as fits of another row's; stage 2 from stage 1, its prior network anew or from
-stage-2 weights; stage 3 from stage 2, with the teacher of stage 2. In: options and the run's folder. Out: a stage.
+Stage 1 starts anew, from stage-1 weights, from stage-2 weights, or from as much as fits of another row's; stage 2 from
+stage 1, its prior network anew or from stage-2 weights; stage 3 from stage 2, with the teacher of stage 2. In: options
+and the run's folder. Out: a stage.
 """
 
 from collections.abc import Callable

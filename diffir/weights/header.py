@@ -26,6 +26,8 @@ class Header:
     metadata: dict[str, str]
     size: int
     """Bytes of the whole file."""
+    data_start: int
+    """Where the tensors begin."""
 
     @property
     def parameters(self) -> int:
@@ -68,7 +70,7 @@ def read_header(path: Path) -> Header:
         raise WeightsError(f"{path} is not a safetensors file: its header cannot be read ({error})") from error
     if size < _LENGTH_BYTES + length + end:
         raise _truncated(path, size, _LENGTH_BYTES + length + end)
-    return Header(shapes, dtypes, metadata, size)
+    return Header(shapes, dtypes, metadata, size, _LENGTH_BYTES + length)
 
 
 def _counts(values: Any) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ def test_a_network_comes_with_its_facts(enlarger: ForeignMethod) -> None:
     assert enlarger.architecture == "RealESRGAN Compact"
     assert enlarger.parameters == sum(tensor.numel() for tensor in compact().values())
     assert isinstance(enlarger.module, nn.Module)
-    assert len(enlarger.sha256) == 64
+    assert len(enlarger.fingerprint) == 64
 
 
 @needs_spandrel
@@ -80,7 +80,7 @@ def test_pth_and_safetensors_of_one_network_are_one_network(tmp_path: Path, enla
     other = load_foreign(tmp_path / "mine.pth")
 
     assert np.array_equal(other.restore(image()), enlarger.restore(image()))
-    assert other.sha256 != enlarger.sha256
+    assert other.fingerprint != enlarger.sha256
 
 
 @needs_spandrel

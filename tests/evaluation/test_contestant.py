@@ -51,7 +51,7 @@ def test_a_network_tells_what_its_results_depend_on(tmp_path: Path) -> None:
     one = network(Restorer(DiffIR(settings), device="cpu", precision="fp32"), tmp_path / "w.safetensors")
 
     assert one.parameters == sum(parameter.numel() for parameter in DiffIR(settings).parameters())
-    assert one.settings["weights"] == "w.safetensors" and len(one.settings["sha256"]) == 64
+    assert one.settings["weights"] == "w.safetensors" and len(one.settings["fingerprint"]) == 64
     assert (one.settings["prior"], one.settings["precision"]) == ("diffusion", "fp32")
 
 

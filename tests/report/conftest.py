@@ -9,7 +9,7 @@ from diffir.report import Case
 
 NAMES = ("barn", "creek", "dune", "elm")
 PROTOCOL = {"crop_border": 0, "test_y_channel": False, "convention": "basicsr", "round_output": True}
-NETWORK = {"weights": "photo.safetensors", "sha256": "ab" * 32, "seed": 0, "prior": "diffusion"}
+NETWORK = {"weights": "photo.safetensors", "fingerprint": "ab" * 32, "seed": 0, "prior": "diffusion"}
 
 
 def result_of(method: str, values: list[float | str], **changes) -> dict:

@@ -57,7 +57,7 @@ def test_a_first_stage_of_other_settings_starts_from_what_fits_if_it_is_told_so(
     batch = torch.rand(1, 4, 32, 32)
     donor = load_network(weights)[0]
 
-    with pytest.raises(ConfigError, match="other network settings.*strict_load_g=false"):
+    with pytest.raises(ConfigError, match=r"other network settings.*strict_load_g=false"):
         build_stage(load_config(TINY, wider), RunFolder(config), 1, lambda: batch)
     begun = build_stage(load_config(TINY, [*wider, "path.strict_load_g=false"]), RunFolder(config), 1, lambda: batch)
 

@@ -1,0 +1,51 @@
+"""Which weights these are, whatever is written beside them."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffir.archs import DiffIR
+from diffir.tasks import get_task
+from diffir.weights.card import Score, WeightsCard
+from diffir.weights.fingerprint import fingerprint
+from diffir.weights.published import save_published
+
+CARD = WeightsCard("one", get_task("denoise_tiny").arch)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return DiffIR(CARD.settings).state_dict()
+
+
+def test_name_scores_and_notes_are_given_later_and_change_nothing(tmp_path: Path, state) -> None:
+    later = replace(CARD, name="two", scores=(Score("set5", "psnr", 30.0),), notes="fails on snow")
+    paths = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for path, card in zip(paths, (CARD, later), strict=True):
+        save_published(path, state, card)
+
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    assert fingerprint(paths[0]) == fingerprint(paths[1])
+
+
+def test_other_tensors_another_network_and_another_training_are_other_weights(tmp_path: Path, state) -> None:
+    moved = {name: tensor + 1 for name, tensor in state.items()}
+    shorter = replace(CARD, settings=replace(CARD.settings, linear_end=0.9))  # builds the same tensors
+    trained = replace(CARD, training={"gt_size": 96})
+    files = [(state, CARD), (moved, CARD), (state, shorter), (state, trained)]
+    paths = [tmp_path / f"{number}.safetensors" for number in range(len(files))]
+    for path, (tensors, card) in zip(paths, files, strict=True):
+        save_published(path, tensors, card)
+
+    assert len({fingerprint(path) for path in paths}) == len(files)
+
+
+def test_files_of_others_are_taken_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(b"of somebody else")
+
+    assert fingerprint(path) == hashlib.sha256(b"of somebody else").hexdigest()
