@@ -242,8 +242,15 @@ def _recipe(config: RunConfig) -> dict[str, object]:
     local = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
     train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in local}
     train_set["degradation"] = [_told(step) for step in train_set["degradation"]]
-    kept = ("network_g", "stages", "manual_seed", "train", "stage2", "stage3")
-    return {**{key: values[key] for key in kept}, "train_set": train_set}
+    stages = [{1: "train", 2: "stage2", 3: "stage3"}[stage] for stage in config.stages]
+    kept = {key: values[key] for key in ("network_g", "stages", "manual_seed", *stages)}
+    return _without_blanks({**kept, "train_set": train_set})
+
+
+def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:
+    """What says nothing, None or an empty list, left out at every depth."""
+    told = {key: _without_blanks(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in told.items() if value not in (None, [], {})}
 
 
 def _told(step: dict[str, Any]) -> dict[str, Any]:
