@@ -219,6 +219,15 @@ def test_the_adversarial_stage_brings_its_losses_and_its_discriminator():
     assert (config.path.pretrain_network_g, config.path.pretrain_network_s2) == ("S1.pth", "S2.pth")
 
 
+def test_a_first_stage_may_start_from_what_fits():
+    loose = MOTION_1.replace(
+        "pretrain_network_g: ~, strict_load_g: true", "pretrain_network_g: A.pth, strict_load_g: false"
+    )
+
+    assert read(MOTION_1).path.strict_load_g
+    assert (read(loose).path.pretrain_network_g, read(loose).path.strict_load_g) == ("A.pth", False)
+
+
 def test_stage_2_starts_from_the_teacher_or_from_weights_of_its_own():
     usual, tuned = read(REAL_2).path, to_our_options(changed("real", "path.pretrain_network_g", "S2.pth"))["path"]
 
@@ -243,7 +252,7 @@ def test_what_means_nothing_here_is_named_in_one_line(caplog):
         read(MOTION_1)
 
     (line,) = caplog.messages
-    names = {"num_gpu", "datasets.train.use_shuffle", "path.strict_load_g", "train.scheduler.periods", "dist_params"}
+    names = {"num_gpu", "datasets.train.use_shuffle", "train.scheduler.periods", "dist_params"}
     assert names <= set(line.removeprefix("option file of DiffIR, ignored: ").split(", "))
     assert "wandb" not in line and "network_g" not in line
 

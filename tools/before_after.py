@@ -1,4 +1,4 @@
-"""Make the pictures of README.md and docs/networks.md: damaged, restored and clean photos side by side, as one small JPEG.
+"""Make the pictures of README.md and docs/networks.md: damaged, restored and clean photos side by side, one JPEG.
 
 python tools/before_after.py DAMAGED RESTORED CLEAN OUT.jpg   (three folders with the same file names)
 Damaged photos that are smaller are shown with their pixels repeated.
@@ -19,7 +19,7 @@ SHOWN = 2  # photos
 def middle(path: Path, height: int) -> np.ndarray:
     """The central CUT x CUT pixels of a photo blown up to that height, H x W x 3 uint8 RGB."""
     pixels = read_image(path).pixels
-    scale = height // len(pixels)
+    scale = max(1, height // len(pixels))
     pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     top, left = (pixels.shape[0] - CUT) // 2, (pixels.shape[1] - CUT) // 2
     return np.pad(pixels[top : top + CUT, left : left + CUT], ((0, GAP), (0, GAP), (0, 0)), constant_values=255)

@@ -125,14 +125,19 @@ def _words_after(flag: str, flags: str) -> list[str]:
 
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:
-    """Runs without their file, sets that a run names and its file lacks, and files that no run would write."""
+    """Runs without their file, methods and sets that a run and its file do not share, and files of no run."""
     by_name = {file.path.stem: file for file in files}
     for name, flags in runs.items():
-        asked = [load_card(word).name for word in _words_after("-d", flags)]
-        there = {result.dataset for result in by_name[name].results} if name in by_name else set()
-        missing = [dataset for dataset in asked if dataset not in there]
-        if missing:
-            yield f"{name}.json lacks {', '.join(missing)}: {command_of(name)}"
+        results = by_name[name].results if name in by_name else ()
+        methods, sets = {result.method for result in results}, {result.dataset for result in results}
+        asked = _words_after("-n", flags), [load_card(word).name for word in _words_after("-d", flags)]
+        lacking = [
+            word for words, there in zip(asked, (methods, sets), strict=True) for word in words if word not in there
+        ]
+        if lacking:
+            yield f"{name}.json lacks {', '.join(lacking)}: {command_of(name)}"
+        for method in sorted(methods - set(asked[0])):
+            yield f"{name}.json has {method}, which its run does not name: {command_of(name)}"
     for name in sorted(by_name.keys() - runs.keys()):
         yield f"{name}.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/{name}.json"
 

@@ -1,4 +1,4 @@
-"""Measure what docs/benchmarks.md shows: every shipped network on every set at hand, then write the page.
+"""Measure what docs/benchmarks.md shows, every run of tools/benchmark_runs.py, then write the page.
 
 python tools/measure_benchmarks.py [NAME ...]   (DIFFIR_DATA says where the sets lie; all runs when none is named)
 Scores are kept, so a stopped call goes on. An hour on one CPU core.

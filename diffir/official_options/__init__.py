@@ -127,7 +127,10 @@ def _path(left: Section, stage: int, train: Section) -> Section:
     discriminator = take(given, "pretrain_network_d")
     if discriminator is not None and "gan" in train:
         train["gan"]["pretrain_network_d"] = discriminator
-    if stage == 1 or (stage == 2 and teacher is None):
+    ours: Section
+    if stage == 1:
+        ours = {"pretrain_network_g": start, "strict_load_g": take(given, "strict_load_g")}
+    elif stage == 2 and teacher is None:
         ours = {"pretrain_network_g": start}
     else:  # a start that is not the teacher is of stage 2
         ours = {"pretrain_network_g": teacher, "pretrain_network_s2": start if start != teacher else None}

@@ -213,7 +213,7 @@ class Run:
             stage=1 if number == 1 else 2,
             task=task.name,
             summary=task.summary,
-            training=_recipe(self.config),
+            training=_recipe(self.config, number),
             data=self.config.training_data,
             scores=tuple(
                 Score("validation", name, value, str(self.protocol), _condition(self.config))
@@ -236,15 +236,19 @@ def _workers(asked: int) -> int:
     return min(asked, cores)
 
 
-def _recipe(config: RunConfig) -> dict[str, object]:
-    """What others need to repeat the training; nothing of the machine it ran on."""
+_SECTIONS: dict[StageNumber, str] = {1: "train", 2: "stage2", 3: "stage3"}
+
+
+def _recipe(config: RunConfig, last: StageNumber) -> dict[str, object]:
+    """What others need to repeat the training up to that stage; nothing of the machine it ran on."""
     values = yaml.safe_load(dump_config(config))
     local = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
     train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in local}
     train_set["degradation"] = [_told(step) for step in train_set["degradation"]]
-    stages = [{1: "train", 2: "stage2", 3: "stage3"}[stage] for stage in config.stages]
-    kept = {key: values[key] for key in ("network_g", "stages", "manual_seed", *stages)}
-    return _without_blanks({**kept, "train_set": train_set})
+    start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
+    stages = [stage for stage in config.stages if stage <= last]
+    kept = {key: values[key] for key in ("network_g", "manual_seed", *(_SECTIONS[stage] for stage in stages))}
+    return _without_blanks({"stages": stages, "start": start, **kept, "train_set": train_set})
 
 
 def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:

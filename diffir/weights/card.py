@@ -65,9 +65,9 @@ class WeightsCard:
     def patch(self) -> int | None:
         """Side in pixels of lq of the patches that training ended with; None where the card does not tell."""
         told = self.training if isinstance(self.training, dict) else {}
-        stage2, train_set = (told.get(key) for key in ("stage2", "train_set"))
-        legs = stage2.get("gt_sizes") if isinstance(stage2, dict) else None
-        side = legs[-1] if isinstance(legs, list) and legs else None
+        stage3, stage2, train_set = (told.get(key) for key in ("stage3", "stage2", "train_set"))
+        legs = [stage.get("gt_sizes") for stage in (stage3, stage2) if isinstance(stage, dict)]
+        side = next((sizes[-1] for sizes in legs if isinstance(sizes, list) and sizes), None)
         if side is None and isinstance(train_set, dict):
             side = train_set.get("gt_size")
         return side // self.settings.scale if isinstance(side, int) and side > 0 else None

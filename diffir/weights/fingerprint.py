@@ -1,23 +1,21 @@
 """Which weights these are, whatever is written beside them.
 
-In: a weights file. Out: 64 hexadecimal digits that change with the tensors and with what the card says of the network
-and its training, but not with the name, scores and notes that a card is given after the weights were measured.
+In: a weights file. Out: 64 hexadecimal digits that change with what decides a result: the tensors, the settings of the
+network and the patches it was trained with (which ``local`` statistics follow). Words and scores of the card are left
+out: they are written after the weights were measured.
 """
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from diffir.errors import WeightsError
-from diffir.weights.card import WeightsCard
+from diffir.weights.card import METADATA_KEY, WeightsCard
 from diffir.weights.header import is_safetensors, read_header
-
-_GIVEN_LATER = ("name", "scores", "notes")
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of tensors and card of published weights, without name, scores and notes; of all bytes of other files."""
+    """SHA-256 of what decides a result of published weights; of all bytes of other files."""
     digest = hashlib.sha256()
     content = memoryview(path.read_bytes())
     if is_safetensors(path):
@@ -27,8 +25,10 @@ def fingerprint(path: Path) -> str:
         except WeightsError:
             pass  # of others: nothing says what could be left out
         else:
-            said = {key: value for key, value in asdict(card).items() if key not in _GIVEN_LATER}
-            digest.update(json.dumps([said, header.shapes, header.dtypes], sort_keys=True).encode())
+            # As they stand in the file: a version that knows more settings must find the same.
+            settings = json.loads(header.metadata[METADATA_KEY])["settings"]
+            told = [settings, card.stage, card.patch, header.shapes, header.dtypes]
+            digest.update(json.dumps(told, sort_keys=True).encode())
             content = content[header.data_start :]
     digest.update(content)
     return digest.hexdigest()

@@ -7,9 +7,10 @@ that says which tensor is missing, unexpected or of another shape.
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffir.archs import ArchSettings, DiffIR, Stage
+from diffir.archs.dirformer import DIRformer
 from diffir.errors import WeightsError
 
 
@@ -39,35 +40,30 @@ def filled_network(state: Mapping[str, Tensor], settings: ArchSettings, stage: S
 
 
 @torch.no_grad()
-def take_what_fits(module: nn.Module, donor: nn.Module) -> None:
-    """Start from the tensors of a similar module: those of the same name whose shape fits; the rest stays as it is.
+def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
+    """Start from the tensors of another DIRformer: those of the same name whose shape fits; the rest stays as it is.
 
-    A convolution that has more input channels than the donor's takes the donor's and is blind to the others: so a
-    network for RGB and a mask starts as one for RGB.
+    A network that takes a mask beside RGB starts as the donor for RGB, blind to the mask.
 
     Raises:
         WeightsError: nothing fits.
     """
-    given, taken = donor.state_dict(), 0
-    for name, tensor in module.state_dict().items():
-        source = given.get(name)
-        if source is None:
-            continue
-        if source.shape == tensor.shape:
-            tensor.copy_(source)
-        elif _is_wider_input(tensor, source):
-            tensor.zero_()[:, : source.shape[1]] = source
-        else:
-            continue
-        taken += 1
-    if not taken:
+    given, ours = donor.state_dict(), network.state_dict()
+    first = "patch_embed.weight"
+    if network.settings.unshuffle != donor.settings.unshuffle:  # other channels, even where there are as many
+        del given[first]
+    fitting = [name for name in ours if name in given and given[name].shape == ours[name].shape]
+    for name in fitting:
+        ours[name].copy_(given[name])
+    if first in given and _gained_channels(given[first], ours[first]):
+        ours[first].zero_()[:, : given[first].shape[1]] = given[first]
+        fitting.append(first)
+    if not fitting:
         raise WeightsError("no part of these weights fits the network")
 
 
-def _is_wider_input(tensor: Tensor, source: Tensor) -> bool:
-    """Both are kernels of convolutions that differ in nothing but a larger number of input channels."""
-    ours, theirs = tensor.shape, source.shape
-    return len(ours) == len(theirs) == 4 and (ours[0], *ours[2:]) == (theirs[0], *theirs[2:]) and ours[1] > theirs[1]
+def _gained_channels(before: Tensor, after: Tensor) -> bool:
+    return before.shape[0] == after.shape[0] and before.shape[1] < after.shape[1]
 
 
 def _compare(state: Mapping[str, Tensor], network: DiffIR, source: str) -> None:

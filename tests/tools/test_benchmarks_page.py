@@ -291,13 +291,14 @@ def test_only_the_prior_that_ships_covers_a_weight(documents: Documents, prior: 
     assert (documents.add("a", photo).ship("photo", b"p").uncovered(a="-n photo -d cbsd68") == []) is covers
 
 
-def test_a_run_without_its_file_or_without_one_of_its_sets_is_named_with_its_command(documents: Documents) -> None:
+def test_what_a_run_and_its_file_do_not_share_is_named_with_its_command(documents: Documents) -> None:
     documents.add("noise", result("nlm", 27.0)).add("mine", result("nlm", 27.0, dataset="set5"))
 
-    faults = documents.complaints(noise="-n nlm -d cbsd68,Kodak24,gopro:test --sigma 25", jpeg="-n input -d live1")
+    faults = documents.complaints(noise="-n dct -d cbsd68,Kodak24,gopro:test --sigma 25", jpeg="-n input -d live1")
 
-    assert faults[:3] == [
-        "noise.json lacks kodak24, gopro:test: python tools/measure_benchmarks.py noise",
-        "jpeg.json lacks live1: python tools/measure_benchmarks.py jpeg",
+    assert faults[:4] == [
+        "noise.json lacks dct, kodak24, gopro:test: python tools/measure_benchmarks.py noise",
+        "noise.json has nlm, which its run does not name: python tools/measure_benchmarks.py noise",
+        "jpeg.json lacks input, live1: python tools/measure_benchmarks.py jpeg",
         "mine.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/mine.json",
     ]

@@ -234,6 +234,7 @@ def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(t
 
     assert card.training["train"]["total_iter"] == 4
     assert not {"stage2", "stage3"} & card.training.keys()  # which did not run
+    assert "start" not in card.training
     assert "gan" not in card.training["train"] and card.training["train"]["compile"] is False
     assert card.scores[0].condition == "32 x 32 cuts, gaussian_noise sigma [25, 25]"
     assert str(tmp_path) not in str(card.to_metadata())

@@ -22,8 +22,10 @@ def state() -> dict[str, torch.Tensor]:
     return DiffIR(CARD.settings).state_dict()
 
 
-def test_name_scores_and_notes_are_given_later_and_change_nothing(tmp_path: Path, state) -> None:
-    later = replace(CARD, name="two", scores=(Score("set5", "psnr", 30.0),), notes="fails on snow")
+def test_words_and_scores_are_given_later_and_change_nothing(tmp_path: Path, state) -> None:
+    later = replace(
+        CARD, name="two", scores=(Score("set5", "psnr", 30.0),), notes="fails on snow", summary="better told"
+    )
     paths = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for path, card in zip(paths, (CARD, later), strict=True):
         save_published(path, state, card)
@@ -32,10 +34,10 @@ def test_name_scores_and_notes_are_given_later_and_change_nothing(tmp_path: Path
     assert fingerprint(paths[0]) == fingerprint(paths[1])
 
 
-def test_other_tensors_another_network_and_another_training_are_other_weights(tmp_path: Path, state) -> None:
+def test_other_tensors_another_network_and_other_patches_are_other_weights(tmp_path: Path, state) -> None:
     moved = {name: tensor + 1 for name, tensor in state.items()}
     shorter = replace(CARD, settings=replace(CARD.settings, linear_end=0.9))  # builds the same tensors
-    trained = replace(CARD, training={"gt_size": 96})
+    trained = replace(CARD, training={"train_set": {"gt_size": 96}})
     files = [(state, CARD), (moved, CARD), (state, shorter), (state, trained)]
     paths = [tmp_path / f"{number}.safetensors" for number in range(len(files))]
     for path, (tensors, card) in zip(paths, files, strict=True):

@@ -192,6 +192,7 @@ def test_metadata_of_null_are_no_metadata(tmp_path):
     ("training", "patch"),
     [
         ({"stage2": {"gt_sizes": [64, 96]}, "train_set": {"gt_size": 48}}, 96),
+        ({"stage3": {"gt_sizes": [128]}, "train_set": {"gt_size": 48}}, 128),
         ({"stage2": {"gt_sizes": []}, "train_set": {"gt_size": 48}}, 48),
         ({"seed": 0}, None),
         ("ten steps", None),

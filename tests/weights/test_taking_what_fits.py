@@ -42,8 +42,13 @@ def test_parts_of_another_shape_or_name_keep_their_start():
     assert all(torch.equal(taken[name], before[name] if name in own else theirs[name]) for name in taken)
 
 
-def test_a_narrower_input_is_not_taken_from_a_wider_one():
-    donor, network = pair(in_channels=4)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [({}, {"in_channels": 4}), ({}, {"unshuffle": 1, "upsample": 1}), ({"in_channels": 4, "unshuffle": 1}, {})],
+    ids=["fewer channels", "finer grid", "coarser grid"],
+)
+def test_an_input_whose_channels_mean_something_else_keeps_its_start(ours, theirs):
+    network, donor = DiffIR(replace(TINY, **{"upsample": 2, **ours})), DiffIR(replace(TINY, **theirs))
     before = network.dirformer.patch_embed.weight.clone()
 
     take_what_fits(network.dirformer, donor.dirformer)
@@ -52,5 +57,9 @@ def test_a_narrower_input_is_not_taken_from_a_wider_one():
 
 
 def test_weights_of_which_nothing_fits_are_refused():
+    other = replace(
+        TINY, dim=16, heads=(2, 4, 8, 16), norm="bias_free", prior_width=64, ffn_expansion=3.0, out_channels=1
+    )
+
     with pytest.raises(WeightsError, match="no part of these weights fits"):
-        take_what_fits(torch.nn.Linear(3, 4), torch.nn.Linear(4, 3))
+        take_what_fits(DiffIR(other).dirformer, DiffIR(TINY).dirformer)
