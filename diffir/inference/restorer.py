@@ -56,8 +56,8 @@ def load(
         WeightsError: the file does not hold a stage-2 network.
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, stage=2)
-    if stats == "auto":  # released networks are published with the statistics of the whole photo
-        stats = "local" if card.patch is not None else "global"
+    if stats == "auto":  # released networks are published with statistics of the whole photo; a window may be all hole
+        stats = "local" if card.patch is not None and not card.settings.has_mask else "global"
     return Restorer(
         network,
         name=card.name,

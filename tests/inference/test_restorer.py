@@ -1,6 +1,7 @@
 """Laws of ``Restorer``: any size and kind in, the same kind out, one prior per photo."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch.nn.functional as F
 
 from diffir.archs import DiffIR
 from diffir.errors import ImageError, UsageError
-from diffir.inference.restorer import Restorer
+from diffir.inference.restorer import Restorer, load
 from diffir.tasks import get_task
+from diffir.weights.card import WeightsCard
+from diffir.weights.published import save_published
 
 MakeRestorer = Callable[..., Restorer]
 INPAINT = {"in_channels": 4, "unshuffle": 1, "upsample": 1, "global_skip": "none"}
@@ -261,3 +264,19 @@ def test_what_is_no_image_is_refused(make_restorer: MakeRestorer, image: np.ndar
 def test_a_network_of_stage_1_is_refused() -> None:
     with pytest.raises(UsageError, match="stage-2"):
         Restorer(DiffIR(get_task("denoise_tiny").arch, stage=1))
+
+
+@pytest.mark.parametrize(
+    ("channels", "training", "stats"),
+    [
+        (3, {"train_set": {"gt_size": 64}}, "local"),
+        (4, {"train_set": {"gt_size": 64}}, "global"),
+        (3, "told in words", "global"),
+    ],
+)
+def test_windows_are_for_weights_that_tell_their_patches_and_fill_no_holes(tmp_path, channels, training, stats):
+    settings = replace(get_task("denoise_tiny").arch, in_channels=channels)
+    card = WeightsCard("mine", settings, training=training)
+    save_published(tmp_path / "mine.safetensors", DiffIR(settings).state_dict(), card)
+
+    assert load(tmp_path / "mine.safetensors", device="cpu").stats == stats
