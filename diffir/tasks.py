@@ -6,6 +6,7 @@ run on a laptop CPU and to ship inside the package.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from diffir.archs.settings import ArchSettings
 from diffir.errors import UsageError
@@ -67,19 +68,21 @@ _TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1,
 
 _RGB = Protocol()
 _Y = Protocol(test_y_channel=True)
+_Y_X2, _Y_X4 = replace(_Y, crop_border=2), replace(_Y, crop_border=4)
+_ours = partial(Task, official=False, patch=None)
 
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("sr_x4", "bicubic super-resolution x4", _SR, replace(_Y, crop_border=4)),
-        Task("sr_x2", "bicubic super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
-        Task("realsr_x4", "real-world super-resolution x4", _SR, replace(_Y, crop_border=4)),
-        Task("realsr_x2", "real-world super-resolution x2", replace(_SR, unshuffle=2), replace(_Y, crop_border=2)),
+        Task("sr_x4", "bicubic super-resolution x4", _SR, _Y_X4),
+        Task("sr_x2", "bicubic super-resolution x2", replace(_SR, unshuffle=2), _Y_X2),
+        Task("realsr_x4", "real-world super-resolution x4", _SR, _Y_X4),
+        Task("realsr_x2", "real-world super-resolution x2", replace(_SR, unshuffle=2), _Y_X2),
         Task(
             "realsr_x1",
             "real-world restoration at the same size",
             replace(_SR, unshuffle=4),
-            replace(_Y, crop_border=4),
+            _Y_X4,
         ),
         Task("deblur", "motion deblurring", _DEBLUR, _RGB, patch=512),
         Task("inpaint", "inpainting, CelebA-HQ and Places", _INPAINT, _RGB),
@@ -89,36 +92,15 @@ TASKS: dict[str, Task] = {
             replace(_INPAINT, num_blocks=(1, 1, 1, 20), cpen_blocks=8),
             _RGB,
         ),
-        Task("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB, official=False, patch=None),
-        Task("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, official=False, patch=None),
-        Task("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, official=False, patch=None),
-        Task("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB, official=False, patch=None),
-        Task("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, official=False, patch=None),
-        Task(
-            "inpaint_small",
-            "small holes: scratches, text, thin objects, for CPUs",
-            replace(_SMALL, in_channels=4),
-            _RGB,
-            official=False,
-            patch=None,
-        ),
-        Task(
-            "sr_x2_small",
-            "bicubic super-resolution x2, for CPUs",
-            replace(_SMALL_SR, upsample=2),
-            replace(_Y, crop_border=2),
-            official=False,
-            patch=None,
-        ),
-        Task(
-            "sr_x4_small",
-            "bicubic super-resolution x4, for CPUs",
-            _SMALL_SR,
-            replace(_Y, crop_border=4),
-            official=False,
-            patch=None,
-        ),
-        Task("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB, official=False, patch=None),
+        _ours("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB),
+        _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB),
+        _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y),
+        _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
+        _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB),
+        _ours("inpaint_small", "small holes: scratches, text, for CPUs", replace(_SMALL, in_channels=4), _RGB),
+        _ours("sr_x2_small", "bicubic super-resolution x2, for CPUs", replace(_SMALL_SR, upsample=2), _Y_X2),
+        _ours("sr_x4_small", "bicubic super-resolution x4, for CPUs", _SMALL_SR, _Y_X4),
+        _ours("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB),
     )
 }
 

@@ -130,13 +130,12 @@ def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Ite
     for name, flags in runs.items():
         results = by_name[name].results if name in by_name else ()
         methods, sets = {result.method for result in results}, {result.dataset for result in results}
-        asked = _words_after("-n", flags), [load_card(word).name for word in _words_after("-d", flags)]
-        lacking = [
-            word for words, there in zip(asked, (methods, sets), strict=True) for word in words if word not in there
-        ]
+        named = _words_after("-n", flags)
+        lacking = [method for method in named if method not in methods]
+        lacking += [card for card in (load_card(word).name for word in _words_after("-d", flags)) if card not in sets]
         if lacking:
             yield f"{name}.json lacks {', '.join(lacking)}: {command_of(name)}"
-        for method in sorted(methods - set(asked[0])):
+        for method in sorted(methods - set(named)):
             yield f"{name}.json has {method}, which its run does not name: {command_of(name)}"
     for name in sorted(by_name.keys() - runs.keys()):
         yield f"{name}.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/{name}.json"

@@ -74,7 +74,8 @@ def test_stage_two_goes_on_from_stage_two_weights(tmp_path):
 
     second = Run(options(tmp_path, *go_on, *starts)).start(auto_resume=False)
 
-    before, after = read_published(first)[0], read_published(second)[0]
+    (before, _), (after, card) = read_published(first), read_published(second)
+    assert card.training["start"] == {"pretrain_network_g": teacher.stem, "pretrain_network_s2": first.stem}
     assert all(torch.allclose(before[name].float(), after[name].float(), atol=1e-4) for name in before)
 
 
