@@ -64,6 +64,8 @@ _SMALL = ArchSettings(
 )
 # A network that enlarges works at the resolution of lq, where a pixel of the output is cheap already.
 _SMALL_SR = replace(_SMALL, unshuffle=1, upsample=4, global_skip="nearest")
+# A smooth surface over the holes is a better start than black: it alone is ahead of OpenCV's two methods.
+_SMALL_INPAINT = replace(_SMALL, in_channels=4, hole_fill="membrane")
 _TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
 _RGB = Protocol()
@@ -97,7 +99,7 @@ TASKS: dict[str, Task] = {
         _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
         _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB),
-        _ours("inpaint_small", "small holes: scratches, text, for CPUs", replace(_SMALL, in_channels=4), _RGB),
+        _ours("inpaint_small", "small holes: scratches, text, for CPUs", _SMALL_INPAINT, _RGB),
         _ours("sr_x2_small", "bicubic super-resolution x2, for CPUs", replace(_SMALL_SR, upsample=2), _Y_X2),
         _ours("sr_x4_small", "bicubic super-resolution x4, for CPUs", _SMALL_SR, _Y_X4),
         _ours("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB),

@@ -20,6 +20,7 @@ FLOORS = {
     "typed_mapping": 1,
     "yaml_file": 1,
     "seeds": 1,
+    "membrane": 1,
     "_basicsr": 1,
     "native": 1,
     "diffusion": 2,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from diffir.archs.cpen import CPEN
 from diffir.archs.denoiser import Denoiser
 from diffir.archs.dirformer import DIRformer
+from diffir.membrane import fill_holes
 from diffir.archs.settings import ArchSettings, Stage
 from diffir.diffusion import Schedule
 
@@ -36,12 +37,12 @@ class DiffIR(nn.Module):
         """Stage 1: the prior (B, P) extracted from lq and the clean image."""
         assert self.stage == 1, "the oracle prior belongs to a stage-1 network"
         clean = F.pixel_unshuffle(gt, self.settings.gt_unshuffle)
-        return self.cpen(torch.cat([F.pixel_unshuffle(lq, self.settings.prior_unshuffle), clean], dim=1))
+        return self.cpen(torch.cat([F.pixel_unshuffle(self._seen(lq), self.settings.prior_unshuffle), clean], dim=1))
 
     def condition(self, lq: Tensor) -> Tensor:
         """Stage 2: what the denoiser is told of lq, (B, P)."""
         assert self.stage == 2, "the condition belongs to a stage-2 network"
-        return self.cpen(F.pixel_unshuffle(lq, self.settings.prior_unshuffle))
+        return self.cpen(F.pixel_unshuffle(self._seen(lq), self.settings.prior_unshuffle))
 
     def prior_chain(
         self,
@@ -82,11 +83,18 @@ class DiffIR(nn.Module):
 
     def restore(self, lq: Tensor, prior: Tensor) -> Tensor:
         """Restored image (B, 3, scale*H, scale*W), not clamped, under a given prior."""
-        return self.dirformer(lq, prior)
+        return self.dirformer(self._seen(lq), prior)
 
     def forward(self, lq: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Stage 2 end to end: estimate the prior, then restore."""
         return self.restore(lq, self.estimate_prior(lq, noise=noise))
+
+    def _seen(self, lq: Tensor) -> Tensor:
+        """lq as ``settings.hole_fill`` shows it."""
+        if self.settings.hole_fill == "zeros":
+            return lq
+        image, mask = lq[:, :-1], lq[:, -1:]
+        return torch.cat([fill_holes(image, mask), mask], dim=1)
 
 
 def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:

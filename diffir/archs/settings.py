@@ -12,6 +12,7 @@ from diffir.typed_mapping import build
 
 GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
+HoleFill = Literal["zeros", "membrane"]
 Stage = Literal[1, 2]
 
 LARGEST = 4096  # of any setting: far above every use, low enough that a forged file cannot ask for all memory
@@ -32,6 +33,8 @@ class ArchSettings:
     """Upsampling of the tail, a power of two; 1 means one output convolution instead."""
     global_skip: GlobalSkip = "identity"
     """What is added to the output: lq itself, lq enlarged by nearest neighbour, or nothing."""
+    hole_fill: HoleFill = "zeros"
+    """What the network sees in the holes of lq: nothing, or the smooth surface that their surroundings span."""
     dim: int = 48
     """Width of level 1; level k has dim * 2^(k-1) channels."""
     num_blocks: tuple[int, ...] = (3, 5, 6, 6)

@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 import numpy as np
 
 from diffir.baselines.classical import Bicubic, Identity, NonLocalMeans, SlidingDct
-from diffir.baselines.inpainting import OpenCvInpainting
+from diffir.baselines.inpainting import Membrane, OpenCvInpainting
 from diffir.errors import UsageError
 from diffir.metrics.protocol import Protocol
 
@@ -96,6 +96,9 @@ BASELINES: dict[str, Baseline] = {
         lambda _: OpenCvInpainting("navier_stokes"),
         Protocol(),
         "OpenCV inpainting along lines of equal brightness (Navier-Stokes), radius 3 pixels",
+    ),
+    "membrane": Baseline(
+        lambda _: Membrane(), Protocol(), "a smooth surface over each hole (Laplace's equation, coarse to fine)"
     ),
 }
 

@@ -35,13 +35,16 @@ def scatter(
     return np.maximum(inside, 0)  # the Fourier transform inside OpenCV leaves values of -1e-8
 
 
-def streak(length: float, width: float, angle: float) -> np.ndarray:
-    """A line with soft sides and ends, 1 in the middle: p(u, v) = (1 - (2u / length)^2) exp(-4 ln 2 (v / width)^2).
+def streak(length: float, width: float, angle: float, head: float = 0) -> np.ndarray:
+    """A line with soft sides and ends, 1 at its brightest: p(u, v) = 4 s (1 - s) exp(-4 ln 2 (v / width)^2).
+
+    s = t^g, t from 0 at the lower tip to 1 at the upper, and g such that s = 1/2 at the brightest place.
 
     Args:
         length: from tip to tip, pixels.
         width: where the side has fallen to a half, pixels.
         angle: from vertical, degrees; positive leans the top to the right.
+        head: the brightest place, from -1, the lower tip, to 1, the upper; short of the tips themselves.
     """
     half = max(1, int(np.ceil((length + width) / 2)))
     axis = np.arange(-half, half + 1, dtype=np.float64)
@@ -49,5 +52,5 @@ def streak(length: float, width: float, angle: float) -> np.ndarray:
     lean = np.deg2rad(angle)
     along, across = x * np.sin(lean) - y * np.cos(lean), x * np.cos(lean) + y * np.sin(lean)
     # Along a streak shorter than a pixel nothing but the middle would be hit.
-    ends = np.maximum(0, 1 - np.square(2 * along / max(length, 2)))
-    return (ends * np.exp(-4 * np.log(2) * np.square(across / width))).astype(np.float32)
+    place = np.clip(along / max(length, 2) + 0.5, 0, 1) ** (np.log(0.5) / np.log(0.5 + 0.475 * head))
+    return (4 * place * (1 - place) * np.exp(-4 * np.log(2) * np.square(across / width))).astype(np.float32)

@@ -360,8 +360,8 @@ class Restorer:
             rows = rows.float().cpu()
             if self.has_mask:
                 lq = source.rows(start, stop)[..., : rows.shape[-1]]
-                known, holes = lq[:, :-1], lq[:, -1:]  # known pixels have zeros in the holes
-                rows = holes * rows + known
+                image, holes = lq[:, :-1], lq[:, -1:]
+                rows = torch.where(holes > 0, rows, image)
             if self.strength < 1:
                 rows = rows.clamp(0, 1) if canvas.clips else rows  # a blend of two pictures, not with what is cut off
                 untouched = self._input_rows(source, start, stop)

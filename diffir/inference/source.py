@@ -14,6 +14,8 @@ from einops import rearrange
 from torch import Tensor
 
 from diffir.archs import ArchSettings
+from diffir.membrane import fill_photo
+from diffir.archs.settings import HoleFill
 from diffir.errors import ImageError
 from diffir.pixels import to_float, to_kind
 
@@ -28,6 +30,8 @@ class Source:
     """(B, H, W, C), C = 3 RGB or 1 grey."""
     masks: np.ndarray | None
     """(B, H, W), above 0 where a hole is."""
+    shown: np.ndarray
+    """``images`` as the network shall see them, holes filled."""
     has_mirrored_edge: bool
     """Repeat the edge pixel when mirroring (the inpainting networks' rule) instead of mirroring about it."""
     top: int
@@ -39,7 +43,8 @@ class Source:
     def whole(cls, images: np.ndarray, masks: np.ndarray | None, settings: ArchSettings) -> "Source":
         """All of the photos, sides padded to what the network needs."""
         height, width = (round_up(side, settings.multiple_of) for side in images.shape[1:3])
-        return cls(images, masks, settings.has_mask, 0, 0, height, width)
+        shown = images if masks is None else _without_holes(images, masks > 0, settings.hole_fill)
+        return cls(images, masks, shown, settings.has_mask, 0, 0, height, width)
 
     def region(self, rows: slice, columns: slice) -> "Source":
         """A part of this region; slices have start and stop."""
@@ -49,27 +54,27 @@ class Source:
     def bare(self) -> "Source":
         """The whole photos alone: no mask, no mirrored edge."""
         height, width = self.images.shape[1:3]
-        return replace(self, masks=None, top=0, left=0, height=height, width=width)
+        return replace(self, masks=None, shown=self.images, top=0, left=0, height=height, width=width)
 
     def turned(self, quarter_turns: int, mirrored: bool) -> "Source":
         """The whole photos turned anticlockwise, then mirrored left to right if asked; views, not copies."""
-        images = turn(self.images, quarter_turns, mirrored)
+        images, shown = (turn(array, quarter_turns, mirrored) for array in (self.images, self.shown))
         masks = None if self.masks is None else turn(self.masks, quarter_turns, mirrored)
         sides = (self.width, self.height) if quarter_turns % 2 else (self.height, self.width)
-        return Source(images, masks, self.has_mirrored_edge, 0, 0, *sides)
+        return Source(images, masks, shown, self.has_mirrored_edge, 0, 0, *sides)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """lq (B, C', stop - start, width) float32 on the CPU: RGB, and for inpainting a mask, holes at 0."""
+        """lq (B, C', stop - start, width) float32 on the CPU: RGB, and for inpainting a mask, 1 in holes."""
         rows = self._indices(self.top + start, self.top + stop, self.images.shape[1])
         columns = self._indices(self.left, self.left + self.width, self.images.shape[2])
-        piece = to_float(_pick(self.images, rows, columns)).astype(np.float32, copy=False)
+        piece = to_float(_pick(self.shown, rows, columns)).astype(np.float32, copy=False)
         # numpy's memory is not aligned as torch's is, and convolutions round by alignment: hence the copy.
         lq = rearrange(torch.from_numpy(np.ascontiguousarray(piece)), "b h w c -> b c h w").contiguous()
         lq = lq.expand(-1, 3, -1, -1)
         if self.masks is None:
             return lq
         holes = torch.from_numpy(_pick(self.masks, rows, columns) > 0).float()[:, None]
-        return torch.cat([lq * (1 - holes), holes], dim=1)
+        return torch.cat([lq, holes], dim=1)
 
     def _indices(self, start: int, stop: int, side: int) -> slice | np.ndarray:
         if stop <= side:
@@ -125,6 +130,13 @@ def turn(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
 def turn_back(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
     """Inverse of ``turn``; a view."""
     return np.rot90(images[:, :, ::-1] if mirrored else images, -quarter_turns, axes=(1, 2))
+
+
+def _without_holes(images: np.ndarray, holes: np.ndarray, fill: HoleFill) -> np.ndarray:
+    """A copy (B, H, W, C) with something else in its holes (B, H, W)."""
+    if fill == "membrane":
+        return np.stack([fill_photo(image, hole) for image, hole in zip(images, holes, strict=True)])
+    return np.where(holes[..., None], 0, images).astype(images.dtype, copy=False)
 
 
 def _pick(array: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""OpenCV's inpainting as a method: the pixels around a hole decide, whatever the depth of the image."""
+"""Classical inpainting as a method: the pixels around a hole decide, whatever the depth of the image."""
 
 import cv2
 import numpy as np
@@ -24,8 +24,8 @@ def mask() -> np.ndarray:
     return mask
 
 
-def test_there_are_two_ways_to_fill_holes() -> None:
-    assert INPAINTING == ["telea", "navier_stokes"]
+def test_there_are_three_ways_to_fill_holes() -> None:
+    assert INPAINTING == ["telea", "navier_stokes", "membrane"]
 
 
 @pytest.mark.parametrize(("name", "flag"), [("telea", cv2.INPAINT_TELEA), ("navier_stokes", cv2.INPAINT_NS)])

@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -71,6 +72,27 @@ def test_a_streak_leans_as_its_angle_says_and_ends_at_its_length(angle, up, righ
     assert shape[middle - up, middle + right] > 0.4
     assert shape[middle - round(1.5 * up), middle + round(1.5 * right)] == 0
     assert shape[middle - right, middle - up] < 0.01
+
+
+@pytest.mark.parametrize(("head", "brightest"), [(-1, 18), (-0.5, 10), (0, 0), (0.5, -10), (1, -18)])
+def test_a_streak_is_brightest_where_its_head_is(head, brightest):
+    shape = streak(length=41, width=2, angle=0, head=head)
+
+    row, column = np.unravel_index(shape.argmax(), shape.shape)
+    assert abs(row - shape.shape[0] // 2 - brightest) <= 2
+    assert column == shape.shape[1] // 2
+    assert 0.9 < shape.max() <= 1
+
+
+@pytest.mark.parametrize(("variety", "shortest", "longest"), [(0, 36, 42), (0.8, 12, 68)])
+def test_variety_is_how_far_streaks_differ_in_length(variety, shortest, longest):
+    sky = {"density": (0.4, 0.4), "length": (40, 40), "angle": (0, 0), "spread": 0, "layers": (1, 1), "shapes": 40}
+    light = Rain(**sky, variety=variety, faintest=1).streaks((800, 800), drawn())
+
+    boxes = cv2.connectedComponentsWithStats((light[0, 0] > 0.03).numpy().astype(np.uint8))[2][1:]
+    inside = (boxes[:, 1] > 0) & (boxes[:, 1] + boxes[:, 3] < 800) & (boxes[:, 2] < 8)
+    lengths = np.quantile(boxes[inside, 3], [0.05, 0.95])
+    assert lengths == pytest.approx([shortest, longest], abs=6)
 
 
 @pytest.mark.parametrize("layers", range(1, 6))

@@ -220,16 +220,30 @@ def test_a_prior_of_another_shape_is_wrong_usage(make_restorer: MakeRestorer, sh
         make_restorer().restore(photo(16, 16, 3), prior=torch.zeros(shape))
 
 
-def test_inpainting_fills_the_holes_and_keeps_the_rest(make_restorer: MakeRestorer) -> None:
+@pytest.mark.parametrize("fill", ["zeros", "membrane"])
+def test_inpainting_fills_the_holes_and_keeps_the_rest(make_restorer: MakeRestorer, fill: str) -> None:
     image, mask = np.rint(photo(21, 30, 3) * 255).astype(np.uint8), np.zeros((21, 30), bool)
     mask[5:12, 8:20] = True
-    restorer = make_restorer(INPAINT)
+    restorer = make_restorer(INPAINT | {"hole_fill": fill})
 
     restored = restorer.restore(image, mask)
 
     assert np.array_equal(restored[~mask], image[~mask])
     image[mask] = 0  # what lies under the holes must not matter
     assert np.array_equal(restored, restorer.restore(image, mask.astype(np.uint8)))
+
+
+@pytest.mark.parametrize("fill", ["zeros", "membrane"])
+def test_a_restorer_shows_holes_to_the_network_as_its_training_did(make_restorer: MakeRestorer, fill: str) -> None:
+    restorer = make_restorer(INPAINT | {"hole_fill": fill})
+    image, mask = torch.rand(2, 3, 32, 48), torch.zeros(2, 1, 32, 48)
+    mask[0, :, 5:20, 8:30] = mask[1, :, 10:12] = 1
+    lq, noise = torch.cat([image * (1 - mask), mask], dim=1), restorer.start_noise().expand(2, -1)
+
+    restored = restorer.restore_tensor(image, mask)
+
+    expected = torch.where(mask > 0, restorer.network(lq, noise=noise), image)
+    torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
