@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from diffir.archs.cpen import CPEN
 from diffir.archs.denoiser import Denoiser
 from diffir.archs.dirformer import DIRformer
-from diffir.membrane import fill_holes
 from diffir.archs.settings import ArchSettings, Stage
 from diffir.diffusion import Schedule
+from diffir.membrane import fill_holes
 
 
 class DiffIR(nn.Module):

@@ -11,8 +11,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from diffir.membrane import fill_photo
 from diffir.errors import ImageError, UsageError
+from diffir.membrane import fill_photo
 from diffir.pixels import to_float, to_kind
 
 RADIUS = 3  # pixels around a hole that are looked at, as in OpenCV's tutorial

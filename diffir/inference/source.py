@@ -14,9 +14,9 @@ from einops import rearrange
 from torch import Tensor
 
 from diffir.archs import ArchSettings
-from diffir.membrane import fill_photo
 from diffir.archs.settings import HoleFill
 from diffir.errors import ImageError
+from diffir.membrane import fill_photo
 from diffir.pixels import to_float, to_kind
 
 _ROWS_AT_ONCE = 64
