@@ -18,20 +18,7 @@ SWEEPS = 6  # a level; with none holes show squares, and beyond six the error of
 def fill_holes(images: Tensor, masks: Tensor) -> Tensor:
     """The membrane over all holes; what lies in them does not matter, and an image without known pixels is all 0."""
     holes = masks > 0
-    height, width = masks.shape[-2:]
-    if not holes.any():
-        return images
-    if height == width == 1:
-        return images.masked_fill(holes, 0)
-    padding = (0, width % 2, 0, height % 2)  # one more row or column, of nothing
-    known = F.avg_pool2d(F.pad((~holes).to(images.dtype), padding), 2)
-    means = F.avg_pool2d(F.pad(images.masked_fill(holes, 0), padding), 2) / known.clamp_min(0.25)
-    coarse = fill_holes(means, (known == 0).to(images.dtype))
-    surface = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
-    filled = torch.where(holes, surface, images)
-    for _ in range(SWEEPS):
-        filled = torch.where(holes, _mean_of_neighbours(filled), filled)
-    return filled
+    return _spanned(images.masked_fill(holes, 0), holes)
 
 
 def fill_photo(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
@@ -39,15 +26,37 @@ def fill_photo(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
 
     Plane by plane, since a photo in floats is large.
     """
-    image, mask = image.copy(), torch.from_numpy(holes).float()[None, None]
+    image, mask = image.copy(), torch.from_numpy(np.ascontiguousarray(holes))[None, None]
     for plane in np.moveaxis(image, 2, 0):
         values = torch.from_numpy(to_float(plane).astype(np.float32))[None, None]
         plane[holes] = to_kind(fill_holes(values, mask)[0, 0].numpy()[holes], image.dtype)
     return image
 
 
+def _spanned(images: Tensor, holes: Tensor) -> Tensor:
+    """``fill_holes`` where holes are 0."""
+    height, width = images.shape[-2:]
+    if height == width == 1:
+        return images
+    coarse = _spanned(*_halved(images, holes))
+    surface = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+    filled = torch.where(holes, surface, images)
+    del surface
+    for _ in range(SWEEPS):
+        filled = torch.where(holes, _mean_of_neighbours(filled), filled)
+    return filled
+
+
+def _halved(images: Tensor, holes: Tensor) -> tuple[Tensor, Tensor]:
+    """The means of what is known of 2 x 2 pixels each, and where nothing is."""
+    known = F.avg_pool2d((~holes).to(images.dtype), 2, ceil_mode=True)
+    return F.avg_pool2d(images, 2, ceil_mode=True) / known.clamp_min(0.25), known == 0
+
+
 def _mean_of_neighbours(x: Tensor) -> Tensor:
     """Of the four; beyond the border lies the pixel itself."""
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    rows, columns = slice(1, -1), slice(1, -1)
-    return (x[..., rows, :-2] + x[..., rows, 2:] + x[..., :-2, columns] + x[..., 2:, columns]) / 4
+    total = x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
+    total += x[..., :-2, 1:-1]
+    total += x[..., 2:, 1:-1]
+    return total.div_(4)

@@ -74,6 +74,8 @@ class ArchSettings:
             raise ConfigError(
                 f"upsample must be a power of two and 1, 2 or 4 times unshuffle: got {self.upsample}, {self.unshuffle}"
             )
+        if self.hole_fill != "zeros" and not self.has_mask:
+            raise ConfigError(f"hole_fill {self.hole_fill!r} is for networks that take a mask (in_channels 4)")
         if not 0 < self.linear_start <= self.linear_end < 1:
             raise ConfigError(f"betas need 0 < start <= end < 1, got {self.linear_start} and {self.linear_end}")
 

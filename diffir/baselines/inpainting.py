@@ -54,7 +54,12 @@ class Membrane:
     has_mask = True
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """The image with its holes filled; errors as above."""
+        """The image with its holes filled.
+
+        Raises:
+            UsageError: no mask.
+            ImageError: a mask of another size.
+        """
         return fill_photo(image, _holes(self.name, image, mask))
 
 

@@ -36,15 +36,15 @@ def scatter(
 
 
 def streak(length: float, width: float, angle: float, head: float = 0) -> np.ndarray:
-    """A line with soft sides and ends, 1 at its brightest: p(u, v) = 4 s (1 - s) exp(-4 ln 2 (v / width)^2).
+    """A line with soft sides and ends, 1 at its brightest: p(t, v) = 4 s (1 - s) exp(-4 ln 2 (v / width)^2), s = t^g.
 
-    s = t^g, t from 0 at the lower tip to 1 at the upper, and g such that s = 1/2 at the brightest place.
+    t runs from 0 at the tip near the brightest place to 1 at the other, v across; g is such that s = 1/2 where it is brightest.
 
     Args:
         length: from tip to tip, pixels.
         width: where the side has fallen to a half, pixels.
         angle: from vertical, degrees; positive leans the top to the right.
-        head: the brightest place, from -1, the lower tip, to 1, the upper; short of the tips themselves.
+        head: the brightest place, from -1, the lower tip, to 1, the upper; short of the tips themselves. A comet's tail follows.
     """
     half = max(1, int(np.ceil((length + width) / 2)))
     axis = np.arange(-half, half + 1, dtype=np.float64)
@@ -52,5 +52,6 @@ def streak(length: float, width: float, angle: float, head: float = 0) -> np.nda
     lean = np.deg2rad(angle)
     along, across = x * np.sin(lean) - y * np.cos(lean), x * np.cos(lean) + y * np.sin(lean)
     # Along a streak shorter than a pixel nothing but the middle would be hit.
-    place = np.clip(along / max(length, 2) + 0.5, 0, 1) ** (np.log(0.5) / np.log(0.5 + 0.475 * head))
+    from_head = np.clip(0.5 - np.copysign(1, head) * along / max(length, 2), 0, 1)
+    place = from_head ** (np.log(0.5) / np.log(0.5 - 0.475 * abs(head)))
     return (4 * place * (1 - place) * np.exp(-4 * np.log(2) * np.square(across / width))).astype(np.float32)

@@ -135,7 +135,8 @@ def turn_back(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndar
 def _without_holes(images: np.ndarray, holes: np.ndarray, fill: HoleFill) -> np.ndarray:
     """A copy (B, H, W, C) with something else in its holes (B, H, W)."""
     if fill == "membrane":
-        return np.stack([fill_photo(image, hole) for image, hole in zip(images, holes, strict=True)])
+        filled = [fill_photo(image, hole) for image, hole in zip(images, holes, strict=True)]
+        return filled[0][None] if len(filled) == 1 else np.stack(filled)
     return np.where(holes[..., None], 0, images).astype(images.dtype, copy=False)
 
 

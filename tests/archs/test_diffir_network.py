@@ -164,7 +164,10 @@ def test_settings_survive_plain_types():
         assert ArchSettings.from_dict(task.arch.to_dict()) == task.arch
 
 
-@pytest.mark.parametrize("wrong", [{"num_blocks": (1, 1)}, {"prior_width": 30}, {"dim": 9, "heads": (2, 2, 2, 2)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"num_blocks": (1, 1)}, {"prior_width": 30}, {"dim": 9, "heads": (2, 2, 2, 2)}, {"hole_fill": "membrane"}],
+)
 def test_settings_that_make_no_network_are_refused(wrong):
     with pytest.raises(ConfigError):
         ArchSettings(**wrong)

@@ -84,6 +84,14 @@ def test_a_streak_is_brightest_where_its_head_is(head, brightest):
     assert 0.9 < shape.max() <= 1
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 60])
+def test_a_streak_with_its_head_below_is_one_upside_down_and_never_fades(length):
+    up, down = (streak(length=length, width=1.5, angle=0, head=head) for head in (0.9, -0.9))
+
+    assert np.array_equal(up, down[::-1])
+    assert up.max() > 0.5
+
+
 @pytest.mark.parametrize(("variety", "shortest", "longest"), [(0, 36, 42), (0.8, 12, 68)])
 def test_variety_is_how_far_streaks_differ_in_length(variety, shortest, longest):
     sky = {"density": (0.4, 0.4), "length": (40, 40), "angle": (0, 0), "spread": 0, "layers": (1, 1), "shapes": 40}

@@ -26,7 +26,7 @@ def small(settings: ArchSettings) -> ArchSettings:
         prior_width=16,
         cpen_blocks=1,
         heads=(1, 2, 2, 4),
-        hole_fill="zeros",  # sources fill holes before their rows are cut: what is compared sees them as they come
+        hole_fill="zeros",  # what is compared takes rows as they come; the sources below have filled the holes
     )
 
 
@@ -39,7 +39,8 @@ def network(request: pytest.FixtureRequest) -> DiffIR:
 def source_for(network: DiffIR, height: int = 50, width: int = 37) -> Source:
     random = np.random.default_rng(0)
     masks = random.random((2, height, width)) > 0.7 if network.settings.has_mask else None
-    return Source.whole(random.random((2, height, width, 3), np.float32), masks, network.settings)
+    settings = replace(network.settings, hole_fill="membrane") if network.settings.has_mask else network.settings
+    return Source.whole(random.random((2, height, width, 3), np.float32), masks, settings)
 
 
 def streamed(network: DiffIR, source: Source, prior: Tensor, strip: int, statistics: Statistics) -> Tensor:
