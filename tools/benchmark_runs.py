@@ -14,7 +14,7 @@ RUNS = {
     "jpeg_grey": "-n input,jpeg,photo -d classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
     "pairs": f"-n input,denoise,photo,derain,deblur -d {PAIRS} --metrics psnr,ssim,lpips",
     "real_photos": "-n input,photo,denoise,derain,jpeg,deblur -d real_photos --metrics niqe",
-    "inpainting": "-n input,telea,navier_stokes -d kodak24 --mask thin,medium,wide",
+    "inpainting": "-n input,telea,navier_stokes,membrane,inpaint -d kodak24 --mask thin,medium,wide",
     "bicubic_x2": "-n bicubic_x2 -d set5,set14",  # alone: on float luma, as its published rows
     "bicubic_x4": "-n bicubic_x4 -d set5,set14",
     "enlarging_x2": "-n bicubic_x2,sr_x2 -d set5,set14",
