@@ -1,8 +1,8 @@
 """A first guess for holes: the smooth surface that is spanned over each by the pixels around it.
 
-In: images (B, C, H, W) and masks (B, 1, H, W), 1 = missing. Out: the images, known pixels untouched. Law: a pixel in a hole
-is the mean of its four neighbours (Laplace's equation, the membrane of Perez et al., "Poisson Image Editing", SIGGRAPH
-2003), nearly: solved from coarse to fine, as pull-push does (Gortler et al., "The Lumigraph", SIGGRAPH 1996).
+In: images (B, C, H, W) and masks (B, 1, H, W), 1 = missing. Out: the images, known pixels untouched. Law: a pixel in a
+hole is the mean of its four neighbours (Laplace's equation, the membrane of Perez et al., "Poisson Image Editing",
+SIGGRAPH 2003), nearly: solved coarse to fine, as pull-push does (Gortler et al., "The Lumigraph", SIGGRAPH 1996).
 """
 
 import numpy as np

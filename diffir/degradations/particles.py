@@ -38,13 +38,13 @@ def scatter(
 def streak(length: float, width: float, angle: float, head: float = 0) -> np.ndarray:
     """A line with soft sides and ends, 1 at its brightest: p(t, v) = 4 s (1 - s) exp(-4 ln 2 (v / width)^2), s = t^g.
 
-    t runs from 0 at the tip near the brightest place to 1 at the other, v across; g is such that s = 1/2 where it is brightest.
+    t runs from 0 at the tip near the brightest place to 1 at the other, v across; g makes s = 1/2 at that place.
 
     Args:
         length: from tip to tip, pixels.
         width: where the side has fallen to a half, pixels.
         angle: from vertical, degrees; positive leans the top to the right.
-        head: the brightest place, from -1, the lower tip, to 1, the upper; short of the tips themselves. A comet's tail follows.
+        head: the brightest place, from -1, the lower tip, to 1, the upper; short of the tips themselves.
     """
     half = max(1, int(np.ceil((length + width) / 2)))
     axis = np.arange(-half, half + 1, dtype=np.float64)
