@@ -28,6 +28,8 @@ class Task:
     patch: int | None = 256
     """Side in pixels of gt of the patches that released checkpoints were trained with; None for rows of ours, whose
     weights tell it themselves."""
+    needs_whole: bool = False
+    """Whether its damage is a matter of the whole photo, as the veil of rain is: a window of blue sky looks veiled, too."""
 
 
 _SR = ArchSettings(
@@ -96,7 +98,7 @@ TASKS: dict[str, Task] = {
         ),
         _ours("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB),
         _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB),
-        _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y),
+        _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, needs_whole=True),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
         _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB),
         _ours("inpaint_small", "small holes: scratches, text, for CPUs", _SMALL_INPAINT, _RGB),

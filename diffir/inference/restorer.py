@@ -57,7 +57,9 @@ def load(
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, stage=2)
     if stats == "auto":  # released networks are published with statistics of the whole photo; a window may be all hole
-        stats = "local" if card.patch is not None and not card.settings.has_mask else "global"
+        row = TASKS.get(card.task or "")
+        needs_whole = card.settings.has_mask or (row is not None and row.needs_whole)
+        stats = "global" if card.patch is None or needs_whole else "local"
     return Restorer(
         network,
         name=card.name,

@@ -281,16 +281,18 @@ def test_a_network_of_stage_1_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "training", "stats"),
+    ("channels", "task", "training", "stats"),
     [
-        (3, {"train_set": {"gt_size": 64}}, "local"),
-        (4, {"train_set": {"gt_size": 64}}, "global"),
-        (3, "told in words", "global"),
+        (3, None, {"train_set": {"gt_size": 64}}, "local"),
+        (3, "denoise_small", {"train_set": {"gt_size": 64}}, "local"),
+        (3, "derain_small", {"train_set": {"gt_size": 64}}, "global"),
+        (4, None, {"train_set": {"gt_size": 64}}, "global"),
+        (3, None, "told in words", "global"),
     ],
 )
-def test_windows_are_for_weights_that_tell_their_patches_and_fill_no_holes(tmp_path, channels, training, stats):
+def test_windows_are_for_weights_that_tell_their_patches_and_need_no_whole(tmp_path, channels, task, training, stats):
     settings = replace(get_task("denoise_tiny").arch, in_channels=channels)
-    card = WeightsCard("mine", settings, training=training)
+    card = WeightsCard("mine", settings, task=task, training=training)
     save_published(tmp_path / "mine.safetensors", DiffIR(settings).state_dict(), card)
 
     assert load(tmp_path / "mine.safetensors", device="cpu").stats == stats
