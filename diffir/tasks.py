@@ -29,7 +29,7 @@ class Task:
     """Side in pixels of gt of the patches that released checkpoints were trained with; None for rows of ours, whose
     weights tell it themselves."""
     needs_whole: bool = False
-    """Whether its damage is a matter of the whole photo, as the veil of rain is: a window of blue sky looks veiled, too."""
+    """Whether its damage is one of the whole photo, as the veil of rain is: a window of blue sky looks veiled, too."""
 
 
 _SR = ArchSettings(
