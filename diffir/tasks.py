@@ -82,12 +82,7 @@ TASKS: dict[str, Task] = {
         Task("sr_x2", "bicubic super-resolution x2", replace(_SR, unshuffle=2), _Y_X2),
         Task("realsr_x4", "real-world super-resolution x4", _SR, _Y_X4),
         Task("realsr_x2", "real-world super-resolution x2", replace(_SR, unshuffle=2), _Y_X2),
-        Task(
-            "realsr_x1",
-            "real-world restoration at the same size",
-            replace(_SR, unshuffle=4),
-            _Y_X4,
-        ),
+        Task("realsr_x1", "real-world restoration at the same size", replace(_SR, unshuffle=4), _Y_X4),
         Task("deblur", "motion deblurring", _DEBLUR, _RGB, patch=512),
         Task("inpaint", "inpainting, CelebA-HQ and Places", _INPAINT, _RGB),
         Task(
