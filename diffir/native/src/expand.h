@@ -14,14 +14,15 @@ inline void normalise(const Expansion& job, const float* pixel, Number* out) {
         values[b] = b == blocks - 1 && rest ? load_part(pixel + b * LANES, rest) : load(pixel + b * LANES);
         total += values[b];
     }
-    const float mean = sum_of(total) / job.channels;
+    const vec mean = sum_of(total) / (float)job.channels;
     vec spread = {};
     for (long b = 0; b < blocks; ++b) {
         vec distance = values[b] - mean;
         if (b == blocks - 1 && rest) distance = load_part(reinterpret_cast<float*>(&distance), rest);
         spread += distance * distance;
     }
-    const float scale = 1 / __builtin_sqrtf(sum_of(spread) / job.channels + NORM_EPS), from = job.centred ? mean : 0;
+    const float scale = 1 / __builtin_sqrtf(sum_of(spread)[0] / job.channels + NORM_EPS);
+    const vec from = job.centred ? mean : vec{};
     for (long b = 0; b < blocks; ++b)
         store(out + b * LANES, (values[b] - from) * scale * load(job.gain + b * LANES) + load(job.shift + b * LANES));
 }

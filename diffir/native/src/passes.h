@@ -3,25 +3,37 @@
 // Included inside the namespace of an instruction set. Each has `floats_of` (memory that a thread needs) and `run` (one
 // piece of the map).
 
-// erf(u) as u times a rational function of u^2: a least-squares fit of ours on |u| <= 4, off by 2e-8 there and 5e-7 with
-// what float32 rounds; beyond, erf is 1 to 2e-8. Coefficients from the highest power down.
-constexpr int ERF_TERMS = 6;
-constexpr float ERF_TOP[ERF_TERMS] = {1.974827897e-06f, 2.880419642e-04f, 4.003664730e-03f,
-                                      5.346753516e-02f, 1.962494015e-01f, 1.128378976e+00f};
-constexpr float ERF_BOTTOM[ERF_TERMS] = {3.748086923e-05f, 1.216364744e-03f, 1.544445892e-02f,
-                                         1.164766028e-01f, 5.072526624e-01f, 1.0f};
+constexpr long STREAMED_BYTES = 16 << 20;  // of a map that no cache keeps until the next pass
+
+// erf(u) as u times a rational function of u^2: least-squares fits of ours on |u| <= ERF_END; beyond, erf is 1 to as many
+// digits. Coefficients from the highest power down.
+#if HAS_BF16  // off by 4e-5; what it is rounded to is off by 2e-3
+constexpr float ERF_END = 3.0f;
+constexpr float ERF_TOP[] = {0.03061773f, 0.20409112f, 1.12809683f};
+constexpr float ERF_BOTTOM[] = {0.00345793f, 0.10126878f, 0.51247864f, 1.0f};
+#else  // off by 2e-8, and by 5e-7 with what float32 rounds
+constexpr float ERF_END = 4.0f;
+constexpr float ERF_TOP[] = {1.974827897e-06f, 2.880419642e-04f, 4.003664730e-03f,
+                             5.346753516e-02f, 1.962494015e-01f, 1.128378976e+00f};
+constexpr float ERF_BOTTOM[] = {3.748086923e-05f, 1.216364744e-03f, 1.544445892e-02f,
+                                1.164766028e-01f, 5.072526624e-01f, 1.0f};
+#endif
+
+template <int TERMS>
+inline vec polynomial(const float (&coefficients)[TERMS], vec x) {
+    vec sum = vec{} + coefficients[0];
+#pragma GCC unroll 8
+    for (int i = 1; i < TERMS; ++i) sum = sum * x + coefficients[i];
+    return sum;
+}
 
 // x times the normal distribution function, by erf: the exact form that torch calls "none".
 inline vec gelu(vec x) {
-    const vec u = higher(lower(x * 0.70710678f, 4.0f), -4.0f), s = u * u;
-    vec top = vec{} + ERF_TOP[0], bottom = vec{} + ERF_BOTTOM[0];
-#pragma GCC unroll 8
-    for (int i = 1; i < ERF_TERMS; ++i) {
-        top = top * s + ERF_TOP[i];
-        bottom = bottom * s + ERF_BOTTOM[i];
-    }
-    const vec half = x * 0.5f;
-    return half + half * (u * top / bottom);
+    const vec u = higher(lower(x * 0.70710678f, ERF_END), -ERF_END), s = u * u;
+    const vec bottom = polynomial(ERF_BOTTOM, s), half = x * 0.5f;
+    vec inverse = rough_inverse(bottom);
+    if (!HAS_BF16) inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: all of float's digits
+    return half + half * (u * polynomial(ERF_TOP, s) * inverse);
 }
 
 // From pixel to pixel of a row of channels: a vector more, for what overhangs at the end of the last head, and since
@@ -32,9 +44,13 @@ inline long stride_of(long padded) { return padded + LANES; }
 inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
     const long channels = job.channels, offset = first_pixel * channels;
     const float* before = job.map + offset;
+    const bool is_aligned = channels % LANES == 0 && reinterpret_cast<unsigned long>(out) % sizeof(vec) == 0;
+    const bool streams = is_aligned && job.height * job.width * channels * 4 > STREAMED_BYTES;
     return [=](long pixel, long block, vec value) {
         const long place = pixel * channels + block * LANES, count = channels - block * LANES;
-        if (count >= LANES)
+        if (streams)
+            stream(out + offset + place, load(before + place) + value);
+        else if (count >= LANES)
             store(out + offset + place, load(before + place) + value);
         else
             store_part(out + offset + place, load_part(before + place, count) + value, count);

@@ -17,16 +17,27 @@ inline vec load_part(const float* from, long count) {
 
 inline void store_part(float* to, vec value, long count) { __builtin_memcpy(to, &value, 4 * count); }
 
-inline float sum_of(vec value) {
-    float lanes[LANES];
-    store(lanes, value);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-    return lanes[0];
+// The sum of all lanes, in each of them.
+inline vec sum_of(vec value) {
+    typedef int places __attribute__((vector_size(4 * LANES)));
+    places own;
+    for (int i = 0; i < LANES; ++i) own[i] = i;
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half; half /= 2) value += __builtin_shuffle(value, own ^ half);
+    return value;
 }
 
 inline vec lower(vec a, float b) { return a < b ? a : vec{} + b; }
 inline vec higher(vec a, float b) { return a > b ? a : vec{} + b; }
+
+#if LANES == 16
+// Past the caches, to an address that is a multiple of a vector's bytes.
+inline void stream(float* to, vec value) { _mm512_stream_ps(to, (__m512)value); }
+inline vec rough_inverse(vec value) { return (vec)_mm512_rcp14_ps((__m512)value); }
+#else
+inline void stream(float* to, vec value) { _mm256_stream_ps(to, (__m256)value); }
+inline vec rough_inverse(vec value) { return (vec)_mm256_rcp_ps((__m256)value); }
+#endif
 
 #if HAS_BF16
 struct Bf16 {
