@@ -29,7 +29,7 @@ class Task:
     """Side in pixels of gt of the patches that released checkpoints were trained with; None for rows of ours, whose
     weights tell it themselves."""
     needs_whole: bool = False
-    """Whether its damage is one of the whole photo, as the veil of rain is: a window of blue sky looks veiled, too."""
+    """Whether a window tells too little of the damage: blue sky looks veiled, and out of focus (docs/any-size.md)."""
 
 
 _SR = ArchSettings(
@@ -92,10 +92,10 @@ TASKS: dict[str, Task] = {
             _RGB,
         ),
         _ours("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB),
-        _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB),
+        _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, needs_whole=True),
         _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, needs_whole=True),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
-        _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB),
+        _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, needs_whole=True),
         _ours("inpaint_small", "small holes: scratches, text, for CPUs", _SMALL_INPAINT, _RGB),
         _ours("sr_x2_small", "bicubic super-resolution x2, for CPUs", replace(_SMALL_SR, upsample=2), _Y_X2),
         _ours("sr_x4_small", "bicubic super-resolution x4, for CPUs", _SMALL_SR, _Y_X4),

@@ -126,7 +126,7 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
         "--stats",
         default="auto",
         choices=["auto", "tile", "global", "local"],
-        help="where attention looks; auto: local for diffir's weights, global for released checkpoints",
+        help="where attention looks; auto: what suits the weights, see docs/any-size.md",
     )
     group.add_argument("-x", "--tta", action="store_true", help="self-ensemble: mean over the eight turns")
 

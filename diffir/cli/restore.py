@@ -99,7 +99,7 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
         "--stats",
         choices=["auto", "tile", "global", "local"],
         default="auto",
-        help="attention looks at each tile, the whole photo, or windows as large as in training; auto: as trained",
+        help="attention looks at each tile, the whole photo, or windows as in training; auto: what suits the weights",
     )
     network.add_argument("--seed", type=int, default=0, help="of the noise the prior starts from (default: 0)")
 

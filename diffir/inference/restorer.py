@@ -56,7 +56,7 @@ def load(
         WeightsError: the file does not hold a stage-2 network.
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, stage=2)
-    if stats == "auto":  # released networks are published with statistics of the whole photo; a window may be all hole
+    if stats == "auto":  # released networks are published with global ones; a window may tell too little
         row = TASKS.get(card.task or "")
         needs_whole = card.settings.has_mask or (row is not None and row.needs_whole)
         stats = "global" if card.patch is None or needs_whole else "local"
@@ -114,7 +114,8 @@ class Restorer:
             tile: side of tiles in pixels of the input, ``AUTO`` (0) by free memory, ``WHOLE`` (-1) never.
             tile_overlap: pixels that neighbouring tiles share; half a tile at most.
             stats: what attention gathers its statistics from: ``global``, the whole photo; ``local``, windows as large
-                as the training patches; ``tile``, each tile for itself; ``auto``, local if ``patch`` is given.
+                as the training patches; ``tile``, each tile for itself; ``auto``, local if ``patch`` is given (``load``
+                knows better: what suits the weights).
             patch: side of the training patches in pixels of the input; what ``local`` needs.
             tta: self-ensemble, the mean over the eight turns and mirrorings; eight times the work.
             strength: 1 is the restored photo, 0 the input (enlarged bicubically), between them a blend.

@@ -240,7 +240,7 @@ class Runner:
 
 
 def choose_stats(stats: str, patch: int | None) -> Stats:
-    """What attention looks at: as asked, or as the weights were trained.
+    """What attention looks at: as asked, or windows as large as the patches of the training where these are known.
 
     Raises:
         UsageError: not a kind of statistics, or windows for weights of unknown patch size.

@@ -5,13 +5,12 @@ then changes the map, so that no intermediate result is larger than a strip.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.archs.dirformer import DMTA, Block
+from diffir.archs.dirformer import Block
 from diffir.inference.attention import Statistics, Sums, from_cells, to_cells
 from diffir.inference.strips import Strip, split_rows
 
@@ -37,7 +36,7 @@ class TorchBlocks:
                 piece = block.norm1(strip.of(x), modulation)
                 queries, keys = (
                     to_cells(strip.inner(_expanded(piece, dmta.qkv, dmta.qkv_dwconv, part)), cell, dmta.heads)
-                    for part in _parts(0, channels, 2 * channels)
+                    for part in (slice(0, channels), slice(channels, 2 * channels))
                 )
                 with torch.autocast(x.device.type, enabled=False):
                     found.append(Sums.of(queries, keys))
@@ -51,7 +50,7 @@ class TorchBlocks:
         mixing = None if cell is not None else dmta.project(sums.attention(dmta))[:, 0, 0]
 
         def change(piece: Tensor, strip: Strip) -> Tensor:
-            (part,) = _parts(2 * channels, 3 * channels)
+            part = slice(2 * channels, 3 * channels)
             values = strip.inner(_expanded(block.norm1(piece, modulation), dmta.qkv, dmta.qkv_dwconv, part))
             if mixing is not None:
                 return _mixed(mixing.to(values.dtype), values)
@@ -67,11 +66,11 @@ class TorchBlocks:
         dgfn, hidden = block.ffn, block.ffn.project_out.in_channels
         modulation = _in_full_precision(dgfn.modulation, prior)
 
-        def change(piece: Tensor, strip: Strip) -> Tensor:
+        def change(piece: Tensor, strip: Strip) -> Tensor:  # DGFN.forward, its two halves made apart
             normed = block.norm2(piece, modulation)
             gate, value = (
                 strip.inner(_expanded(normed, dgfn.project_in, dgfn.dwconv, part))
-                for part in _parts(0, hidden, 2 * hidden)
+                for part in (slice(0, hidden), slice(hidden, 2 * hidden))
             )
             return dgfn.project_out(F.gelu(gate).mul_(value))
 
@@ -97,10 +96,6 @@ def _in_full_precision(modulation: torch.nn.Module, prior: Tensor) -> tuple[Tens
         return gain, shift
 
 
-def _parts(*bounds: int) -> list[slice]:
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
-
-
 def _expanded(x: Tensor, expand: nn.Conv2d, taps: nn.Conv2d, part: slice) -> Tensor:
     """Some channels of the 1x1 and the depthwise 3x3 convolution: what is made at a time should stay in the cache."""
     x = F.conv2d(x, expand.weight[part])
@@ -110,6 +105,6 @@ def _expanded(x: Tensor, expand: nn.Conv2d, taps: nn.Conv2d, part: slice) -> Ten
 def _mixed(mixing: Tensor, values: Tensor) -> Tensor:
     """A matrix for each image, (B, C, C), times its pixels (B, C, H, W)."""
     if len(values) == 1:
-        return F.conv2d(values, mixing[0, :, :, None, None])  # faster than a product by a quarter
+        return F.conv2d(values, mixing[0, :, :, None, None])  # faster than a product on CPUs
     mixed = values.permute(0, 2, 3, 1).flatten(1, 2) @ mixing.transpose(1, 2)
     return mixed.unflatten(1, values.shape[-2:]).permute(0, 3, 1, 2)

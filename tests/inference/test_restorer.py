@@ -285,6 +285,7 @@ def test_a_network_of_stage_1_is_refused() -> None:
     [
         (3, None, {"train_set": {"gt_size": 64}}, "local"),
         (3, "denoise_small", {"train_set": {"gt_size": 64}}, "local"),
+        (3, "photo_small", {"train_set": {"gt_size": 64}}, "global"),
         (3, "derain_small", {"train_set": {"gt_size": 64}}, "global"),
         (4, None, {"train_set": {"gt_size": 64}}, "global"),
         (3, None, "told in words", "global"),

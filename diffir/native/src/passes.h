@@ -3,11 +3,12 @@
 // Included inside the namespace of an instruction set. Each has `floats_of` (memory that a thread needs) and `run` (one
 // piece of the map).
 
-constexpr long STREAMED_BYTES = 16 << 20;  // of a map that no cache keeps until the next pass
+// Of a map that is written past the caches: measured where 32 MB of third level are shared, and two maps live at once.
+constexpr long STREAMED_BYTES = 16 << 20, CACHE_LINE = 64;
 
 // erf(u) as u times a rational function of u^2: least-squares fits of ours on |u| <= ERF_END; beyond, erf is 1 to as many
 // digits. Coefficients from the highest power down.
-#if HAS_BF16  // off by 4e-5; what it is rounded to is off by 2e-3
+#if HAS_BF16  // off by 1e-4, the rough inverse included, so far below zero 2e-5 of x is left of it; bf16 rounds by 2e-3
 constexpr float ERF_END = 3.0f;
 constexpr float ERF_TOP[] = {0.03061773f, 0.20409112f, 1.12809683f};
 constexpr float ERF_BOTTOM[] = {0.00345793f, 0.10126878f, 0.51247864f, 1.0f};
@@ -32,7 +33,7 @@ inline vec gelu(vec x) {
     const vec u = higher(lower(x * 0.70710678f, ERF_END), -ERF_END), s = u * u;
     const vec bottom = polynomial(ERF_BOTTOM, s), half = x * 0.5f;
     vec inverse = rough_inverse(bottom);
-    if (!HAS_BF16) inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: all of float's digits
+    if (!HAS_BF16) inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: float's digits but the last
     return half + half * (u * polynomial(ERF_TOP, s) * inverse);
 }
 
@@ -44,8 +45,9 @@ inline long stride_of(long padded) { return padded + LANES; }
 inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
     const long channels = job.channels, offset = first_pixel * channels;
     const float* before = job.map + offset;
-    const bool is_aligned = channels % LANES == 0 && reinterpret_cast<unsigned long>(out) % sizeof(vec) == 0;
-    const bool streams = is_aligned && job.height * job.width * channels * 4 > STREAMED_BYTES;
+    const long pixel_bytes = channels * sizeof(float);
+    const bool has_whole_lines = (reinterpret_cast<long>(out) | pixel_bytes) % CACHE_LINE == 0;
+    const bool streams = has_whole_lines && job.height * job.width * pixel_bytes > STREAMED_BYTES;
     return [=](long pixel, long block, vec value) {
         const long place = pixel * channels + block * LANES, count = channels - block * LANES;
         if (streams)

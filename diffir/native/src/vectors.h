@@ -1,7 +1,7 @@
 // Vectors of LANES floats and the two kinds of numbers that matrices are multiplied in: float, and pairs of bf16.
 //
-// Included once for each instruction set, inside its namespace: LANES, TILE and HAS_BF16 are set there. GCC's and Clang's
-// vector types stand for registers; "a word" is 4 bytes of an operand: one float, or two bf16 that are summed together.
+// Included once for each instruction set, inside its namespace: LANES, TILE and HAS_BF16 are set there. GCC's vector types
+// stand for registers; "a word" is 4 bytes of an operand: one float, or two bf16 that are summed together.
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float loose_vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -38,6 +38,9 @@ inline vec rough_inverse(vec value) { return (vec)_mm512_rcp14_ps((__m512)value)
 inline void stream(float* to, vec value) { _mm256_stream_ps(to, (__m256)value); }
 inline vec rough_inverse(vec value) { return (vec)_mm256_rcp_ps((__m256)value); }
 #endif
+
+// What was streamed is there before another thread reads it.
+inline void settle() { _mm_sfence(); }
 
 #if HAS_BF16
 struct Bf16 {
