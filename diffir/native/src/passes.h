@@ -8,10 +8,10 @@ constexpr long STREAMED_BYTES = 16 << 20, CACHE_LINE = 64;
 
 // erf(u) as u times a rational function of u^2: least-squares fits of ours on |u| <= ERF_END; beyond, erf is 1 to as many
 // digits. Coefficients from the highest power down.
-#if HAS_BF16  // off by 1e-4, the rough inverse included, so far below zero 2e-5 of x is left of it; bf16 rounds by 2e-3
-constexpr float ERF_END = 3.0f;
-constexpr float ERF_TOP[] = {0.03061773f, 0.20409112f, 1.12809683f};
-constexpr float ERF_BOTTOM[] = {0.00345793f, 0.10126878f, 0.51247864f, 1.0f};
+#if HAS_BF16  // off by 5e-6
+constexpr float ERF_END = 3.5f;
+constexpr float ERF_TOP[] = {7.08098165e-04f, 4.25705018e-02f, 1.58622431e-01f, 1.12834990e+00f};
+constexpr float ERF_BOTTOM[] = {8.96672e-03f, 9.581149e-02f, 4.7377574e-01f, 1.0f};
 #else  // off by 2e-8, and by 5e-7 with what float32 rounds
 constexpr float ERF_END = 4.0f;
 constexpr float ERF_TOP[] = {1.974827897e-06f, 2.880419642e-04f, 4.003664730e-03f,
@@ -33,7 +33,7 @@ inline vec gelu(vec x) {
     const vec u = higher(lower(x * 0.70710678f, ERF_END), -ERF_END), s = u * u;
     const vec bottom = polynomial(ERF_BOTTOM, s), half = x * 0.5f;
     vec inverse = rough_inverse(bottom);
-    if (!HAS_BF16) inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: float's digits but the last
+    inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: float's digits but the last
     return half + half * (u * polynomial(ERF_TOP, s) * inverse);
 }
 
