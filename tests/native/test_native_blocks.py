@@ -80,11 +80,11 @@ def test_maps_that_no_cache_holds_are_changed_alike(kernels, channels):
     """Above 16 MB results pass the caches by, where a pixel is whole vectors."""
     block, x, prior = block_of(channels, 2, expansion=1.0), map_of(channels, 400, 400), torch.rand(1, 16) + 0.5
     assert x.nbytes > 16 << 20
-    every = (..., slice(None, None, 7), slice(None))  # seventh row: comparing takes longer than computing
+    some = (..., slice(None, None, 7), slice(None))  # every seventh row: comparing takes longer than computing
 
     found = blocks_of(kernels).feed(block, blocks_of(kernels).attend(block, x, prior, Statistics(), 1), prior)
 
-    assert_same_change(kernels, x[every], found[every], block(x, prior)[every])
+    assert_same_change(kernels, x[some], found[some], block(x, prior)[some])
 
 
 @pytest.mark.parametrize("cell", [1, 3, 8, 40])

@@ -14,9 +14,15 @@ namespace {
 long sums_floats(const SumsTask& task) { return Sums::floats_of(task); }
 void sums(const SumsTask& task, Piece piece, float* memory) { Sums::run(task, piece, memory); }
 long mix_floats(const MixTask& task) { return Mix::floats_of(task); }
-void mix(const MixTask& task, Piece piece, float* memory) { Mix::run(task, piece, memory), settle(); }
+void mix(const MixTask& task, Piece piece, float* memory) {
+    Mix::run(task, piece, memory);
+    settle();
+}
 long feed_floats(const FeedTask& task) { return Feed::floats_of(task); }
-void feed(const FeedTask& task, Piece piece, float* memory) { Feed::run(task, piece, memory), settle(); }
+void feed(const FeedTask& task, Piece piece, float* memory) {
+    Feed::run(task, piece, memory);
+    settle();
+}
 
 }  // namespace ISA
 }  // namespace diffir
