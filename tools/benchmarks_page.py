@@ -99,7 +99,7 @@ def uncovered(
     """What is missing until every file that ships is measured, as it ships, wherever a run names it."""
     by_name = {file.path.stem: file for file in files}
     for path in sorted(pretrained.glob("*.safetensors")):
-        named = [name for name, flags in runs.items() if path.stem in _words_after("-n", flags)]
+        named = [name for name, flags in runs.items() if path.stem in words_after("-n", flags)]
         if not named:
             yield f"{path.stem} is in no run: name it in tools/benchmark_runs.py"
         for name in named:
@@ -119,7 +119,7 @@ def _lacking(results: Sequence[Result], weights: str) -> list[Place]:
     return [place for place in dict.fromkeys(map(place_of, results)) if place not in seen]
 
 
-def _words_after(flag: str, flags: str) -> list[str]:
+def words_after(flag: str, flags: str) -> list[str]:
     words = flags.split()
     return words[words.index(flag) + 1].split(",")
 
@@ -130,9 +130,9 @@ def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Ite
     for name, flags in runs.items():
         results = by_name[name].results if name in by_name else ()
         methods, sets = {result.method for result in results}, {result.dataset for result in results}
-        named = _words_after("-n", flags)
+        named = words_after("-n", flags)
         lacking = [method for method in named if method not in methods]
-        lacking += [card for card in (load_card(word).name for word in _words_after("-d", flags)) if card not in sets]
+        lacking += [card for card in (load_card(word).name for word in words_after("-d", flags)) if card not in sets]
         if lacking:
             yield f"{name}.json lacks {', '.join(lacking)}: {command_of(name)}"
         for method in sorted(methods - set(named)):

@@ -1,24 +1,88 @@
-"""Measure what docs/benchmarks.md shows, every run of tools/benchmark_runs.py, then write the page.
+"""Measure what docs/benchmarks.md shows, the runs of tools/benchmark_runs.py, then write the page.
 
-python tools/measure_benchmarks.py [NAME ...]   (DIFFIR_DATA says where the sets lie; all runs when none is named)
-Scores are kept, so a stopped call goes on. An hour on one CPU core.
+python tools/measure_benchmarks.py [RUN ...] [--only METHOD]   (DIFFIR_DATA says where the sets lie)
+All runs when none is named: an hour on one CPU core. Scores are kept, so a stopped call goes on.
+--only measures one method, in the runs that name it, and leaves the results of the others: what new weights need.
 """
 
+import argparse
+import json
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import benchmarks_page
 from benchmark_runs import RUNS
 
 from diffir.cli.main import main as diffir
+from diffir.files import write_atomically
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/benchmarks"
 
 
-def main() -> int:
+def methods_of(run: str) -> list[str]:
+    """What a run names after its -n, in that order."""
+    return benchmarks_page.words_after("-n", RUNS[run])
+
+
+def with_results(file: dict[str, Any], new: dict[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+    """The document with the new results in place of, or beside, its own; in each place in the order of the methods.
+
+    A method that is not among them is left out.
+
+    Raises:
+        SystemExit: the two were measured with other versions or on other machines.
+    """
+    for facts in ("format", "versions", "machine"):
+        if file[facts] != new[facts]:
+            raise SystemExit(f"{facts} were {file[facts]} and are {new[facts]}: measure the whole run")
+
+    def place(result: dict[str, Any]) -> tuple[str, str]:
+        return result["dataset"], result["condition"]
+
+    results = [result for result in [*file["results"], *new["results"]] if result["method"] in methods]
+    places = list(dict.fromkeys(map(place, results)))
+    found = {(*place(result), result["method"]): result for result in results}.values()
+    ordered = sorted(found, key=lambda result: (places.index(place(result)), methods.index(result["method"])))
+    return {**file, "results": ordered}
+
+
+def measure(run: str, only: str | None) -> int:
+    """One run into its file; the exit code of ``diffir eval``."""
+    target = FOLDER / f"{run}.json"
+    words = RUNS[run].split()
+    if only is None:
+        return diffir(["eval", *words, "--json", str(target)])
+    words[words.index("-n") + 1] = only
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / target.name
+        failed = diffir(["eval", *words, "--json", str(part)])
+        if failed:
+            return failed
+        old, new = (json.loads(path.read_text("utf-8")) for path in (target, part))
+    document = with_results(old, new, methods_of(run))
+    with write_atomically(target) as file:
+        file.write(json.dumps(document, indent=1).encode() + b"\n")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Each run writes one file; then the page."""
-    for name in sys.argv[1:] or RUNS:
-        failed = diffir(["eval", *RUNS[name].split(), "--json", str(FOLDER / f"{name}.json")])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"of {', '.join(RUNS)}; default: all")
+    parser.add_argument(
+        "--only", metavar="METHOD", help="measure this one, where it is named; keep the others' results"
+    )
+    args = parser.parse_args(arguments)
+    if unknown := [run for run in args.runs if run not in RUNS]:
+        parser.error(f"no run is called {unknown[0]}: {', '.join(RUNS)}")
+    runs = [run for run in args.runs or RUNS if args.only is None or args.only in methods_of(run)]
+    if not runs:
+        parser.error(f"no run names {args.only}: tools/benchmark_runs.py has them")
+    for run in runs:
+        failed = measure(run, args.only)
         if failed:
             return failed
     return benchmarks_page.main([])
