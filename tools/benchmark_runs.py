@@ -20,3 +20,9 @@ RUNS = {
     "enlarging_x2": "-n bicubic_x2,sr_x2 -d set5,set14",
     "enlarging_x4": "-n bicubic_x4,sr_x4 -d set5,set14",
 }
+
+
+def words_after(flag: str, flags: str) -> list[str]:
+    """The words that a flag of a run takes, in their order."""
+    words = flags.split()
+    return words[words.index(flag) + 1].split(",")

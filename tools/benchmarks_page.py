@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark_runs import RUNS
+from benchmark_runs import RUNS, words_after
 
 from diffir.data.cards import load_card
 from diffir.data.published_rows import load_published
@@ -117,11 +117,6 @@ def _lacking(results: Sequence[Result], weights: str) -> list[Place]:
         if result.network.get("fingerprint") == weights and result.network.get("prior") in (None, "diffusion")
     }
     return [place for place in dict.fromkeys(map(place_of, results)) if place not in seen]
-
-
-def words_after(flag: str, flags: str) -> list[str]:
-    words = flags.split()
-    return words[words.index(flag) + 1].split(",")
 
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:

@@ -10,21 +10,17 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import benchmarks_page
-from benchmark_runs import RUNS
+from benchmark_runs import RUNS, words_after
 
 from diffir.cli.main import main as diffir
-from diffir.files import write_atomically
+from diffir.cli.scores import write_json
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/benchmarks"
-
-
-def methods_of(run: str) -> list[str]:
-    """What a run names after its -n, in that order."""
-    return benchmarks_page.words_after("-n", RUNS[run])
 
 
 def with_results(file: dict[str, Any], new: dict[str, Any], methods: Sequence[str]) -> dict[str, Any]:
@@ -42,11 +38,9 @@ def with_results(file: dict[str, Any], new: dict[str, Any], methods: Sequence[st
     def place(result: dict[str, Any]) -> tuple[str, str]:
         return result["dataset"], result["condition"]
 
-    results = [result for result in [*file["results"], *new["results"]] if result["method"] in methods]
-    places = list(dict.fromkeys(map(place, results)))
-    found = {(*place(result), result["method"]): result for result in results}.values()
-    ordered = sorted(found, key=lambda result: (places.index(place(result)), methods.index(result["method"])))
-    return {**file, "results": ordered}
+    found = {(place(result), result["method"]): result for result in [*file["results"], *new["results"]]}
+    keys = product(dict.fromkeys(where for where, _ in found), methods)
+    return {**file, "results": [found[key] for key in keys if key in found]}
 
 
 def measure(run: str, only: str | None) -> int:
@@ -55,6 +49,8 @@ def measure(run: str, only: str | None) -> int:
     words = RUNS[run].split()
     if only is None:
         return diffir(["eval", *words, "--json", str(target)])
+    if not target.is_file():
+        raise SystemExit(f"{target} does not exist: measure the whole run")
     words[words.index("-n") + 1] = only
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / target.name
@@ -62,9 +58,7 @@ def measure(run: str, only: str | None) -> int:
         if failed:
             return failed
         old, new = (json.loads(path.read_text("utf-8")) for path in (target, part))
-    document = with_results(old, new, methods_of(run))
-    with write_atomically(target) as file:
-        file.write(json.dumps(document, indent=1).encode() + b"\n")
+    write_json(target, with_results(old, new, words_after("-n", RUNS[run])))
     return 0
 
 
@@ -78,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if unknown := [run for run in args.runs if run not in RUNS]:
         parser.error(f"no run is called {unknown[0]}: {', '.join(RUNS)}")
-    runs = [run for run in args.runs or RUNS if args.only is None or args.only in methods_of(run)]
+    runs = [run for run in args.runs or RUNS if args.only is None or args.only in words_after("-n", RUNS[run])]
     if not runs:
         parser.error(f"no run names {args.only}: tools/benchmark_runs.py has them")
     for run in runs:

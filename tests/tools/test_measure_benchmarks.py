@@ -67,6 +67,13 @@ def test_one_method_is_measured_alone_and_the_file_keeps_the_others(tool, tmp_pa
     )
 
 
+def test_one_method_has_no_place_in_a_file_that_is_not_there(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "FOLDER", tmp_path)
+
+    with pytest.raises(SystemExit, match=r"jpeg\.json does not exist: measure the whole run"):
+        tool.main(["jpeg", "--only", "photo"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["nois"], "no run is called nois: denoising, "), (["jpeg", "--only", "derain"], "no run names derain")],
