@@ -7,11 +7,11 @@ nobody passes dictionaries of options around. Steps are optimiser steps; pixels 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from diffir.archs.settings import ArchSettings
 from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError
 from diffir.metrics.table import METRICS
-from diffir.tasks import get_task
+from diffir.systems.diffir.settings import ArchSettings
+from diffir.systems.diffir.tasks import get_task
 
 StageNumber = Literal[1, 2, 3]
 """1: with the clean image in sight. 2: from the damaged image alone. 3: stage 2 again, usually adversarial."""
@@ -29,7 +29,7 @@ class NetworkConfig:
     """Which network: a row of the task table, and the settings in which it differs."""
 
     task: str
-    """A row of ``diffir.tasks``."""
+    """A row of ``diffir.systems.diffir.tasks``."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of ``ArchSettings`` that replace the row's."""
 

@@ -13,7 +13,7 @@ import yaml
 
 from diffir.config import RunConfig
 from diffir.errors import ConfigError
-from diffir.official_options import is_official, to_our_options
+from diffir.systems.diffir.released_options import is_official, to_our_options
 from diffir.typed_mapping import build
 from diffir.yaml_file import parse_yaml, read_yaml
 

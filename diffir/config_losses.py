@@ -6,9 +6,9 @@ they are there; ``perceptual: {}`` and ``gan: {}`` are the settings of DiffIR's 
 
 from dataclasses import dataclass, field
 
-from diffir.archs.discriminators import DiscriminatorName
 from diffir.errors import ConfigError
 from diffir.losses.backbones import LAYERS, BackboneName
+from diffir.losses.discriminators import DiscriminatorName
 from diffir.losses.perceptual import Distance
 
 _DISTANCES: dict[BackboneName, Distance] = {"vgg19": "l1", "ade20k": "mse"}

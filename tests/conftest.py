@@ -1,10 +1,22 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests: tiny networks, restorers of them, and checkpoints under upstream's tensor names."""
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
+
+from diffir.inference.restorer import Restorer
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.tasks import get_task
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+MakeRestorer = Callable[..., Restorer]
+TINY = ArchSettings(dim=8, num_blocks=(2, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=2, prior_width=32)
+UpstreamState = Callable[[DiffIR], dict[str, Tensor]]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +32,68 @@ def shared() -> Path:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes what the user keeps."""
     monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def make_restorer() -> MakeRestorer:
+    """A restorer of a toy network on the CPU; ``arch`` changes settings of the network, the rest goes to Restorer."""
+
+    def make(arch: dict | None = None, **arguments: object) -> Restorer:
+        torch.manual_seed(0)
+        network = DiffIR(replace(get_task("denoise_tiny").arch, **(arch or {})))
+        return Restorer(network, **{"name": "toy", "device": "cpu", "precision": "fp32", **arguments})
+
+    return make
+
+
+def upstream_key(name: str, stage: int, cpen_blocks: int) -> str:
+    rules = (
+        (r"^dirformer\.patch_embed\.", lambda m: "G.patch_embed.proj."),
+        (r"^dirformer\.output\.output\.", lambda m: "G.tail.1."),
+        (r"^dirformer\.output\.upsample\.(\d)\.", lambda m: f"G.tail.0.{2 * int(m[1])}."),
+        (r"^dirformer\.", lambda m: "G."),
+        (r"\.(norm[12])\.", lambda m: f".{m[1]}.body."),
+        (r"\.modulation\.linear\.", lambda m: ".kernel.0."),
+        (r"\.((?:up|down)\d_\d)\.conv\.", lambda m: f".{m[1]}.body.0."),
+        (r"^cpen\.head\.", lambda m: "cpen.E.0."),
+        (r"^cpen\.blocks\.(\d+)\.conv([12])\.", lambda m: f"cpen.E.{int(m[1]) + 2}.body.{2 * int(m[2]) - 2}."),
+        (r"^cpen\.widen\.(\d)\.", lambda m: f"cpen.E.{2 + cpen_blocks + 2 * int(m[1])}."),
+        (r"^cpen\.mlp\.(\d)\.", lambda m: f"cpen.mlp.{2 * int(m[1])}."),
+        (r"^cpen\.", lambda m: "E." if stage == 1 else "condition."),
+        (r"^denoiser\.layers\.0\.", lambda m: "denoise.resmlp.0."),
+        (r"^denoiser\.layers\.(\d+)\.", lambda m: f"denoise.resmlp.{int(m[1]) + 1}.resmlp.0."),
+    )
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+@pytest.fixture
+def upstream_state() -> UpstreamState:
+    """network -> the state dict that upstream's network of the same settings and weights has."""
+
+    def convert(network: DiffIR) -> dict[str, Tensor]:
+        settings, stage = network.settings, network.stage
+        state = {upstream_key(name, stage, settings.cpen_blocks): t for name, t in network.state_dict().items()}
+        if stage == 2:
+            constants = ("betas", "alphas_cumprod", "posterior_mean_coef1", "posterior_mean_coef2")
+            state |= {f"diffusion.{name}": torch.tensor(getattr(network.schedule, name)) for name in constants}
+            state |= {f"diffusion.{name}": t for name, t in state.items() if name.startswith("condition.")}
+            state |= {f"diffusion.model{name[7:]}": t for name, t in state.items() if name.startswith("denoise.")}
+        return state
+
+    return convert
+
+
+@pytest.fixture
+def tiny_network() -> DiffIR:
+    """A stage-2 network of no row of the table, with random weights."""
+    torch.manual_seed(0)
+    return DiffIR(TINY, 2).eval()
+
+
+@pytest.fixture
+def tiny_teacher() -> DiffIR:
+    """The same in stage 1."""
+    torch.manual_seed(0)
+    return DiffIR(TINY, 1).eval()

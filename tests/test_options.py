@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.archs import ArchSettings, DiffIR
 from diffir.config_file import load_config
 from diffir.degradations.recipes import build_recipe
-from diffir.tasks import get_task
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.optim import learning_rate
 
 OPTIONS = sorted((Path(__file__).resolve().parents[1] / "options").rglob("*.yml"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffir.data.cards import load_card
+from diffir.data.cards.cards import load_card
 from diffir.errors import ConfigError
 from diffir.yaml_file import parse_yaml, read_yaml
 

@@ -5,7 +5,7 @@
     python tools/benchmark.py --train --sizes 128x128 --batch 4             # forward, L1 loss, backward
     python tools/benchmark.py --growth --limit 30                           # cost against pixels
 
-plain        tests/archs/plain_network.py in fp32        plain-bf16   the same network, all of it in bf16
+plain        tests/systems/diffir/plain_network.py in fp32        plain-bf16   the same network, all of it in bf16
 network      diffir's network, called as it is
 torch        diffir.Restorer through torch, in fp32      torch-bf16   the same in bf16
 native       diffir.Restorer, compiled kernels, in fp32  native-bf16  the same in bf16

@@ -15,11 +15,11 @@ from benchmark_machine import cpuinfo
 from benchmark_reference import PlainCopy, Run, start_noise
 from torch import Tensor
 
-from diffir.archs import DiffIR
 from diffir.errors import DiffIRError, UsageError
 from diffir.inference.device import autocast, has_bf16_units
 from diffir.inference.restorer import Restorer
 from diffir.near_names import meant
+from diffir.systems.diffir import DiffIR
 
 
 def by_module(network: DiffIR, device: str, *, is_plain: bool, dtype: torch.dtype = torch.float32) -> Run:

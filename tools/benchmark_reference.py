@@ -1,4 +1,4 @@
-"""What ``tools/benchmark.py`` holds everything against: the literal network ``tests/archs/plain_network.py``.
+"""What ``tools/benchmark.py`` holds everything against: the literal network ``tests/systems/diffir/plain_network.py``.
 
 In: which network is measured. Out: its weights, the literal network with them in any type and on any device, the work
 that it states (GFLOP), and how far a contender is from it in fp64.
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from diffir.archs import DiffIR
 from diffir.errors import UsageError
 from diffir.evaluation.multiply_adds import multiply_adds_of
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.load import load_network
-from tests.archs.plain_network import PlainDiffIR
+from tests.systems.diffir.plain_network import PlainDiffIR
 
 Run = Callable[[Tensor], Tensor]
 """From lq (B, 3, H, W) float32 in [0, 1] to the restored image (B, 3, scale*H, scale*W) float32, prior included."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmark_runs import RUNS, words_after
 
-from diffir.data.cards import load_card
-from diffir.data.published_rows import load_published
+from diffir.data.cards.cards import load_card
+from diffir.data.cards.published_rows import load_published
 from diffir.errors import DiffIRError, UsageError
 from diffir.files import write_atomically
 from diffir.report.document import Place, Result, place_of, read_sections

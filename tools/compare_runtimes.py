@@ -23,9 +23,9 @@ from torch._inductor.utils import fresh_cache
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from diffir.allocator import keep_freed_memory
-from diffir.archs import DiffIR
-from diffir.tasks import TASKS
-from tests.archs.plain_network import PlainBlock, PlainDIRformer
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import TASKS
+from tests.systems.diffir.plain_network import PlainBlock, PlainDIRformer
 
 LIMIT, ROUNDS = 480, 5  # seconds for a row, after which the next begins; pairs at each size
 

@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from diffir.allocator import keep_freed_memory
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.image_io import read_image
-from diffir.inference.attention import RecordedStatistics
 from diffir.inference.restorer import Restorer, load
 from diffir.inference.runner import Runner
 from diffir.inference.source import Source
-from diffir.inference.streaming import StreamedNetwork
 from diffir.metrics.fidelity import psnr
+from diffir.systems.diffir.engine.attention import RecordedStatistics
+from diffir.systems.diffir.engine.streaming import StreamedNetwork
 
 BETWEEN = Path("experiments/statistics")  # untiled results, for the rows that are compared with them
 GLOBAL, LOCAL = "global, whole (exact, streamed)", "local, whole"

@@ -13,11 +13,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from diffir.config import PhotosConfig
-from diffir.data.cards import find_images, load_card
+from diffir.data.cards.cards import find_images, load_card
+from diffir.data.checking.survey import FilePhotos
 from diffir.data.photo_names import partners, stem_of
 from diffir.data.photo_pairs import scale_between
 from diffir.data.photo_sources import open_photos
-from diffir.data.survey import FilePhotos
 from diffir.errors import DiffIRError
 from diffir.image_io import Photo, write_image
 

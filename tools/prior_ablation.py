@@ -15,10 +15,10 @@ from diffir.allocator import keep_freed_memory
 from diffir.config import RunConfig
 from diffir.config_file import load_config
 from diffir.files import write_atomically
-from diffir.training.handover import BuildStage, build_stage
-from diffir.training.prior_variants import RegressedPrior, stage_two_of, without_prior, without_stage_one
+from diffir.systems.diffir.initial_weights import BuildStage, build_stage
+from diffir.systems.diffir.prior_variants import RegressedPrior, stage_two_of, without_prior, without_stage_one
+from diffir.systems.diffir.stages import StageTwo
 from diffir.training.run import Run
-from diffir.training.stages import StageTwo
 from diffir.training.validation import Validator
 from diffir.weights.load import load_network
 

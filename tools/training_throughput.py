@@ -22,9 +22,9 @@ from diffir.allocator import keep_freed_memory
 from diffir.config import RunConfig
 from diffir.config_file import load_config
 from diffir.data.samples import Pair
+from diffir.systems.diffir.initial_weights import build_stage
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.guard import Guard
-from diffir.training.handover import build_stage
 from diffir.training.log import RunLog
 from diffir.training.run import Run
 from diffir.training.trainer import Pace, Trainer

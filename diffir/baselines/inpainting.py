@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from diffir.errors import ImageError, UsageError
-from diffir.membrane import fill_photo
+from diffir.hole_fill import fill_photo
 from diffir.pixels import to_float, to_kind
 
 RADIUS = 3  # pixels around a hole that are looked at, as in OpenCV's tutorial
@@ -47,7 +47,7 @@ class OpenCvInpainting:
 
 
 class Membrane:
-    """Each hole spanned by a smooth surface, ``diffir.membrane``."""
+    """Each hole spanned by a smooth surface, ``diffir.hole_fill``."""
 
     name = "membrane"
     scale = 1

@@ -17,9 +17,9 @@ from diffir.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from diffir.data.findings import Finding
-    from diffir.data.parts import NamedParts
-    from diffir.data.survey import Part, Survey
+    from diffir.data.checking.findings import Finding
+    from diffir.data.checking.parts import NamedParts
+    from diffir.data.checking.survey import Part, Survey
 
 SHOWN = 5  # images named under a finding; --json has all
 NEAR = 8  # of 64 bits; other photos differ in 14 and more, the same at another size or JPEG quality in 0 to 4
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Survey, print, count faults."""
     from diffir.cli.scores import check_target, write_json
-    from diffir.data.findings import against_card, findings_of, leaks, scale_mismatch
+    from diffir.data.checking.findings import against_card, findings_of, leaks, scale_mismatch
 
     if not 0 <= args.near <= 64 or args.threads < 1:
         raise UsageError(f"--near must lie in 0-64 and --threads be 1 or more, got {args.near} and {args.threads}")
@@ -72,8 +72,8 @@ class _Asked:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from diffir.config_file import load_config
-        from diffir.data.cards import load_card
-        from diffir.data.parts import parts_of_card, parts_of_options
+        from diffir.data.cards.cards import load_card
+        from diffir.data.checking.parts import parts_of_card, parts_of_options
 
         self.card, self.scale = None, None
         self.held_out: NamedParts | None = None
@@ -121,7 +121,7 @@ def _is_option_file(name: str) -> bool:
 
 def _is_place(name: str) -> bool:
     """A folder, unless a card has that name; an LMDB or a shard."""
-    from diffir.data.cards import CARDS
+    from diffir.data.cards.cards import CARDS
 
     is_card = Path(name).name == name and (CARDS / f"{name.lower()}.yml").is_file()
     return not is_card and (Path(name).is_dir() or Path(name).suffix == ".tar")
@@ -129,7 +129,7 @@ def _is_place(name: str) -> bool:
 
 def _place(name: str, args: argparse.Namespace, *, lq: bool = True) -> NamedParts:
     from diffir.config import PhotosConfig
-    from diffir.data.parts import parts_of_section
+    from diffir.data.checking.parts import parts_of_section
 
     section = PhotosConfig(
         name, recursive=args.recursive, dataroot_lq=args.lq if lq else None, filename_tmpl=args.filename_tmpl
@@ -140,7 +140,7 @@ def _place(name: str, args: argparse.Namespace, *, lq: bool = True) -> NamedPart
 def _survey(part: Part, threads: int) -> Survey:
     from tqdm import tqdm
 
-    from diffir.data.survey import Survey, survey
+    from diffir.data.checking.survey import Survey, survey
 
     entries: Iterator = survey(part, threads)
     total = len(part.pairs)

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
+    from diffir.systems.diffir.released import matching_tasks
     from diffir.weights.load import load_network
-    from diffir.weights.official import matching_tasks
     from diffir.weights.published import save_published
 
     target: Path = args.target
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen_task(task: str, tasks: tuple[str, ...]) -> str:
-    from diffir.tasks import get_task
+    from diffir.systems.diffir.tasks import get_task
 
     get_task(task)  # an unknown row is named as such
     if task not in tasks:

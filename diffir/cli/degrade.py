@@ -17,9 +17,9 @@ from diffir.errors import ImageError, MissingDependency, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from diffir.batch.jobs import Job
     from diffir.degradations.preview import Picture
     from diffir.degradations.recipes import Recipe
-    from diffir.inference.jobs import Job
 
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 MASKS = "masks"
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         _print_recipes()
         return 0
     _check_usage(args)
+    from diffir.batch.jobs import plan_jobs
     from diffir.degradations.recipes import load_recipe
-    from diffir.inference.jobs import plan_jobs
 
     recipe = load_recipe(args.recipe)
     single = args.output is not None and Path(args.output).suffix.lower() in LOSSLESS
@@ -138,7 +138,7 @@ def _targets(args: argparse.Namespace, recipe: Recipe, job: Job) -> dict[int, tu
 
 def _check_targets(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]) -> None:
     """Names with a seed and masks come on top of what ``plan_jobs`` has checked."""
-    from diffir.inference.inputs import real_path
+    from diffir.batch.inputs import real_path
 
     taken = {real_path(job.source) for job in jobs}
     paths = [path for job in jobs for pair in _targets(args, recipe, job).values() for path in pair if path is not None]

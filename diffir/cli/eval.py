@@ -200,7 +200,7 @@ def _print_table(title: str, table: list[dict[str, Any]]) -> None:
 def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, noises: int) -> None:
     """Print how results spread over start noises, and add it to the row of the diffusion's prior."""
     from diffir.evaluation.document import plain
-    from diffir.evaluation.priors import spread_over_noises
+    from diffir.systems.diffir.prior_study import spread_over_noises
 
     for name, restorers in plan.restorers_of_noises(noises).items():
         spread = spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)
@@ -211,7 +211,7 @@ def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, 
 
 def _write_html(path: Path, document: dict[str, Any], plan: Plan, shown: int) -> None:
     from diffir.cli.eval_cases import cases_of, evenly
-    from diffir.data.published_rows import rows_for
+    from diffir.data.cards.published_rows import rows_for
     from diffir.report import choose_cases, write_report
 
     public = [one for one in plan.benchmarks if one.is_public_set]

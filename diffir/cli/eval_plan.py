@@ -14,7 +14,7 @@ from diffir.baselines.table import BASELINES
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, Plan
 from diffir.cli.scores import metrics_from, protocol_from
-from diffir.data.cards import DatasetCard, find_images, load_card
+from diffir.data.cards.cards import DatasetCard, find_images, load_card
 from diffir.errors import UsageError
 from diffir.evaluation import (
     AsGiven,
@@ -29,13 +29,13 @@ from diffir.evaluation import (
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.conditions import MASK_RECIPES, LowResolution
 from diffir.evaluation.contestant import baseline, foreign, network
-from diffir.evaluation.priors import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, with_prior
 from diffir.inference.device import resolve_device
 from diffir.inference.restorer import load
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
 from diffir.public_files import cache_folder
+from diffir.systems.diffir.prior_study import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, with_prior
 from diffir.weights.load import load_network, locate
 
 FOREIGN = "spandrel:"

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from diffir.cli.eval_setup import Entrant, Plan, cuts_holes
-from diffir.data.cards import DatasetCard
+from diffir.data.cards.cards import DatasetCard
 from diffir.errors import UsageError
 from diffir.evaluation import Condition, NoReference
-from diffir.evaluation.priors import NEED_TEACHER, PriorKind
 from diffir.metrics.table import METRICS
+from diffir.systems.diffir.prior_study import NEED_TEACHER, PriorKind
 
 OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": "auto", "tile": 0}
 """Flags that DiffIR networks alone listen to, and what they are when not given."""

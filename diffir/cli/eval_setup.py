@@ -11,8 +11,8 @@ from diffir.baselines.table import BASELINES
 from diffir.evaluation import Condition, Holes, NoReference, RecipeDamage
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import Contestant
-from diffir.evaluation.priors import reseeded
 from diffir.inference.restorer import Restorer
+from diffir.systems.diffir.prior_study import reseeded
 
 HOLE_METRICS = ("psnr", "ssim", "lpips", "psnr_hole", "ssim_hole")
 USUAL_METRICS = ("psnr", "ssim")

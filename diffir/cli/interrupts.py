@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from diffir.inference.events import Stop
+from diffir.batch.events import Stop
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

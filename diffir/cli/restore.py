@@ -20,8 +20,8 @@ from diffir.errors import UsageError, WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffir.inference.events import Settings
-    from diffir.inference.jobs import Job
+    from diffir.batch.events import Settings
+    from diffir.batch.jobs import Job
     from diffir.inference.restorer import Restorer
 
 DEFAULT_OUTPUT = "restored"
@@ -160,7 +160,7 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Restore and tell."""
-    from diffir.inference.jobs import plan_jobs
+    from diffir.batch.jobs import plan_jobs
 
     if args.prior_mix and not args.prior:
         raise UsageError("--prior_mix weighs the files of --prior: name them")
@@ -214,7 +214,7 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
     if args.prior is None:
         return None
-    from diffir.inference.prior_file import load_prior, mix_priors
+    from diffir.systems.diffir.prior_file import load_prior, mix_priors
 
     priors = []
     for path in args.prior:
@@ -226,8 +226,8 @@ def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
 
 
 def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
+    from diffir.batch.events import AUTO_BATCH, Settings
     from diffir.image_io import MAX_PIXELS
-    from diffir.inference.events import AUTO_BATCH, Settings
 
     return Settings(
         quality=args.quality,
@@ -241,9 +241,9 @@ def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
 
 
 def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:
+    from diffir.batch.batch import run_jobs
+    from diffir.batch.events import Stop
     from diffir.cli.interrupts import EXIT_INTERRUPTED, stopping_on_signals
-    from diffir.inference.batch import run_jobs
-    from diffir.inference.events import Stop
 
     stop, tally, start = Stop(), Tally(len(jobs)), time.perf_counter()
     report.start(restorers, len(jobs))

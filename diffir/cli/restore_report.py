@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from diffir.inference.events import Event
+    from diffir.batch.events import Event
     from diffir.inference.restorer import Restorer
 
 JSON_FIELDS = """\

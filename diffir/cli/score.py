@@ -97,7 +97,7 @@ def _identity(args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]])
 
 def _alone(restored: Path) -> list[tuple[str, Path]]:
     """Name, file."""
-    from diffir.data.cards import files_by_id
+    from diffir.data.cards.cards import files_by_id
 
     if restored.is_file():
         return [(restored.stem, restored)]
@@ -109,7 +109,7 @@ def _alone(restored: Path) -> list[tuple[str, Path]]:
 
 def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]]:
     """Name, restored file, ground-truth file."""
-    from diffir.data.cards import files_by_id, matched_ids
+    from diffir.data.cards.cards import files_by_id, matched_ids
 
     if restored.is_file() and gt.is_file():
         return [(gt.stem, restored, gt)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffir.data.fingerprints import look, near_pairs, pixels_sha256
+from diffir.data.checking.fingerprints import look, near_pairs, pixels_sha256
 from diffir.data.photo_sources import rgb8
 from diffir.errors import ConfigError, ImageError
 from diffir.image_io import list_images, read_image, write_image

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from diffir.archs.settings import ArchSettings
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.global_seeds import global_seeds
@@ -24,6 +23,7 @@ from diffir.data.samples import Pair, draw_cut, draw_turn, to_tensor
 from diffir.degradations.recipes import Recipe, build_recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
+from diffir.systems.diffir.settings import ArchSettings
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from diffir.degradations.convolution import filter2d
 from diffir.degradations.draw import Draw
-from diffir.degradations.kernels import Family, bell_kernel, sinc_kernel
 from diffir.degradations.ranges import check_range, check_weights
+from diffir.degradations.shapes.convolution import filter2d
+from diffir.degradations.shapes.kernels import Family, bell_kernel, sinc_kernel
 from diffir.errors import ConfigError
 
 KINDS: dict[str, tuple[Family, bool]] = {

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffir.degradations.convolution import filter2d, filter_separable, gaussian_weights
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_range
-from diffir.degradations.srgb import to_linear, to_srgb
+from diffir.degradations.shapes.convolution import filter2d, filter_separable, gaussian_weights
+from diffir.degradations.shapes.srgb import to_linear, to_srgb
 
 _FILL_GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
 _FILL_RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4

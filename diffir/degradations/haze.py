@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffir.degradations.clouds import cloud
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_range
+from diffir.degradations.shapes.clouds import cloud
 
 
 @dataclass(frozen=True)

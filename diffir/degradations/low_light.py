@@ -12,7 +12,7 @@ from torch import Tensor
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_range
-from diffir.degradations.srgb import to_linear, to_srgb
+from diffir.degradations.shapes.srgb import to_linear, to_srgb
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffir.degradations.clouds import cloud
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_probability, check_range
+from diffir.degradations.shapes.clouds import cloud
 
 DEEPEST = 0.1  # the darkest a print can be, gamma-encoded: density 2.2
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from diffir.degradations.camera_path import camera_path
-from diffir.degradations.convolution import filter2d
 from diffir.degradations.draw import Draw
-from diffir.degradations.kernels import disc_kernel, path_kernel
 from diffir.degradations.ranges import check_choices, check_probability, check_range
-from diffir.degradations.srgb import to_linear, to_srgb
+from diffir.degradations.shapes.camera_path import camera_path
+from diffir.degradations.shapes.convolution import filter2d
+from diffir.degradations.shapes.kernels import disc_kernel, path_kernel
+from diffir.degradations.shapes.srgb import to_linear, to_srgb
 from diffir.errors import ConfigError
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.particles import scatter, streak
 from diffir.degradations.ranges import check_choices, check_range
+from diffir.degradations.shapes.particles import scatter, streak
 
 Blend = Literal["add", "screen"]
 FURTHER = 0.65  # size of a layer's streaks over that of the layer before; of taste

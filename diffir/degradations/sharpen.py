@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from diffir.degradations.convolution import filter_separable, gaussian_weights
 from diffir.degradations.draw import Draw
 from diffir.degradations.ranges import check_range
+from diffir.degradations.shapes.convolution import filter_separable, gaussian_weights
 from diffir.errors import ConfigError
 
 

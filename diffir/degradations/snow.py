@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.particles import scatter, streak
 from diffir.degradations.ranges import check_range
+from diffir.degradations.shapes.particles import scatter, streak
 
 SHAPES = 6  # flake shapes an image, all layers together; of taste
 

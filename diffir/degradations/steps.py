@@ -24,9 +24,9 @@ from diffir.degradations.optical_blur import DefocusBlur, MotionBlur
 from diffir.degradations.rain import Rain
 from diffir.degradations.ranges import check_probability, check_weights
 from diffir.degradations.resample import MatlabBicubic, Resize, ResizeBack
+from diffir.degradations.shapes.strokes import Strokes
 from diffir.degradations.sharpen import USMSharpen
 from diffir.degradations.snow import Snow
-from diffir.degradations.strokes import Strokes
 from diffir.degradations.surface_damage import Dust, Folds, Scratches
 from diffir.errors import ConfigError
 

@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.particles import AREA
 from diffir.degradations.ranges import check_probability, check_range
-from diffir.degradations.surface_paint import Canvas, ragged, wander, wear
+from diffir.degradations.shapes.particles import AREA
+from diffir.degradations.shapes.surface_paint import Canvas, ragged, wander, wear
 
 STEPS_OF_A_LINE = 24  # straight pieces of a scratch or a hair
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from diffir.data.cards import ImageFiles
+from diffir.data.cards.cards import ImageFiles
 from diffir.errors import ImageError
 from diffir.evaluation.cache import KeptScores, hash_of
 from diffir.evaluation.conditions import Condition

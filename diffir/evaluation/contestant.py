@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffir.archs import DiffIR
 from diffir.baselines.foreign import ForeignMethod
 from diffir.baselines.table import BASELINES, Method, get_baseline
 from diffir.errors import UsageError
@@ -22,6 +21,7 @@ from diffir.evaluation.multiply_adds import SIDE, count_multiply_adds, multiply_
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import Restore
 from diffir.inference.restorer import Restorer
+from diffir.systems.diffir import DiffIR
 from diffir.weights.fingerprint import fingerprint
 
 Kind = Literal["network", "baseline", "foreign"]

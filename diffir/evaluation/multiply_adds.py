@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from diffir.archs import DiffIR
-from diffir.archs.dirformer import DMTA
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.dirformer import DMTA
 
 SIDE = 256  # pixels of the input: what papers of this field state
 

@@ -15,15 +15,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from diffir.archs import ArchSettings, DiffIR
 from diffir.errors import ImageError, UsageError
-from diffir.inference.attention import Windows
 from diffir.inference.device import Precision, resolve_device, resolve_precision
 from diffir.inference.runner import AUTO, OnProgress, Runner, choose_stats
 from diffir.inference.source import Canvas, Source, check_image, turn_back
-from diffir.inference.streaming import Write
-from diffir.inference.strips import split_rows
-from diffir.tasks import TASKS
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.engine.attention import Windows
+from diffir.systems.diffir.engine.streaming import Write
+from diffir.systems.diffir.engine.strips import split_rows
+from diffir.systems.diffir.tasks import TASKS
 from diffir.weights.card import WeightsCard
 from diffir.weights.catalogue import default_name
 from diffir.weights.load import load_network
@@ -106,7 +106,7 @@ class Restorer:
         Args:
             network: of stage 2; it is moved to the device and set to eval mode.
             name: what tables and messages call it.
-            task: its row of ``diffir.tasks.TASKS``, if it has one.
+            task: its row of ``diffir.systems.diffir.tasks.TASKS``, if it has one.
             device: auto, cpu, cuda, cuda:N, mps.
             precision: auto, fp32, bf16, fp16.
             engine: what runs the blocks: ``native``, compiled kernels (CPU, fp32 and bf16); ``torch``; ``auto``, the

@@ -11,16 +11,16 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from diffir.archs import ArchSettings, DiffIR
 from diffir.errors import DiffIRError, UsageError
-from diffir.inference.attention import RecordedStatistics, Statistics, Windows
 from diffir.inference.device import Precision, autocast, free_bytes
-from diffir.inference.memory import SMALLEST_TILE, Plan, plan_photo
-from diffir.inference.native_blocks import PackedNetwork
 from diffir.inference.source import Source
-from diffir.inference.streaming import StreamedNetwork, Write
 from diffir.inference.tiling import blend_tiles, round_tile, split_side
 from diffir.native.kernels import find_kernels
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
+from diffir.systems.diffir.engine.memory import SMALLEST_TILE, Plan, plan_photo
+from diffir.systems.diffir.engine.native_blocks import PackedNetwork
+from diffir.systems.diffir.engine.streaming import StreamedNetwork, Write
 
 OnProgress = Callable[[float], None]
 """Takes the share of a photo that is done, above 0 and up to 1."""

@@ -13,11 +13,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffir.archs import ArchSettings
-from diffir.archs.settings import HoleFill
 from diffir.errors import ImageError
-from diffir.membrane import fill_photo
+from diffir.hole_fill import fill_photo
 from diffir.pixels import to_float, to_kind
+from diffir.systems.diffir import ArchSettings
+from diffir.systems.diffir.settings import HoleFill
 
 _ROWS_AT_ONCE = 64
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from diffir.errors import UsageError
 from diffir.evaluation.document import FORMAT
-from diffir.evaluation.priors import NEED_TEACHER
 from diffir.metrics.protocol import Protocol
 from diffir.report.grouping import grouped
+from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Result:
     unscored: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Metric -> images that were too small for it."""
     prior_spread: Mapping[str, float | str] = field(default_factory=dict)
-    """How results differ over start noises, as ``diffir.evaluation.priors.Spread`` names it; empty: nobody asked."""
+    """How results differ over start noises (``Spread`` of the prior study); empty if it was not measured."""
 
     @property
     def not_judged(self) -> list[str]:

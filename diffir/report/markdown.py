@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from diffir.data.published_rows import PublishedRow, rows_for
+from diffir.data.cards.published_rows import PublishedRow, rows_for
 from diffir.metrics.table import METRICS
 from diffir.report.document import Mean, Place, Result, place_of
 from diffir.report.grouping import each_once, grouped

@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from diffir.evaluation.priors import MEANINGS, PRIOR_KINDS, Spread
 from diffir.report.document import Mean, Result
 from diffir.report.markup import Html, tag
 from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, measure_of, metric_measures
+from diffir.systems.diffir.prior_study import MEANINGS, PRIOR_KINDS, Spread
 
 KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network", "folder": "files of a folder"}
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffir.archs import DiffIR
 from diffir.data.samples import to_tensor
 from diffir.evaluation import Evaluation, Sample, evaluate
 from diffir.evaluation.document import conventions, scores_of
@@ -23,6 +22,7 @@ from diffir.image_io import write_image
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import get_metrics
 from diffir.pixels import to_float, to_kind
+from diffir.systems.diffir import DiffIR
 from diffir.training.validation import enlarged, start_noise, to_array
 
 SHOWN = 4  # photos in the picture, those that gained least to most

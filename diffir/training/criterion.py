@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from diffir.archs import ArchSettings
-from diffir.archs.discriminators import Verdict
 from diffir.config import OptimConfig, TrainConfig
 from diffir.config_losses import GanConfig
 from diffir.degradations.draw import Draw
@@ -21,6 +19,8 @@ from diffir.degradations.sharpen import USMSharpen
 from diffir.errors import ConfigError
 from diffir.losses import masked_l1, pixel_l1
 from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
+from diffir.losses.discriminators import Verdict
+from diffir.systems.diffir import ArchSettings
 from diffir.training.backbone_files import load_perceptual
 from diffir.training.discriminator_files import load_discriminator
 

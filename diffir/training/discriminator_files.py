@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from diffir.archs.discriminators import build_discriminator
 from diffir.config_losses import GanConfig
 from diffir.errors import TrainingError, WeightsError
+from diffir.losses.discriminators import build_discriminator
 from diffir.training.checkpoint import read_state
 from diffir.weights.checkpoint_file import read_checkpoint
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from diffir.archs import DiffIR
 from diffir.config import (
     DatasetsConfig,
     LoggerConfig,
@@ -27,7 +26,8 @@ from diffir.config import (
     ValSetConfig,
 )
 from diffir.errors import ConfigError, UsageError
-from diffir.training.stages import StageOne
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.stages import StageOne
 from diffir.weights.card import WeightsCard
 
 STAGE_ONE_SHARE = 0.25  # of all steps: it only has to open the prior to the new damage

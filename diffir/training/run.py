@@ -18,7 +18,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from diffir.archs import DiffIR
 from diffir.config import RunConfig, StageNumber
 from diffir.config_file import dump_config
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
@@ -33,13 +32,14 @@ from diffir.evaluation import Sample
 from diffir.image_io import write_image
 from diffir.inference.device import resolve_device
 from diffir.metrics.table import METRICS
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.initial_weights import BuildStage, build_stage
+from diffir.systems.diffir.stages import Stage
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.guard import Guard
-from diffir.training.handover import BuildStage, build_stage
 from diffir.training.log import RunLog
 from diffir.training.processes import Processes
 from diffir.training.run_folder import RunFolder
-from diffir.training.stages import Stage
 from diffir.training.trainer import Pace, Trainer
 from diffir.training.validation import Validator
 from diffir.weights.card import Score, WeightsCard

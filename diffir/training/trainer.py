@@ -16,20 +16,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from diffir.archs import DiffIR
-from diffir.archs.dirformer import Level
 from diffir.config import LoggerConfig, TrainConfig, ValConfig
 from diffir.data.samples import Pair
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.seeds import generator_for
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.dirformer import Level
+from diffir.systems.diffir.stages import Learner, Phase, Stage
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.guard import Guard, Verdict
 from diffir.training.log import Meter, RunLog
 from diffir.training.optim import build_optimizer, learning_rate
 from diffir.training.processes import Processes
 from diffir.training.random_state import random_state, restore_random_state
-from diffir.training.stages import Learner, Phase, Stage
 
 Validate = Callable[[DiffIR, int], dict[str, float]]
 """Network and step -> scores, the one that judges first; the trainer logs them. Called on the first process alone."""

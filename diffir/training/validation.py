@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffir.archs import DiffIR
 from diffir.config import ValConfig
 from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
 from diffir.evaluation import Evaluation, Sample, evaluate
-from diffir.inference.attention import Statistics
 from diffir.inference.source import Source
-from diffir.inference.streaming import StreamedNetwork
 from diffir.metrics.protocol import Protocol
 from diffir.pixels import to_float, to_kind
 from diffir.seeds import generator_for
-from diffir.training.stages import Stage, StageTwo
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.engine.attention import Statistics
+from diffir.systems.diffir.engine.streaming import StreamedNetwork
+from diffir.systems.diffir.stages import Stage, StageTwo
 
 Show = Callable[[str, np.ndarray], None]
 """Takes a name and a picture H x W x 3 uint8: damaged, restored, clean, side by side."""

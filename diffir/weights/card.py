@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from diffir import __version__
-from diffir.archs.settings import ArchSettings, Stage
 from diffir.errors import ConfigError, WeightsError
+from diffir.systems.diffir.settings import ArchSettings, Stage
 from diffir.typed_mapping import build
 
 METADATA_KEY = "diffir"
@@ -48,7 +48,7 @@ class WeightsCard:
     settings: ArchSettings
     stage: Stage = 2
     task: str | None = None
-    """Row of ``diffir.tasks.TASKS``; None for a network that no row describes."""
+    """Row of ``diffir.systems.diffir.tasks.TASKS``; None for a network that no row describes."""
     summary: str = ""
     """One line for ``diffir models``."""
     training: str | dict[str, Any] = ""

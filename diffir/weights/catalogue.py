@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from diffir.errors import UsageError
-from diffir.tasks import TASKS
+from diffir.systems.diffir.tasks import TASKS
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.header import read_header
 

@@ -6,15 +6,15 @@ upstream's names). Out: the network in eval mode, float32, on the CPU, and its c
 
 from pathlib import Path
 
-from diffir.archs import DiffIR
 from diffir.errors import UsageError, WeightsError
 from diffir.files import why_refused
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.fit import filled_network
+from diffir.systems.diffir.released import read_official
 from diffir.weights.card import METADATA_KEY, WeightsCard
 from diffir.weights.catalogue import CatalogueEntry, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
-from diffir.weights.fit import filled_network
 from diffir.weights.header import is_safetensors, read_header
-from diffir.weights.official import read_official
 from diffir.weights.published import read_published
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from diffir.errors import WeightsError
 from diffir.files import write_atomically
+from diffir.systems.diffir.fit import check_fit
 from diffir.weights.card import WeightsCard
 from diffir.weights.checkpoint_file import read_tensors
-from diffir.weights.fit import check_fit
 from diffir.weights.header import read_header
 
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from diffir.archs import DiffIR
 from diffir.cli.main import main
 from diffir.image_io import read_file
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import ArchSettings, DiffIR
 from diffir.cli.main import main
 from diffir.degradations.benchmark_noise import add_benchmark_noise
-from diffir.tasks import get_task
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.fingerprint import fingerprint
 from diffir.weights.published import save_published

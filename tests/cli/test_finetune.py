@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.cli.main import main
 from diffir.image_io import read_image
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.load import load_network
 from diffir.weights.published import save_published

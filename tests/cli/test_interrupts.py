@@ -12,9 +12,9 @@ from typing import IO
 import numpy as np
 import pytest
 
-from diffir.archs import DiffIR
 from diffir.image_io import read_image, write_image
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 

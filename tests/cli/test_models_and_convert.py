@@ -7,12 +7,12 @@ import sys
 import pytest
 import torch
 
-from diffir.archs import ArchSettings, DiffIR
 from diffir.cli.main import main
-from diffir.tasks import TASKS
+from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir.fit import empty_network
+from diffir.systems.diffir.tasks import TASKS
 from diffir.weights import catalogue as catalogue_module
 from diffir.weights.card import Score, WeightsCard
-from diffir.weights.fit import empty_network
 from diffir.weights.header import read_header
 from diffir.weights.load import load_network
 from diffir.weights.published import save_published

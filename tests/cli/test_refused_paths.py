@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.cli.main import main
 from diffir.image_io import write_image
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 
@@ -88,7 +88,7 @@ def test_what_the_system_refuses_unforeseen_is_one_line(
     def refuse(*arguments: object, **more: object) -> None:
         raise OSError(5, "Input/output error", "disk")
 
-    monkeypatch.setattr("diffir.inference.jobs.plan_jobs", refuse)
+    monkeypatch.setattr("diffir.batch.jobs.plan_jobs", refuse)
 
     assert main(place.call) == 1
     assert capsys.readouterr().err == "diffir: disk: Input/output error\n"

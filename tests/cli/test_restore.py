@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import diffir
-from diffir.archs import DiffIR
 from diffir.cli.main import main
 from diffir.cli.restore_report import JSON_FIELDS
 from diffir.image_io import Animation, Photo, read_file, read_image, write_image
-from diffir.inference.prior_file import load_prior, save_prior
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.prior_file import load_prior, save_prior
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 
@@ -215,7 +215,7 @@ def test_programs_are_told_everything_and_nothing_else(
 def test_every_field_that_is_printed_is_documented(
     tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("diffir.inference.batch._PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr("diffir.batch.batch._PROGRESS_INTERVAL", 0)
     (photos / "broken.png").write_bytes(b"")
     call = [str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "--skip_existing"]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from diffir._basicsr import load_basicsr
-from diffir.degradations.kernels import bell_kernel, sinc_kernel
 from diffir.degradations.recipes import build_recipe
+from diffir.degradations.shapes.kernels import bell_kernel, sinc_kernel
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("basicsr") is None, reason="basicsr is not installed (pip install 'diffir[basicsr]')"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffir.data.cards import find_images, load_card
+from diffir.data.cards.cards import find_images, load_card
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.evaluation import GaussianNoise, evaluate
 from diffir.image_io import read_image

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from diffir.degradations.blur import draw_kernel_size
-from diffir.degradations.convolution import filter2d, filter_separable, gaussian_weights, mirror_pad
 from diffir.degradations.draw import Draw
 from diffir.degradations.recipes import build_recipe
+from diffir.degradations.shapes.convolution import filter2d, filter_separable, gaussian_weights, mirror_pad
 from diffir.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import torch
 
 from diffir.degradations.camera_noise import CameraNoise
 from diffir.degradations.draw import Draw
-from diffir.degradations.srgb import to_linear, to_srgb
+from diffir.degradations.shapes.srgb import to_linear, to_srgb
 
 PLAIN = {"read": (0.0, 0.0), "grain": (0.0, 0.0), "chroma_grain": (0.0, 0.0), "chroma": (1.0, 1.0)}
 

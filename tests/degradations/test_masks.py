@@ -7,7 +7,7 @@ import torch
 from diffir.degradations.draw import Draw
 from diffir.degradations.holes import cut_out
 from diffir.degradations.masks import Boxes, Half, Lines, MaskFolder, Outpaint
-from diffir.degradations.strokes import Strokes
+from diffir.degradations.shapes.strokes import Strokes
 from diffir.errors import ConfigError, ImageError
 from diffir.image_io import Photo, write_image
 

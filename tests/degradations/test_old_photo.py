@@ -6,8 +6,8 @@ import torch
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.old_photo import DEEPEST, Fading, Stains
+from diffir.degradations.shapes.surface_paint import Canvas, ragged
 from diffir.degradations.surface_damage import Dust, Folds, Scratches
-from diffir.degradations.surface_paint import Canvas, ragged
 from diffir.errors import ConfigError
 
 NOTHING = {"sepia": (0, 0), "yellow": (0, 0), "vignette": (0, 0), "unevenness": (0, 0), "dye": 0}

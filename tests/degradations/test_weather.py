@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.degradations.clouds import cloud
 from diffir.degradations.draw import Draw
 from diffir.degradations.haze import Haze
 from diffir.degradations.low_light import LowLight
-from diffir.degradations.particles import scatter, streak
 from diffir.degradations.rain import Rain
+from diffir.degradations.shapes.clouds import cloud
+from diffir.degradations.shapes.particles import scatter, streak
+from diffir.degradations.shapes.srgb import to_linear, to_srgb
 from diffir.degradations.snow import Snow
-from diffir.degradations.srgb import to_linear, to_srgb
 from diffir.errors import ConfigError
 
 SIZE = (64, 80)

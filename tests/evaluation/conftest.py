@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from diffir.data.cards import find_images, load_card
+from diffir.data.cards.cards import find_images, load_card
 from diffir.evaluation import Condition, GaussianNoise, Sample
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import Contestant

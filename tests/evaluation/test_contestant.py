@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.errors import UsageError
 from diffir.evaluation import Sample
 from diffir.evaluation.contestant import baseline, network
 from diffir.evaluation.multiply_adds import count_multiply_adds, multiply_adds_of
 from diffir.evaluation.peak_memory import PeakMemory
 from diffir.inference.restorer import Restorer
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 
 GREY = np.full((16, 16, 3), 100, np.uint8)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.errors import UsageError
 from diffir.inference.device import free_bytes, has_bf16_units, resolve_device, resolve_precision
 from diffir.inference.restorer import Restorer
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", "cuda:99", "mps:1", ""])

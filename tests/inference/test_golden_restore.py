@@ -8,8 +8,8 @@ import torch
 from numpy.lib.npyio import NpzFile
 
 from diffir.inference.restorer import Restorer
-from diffir.weights.fit import filled_network
-from diffir.weights.official import read_official
+from diffir.systems.diffir.fit import filled_network
+from diffir.systems.diffir.released import read_official
 
 
 def restorer_and_reference(shared: Path, name: str) -> tuple[Restorer, NpzFile, torch.Tensor]:

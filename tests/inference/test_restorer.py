@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffir.archs import DiffIR
 from diffir.errors import ImageError, UsageError
 from diffir.inference.restorer import Restorer, load
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.errors import DiffIRError
 from diffir.inference.restorer import Restorer
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 
 
 def photo(height: int, width: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diffir.inference.source import Canvas, Source, mirror, turn, turn_back
-from diffir.tasks import get_task
+from diffir.systems.diffir.tasks import get_task
 
 DEBLUR, INPAINT = get_task("deblur").arch, get_task("inpaint").arch
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import gennorm
 
 from diffir._basicsr import load_basicsr
-from diffir.data.cards import find_images, load_card
+from diffir.data.cards.cards import find_images, load_card
 from diffir.errors import ImageError
 from diffir.image_io import read_image
 from diffir.metrics.niqe import _fit, _halved, niqe

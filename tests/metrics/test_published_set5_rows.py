@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diffir.baselines.table import BASELINES, get_baseline
-from diffir.data.cards import find_images, load_card
+from diffir.data.cards.cards import find_images, load_card
 from diffir.evaluation import BicubicDownscale, evaluate
 from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffir.archs import ArchSettings
-from diffir.archs.dirformer import Block
-from diffir.inference import native_blocks
-from diffir.inference.attention import RecordedStatistics, Statistics, Windows
-from diffir.inference.native_blocks import NativeBlocks, PackedNetwork
-from diffir.inference.torch_blocks import TorchBlocks
 from diffir.native.kernels import Kernels
+from diffir.systems.diffir import ArchSettings
+from diffir.systems.diffir.dirformer import Block
+from diffir.systems.diffir.engine import native_blocks
+from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
+from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
+from diffir.systems.diffir.engine.torch_blocks import TorchBlocks
 
 # channels, heads: whole vectors, parts of vectors, heads that end within one, fewer channels than a vector
 WIDTHS = [(32, 1), (48, 2), (52, 2), (24, 4), (8, 2), (104, 2), (6, 1), (16, 16), (48, 16)]

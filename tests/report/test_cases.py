@@ -2,8 +2,8 @@
 
 import pytest
 
-from diffir.evaluation.priors import NEED_TEACHER
 from diffir.report import choose_cases
+from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 def reasons(document, **settings) -> dict[str, str]:

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from diffir.errors import UsageError
-from diffir.evaluation.priors import NEED_TEACHER
 from diffir.report.document import primary_of, read_sections
+from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 def methods(tables) -> list[list[str]]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from diffir.errors import ImageError, UsageError
-from diffir.evaluation.priors import MEANINGS, NEED_TEACHER
 from diffir.report import write_report
+from diffir.systems.diffir.prior_study import MEANINGS, NEED_TEACHER
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 PUBLISHED = {

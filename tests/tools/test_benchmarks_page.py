@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from diffir.errors import UsageError
-from diffir.evaluation.priors import NEED_TEACHER
+from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 @pytest.fixture(scope="module")

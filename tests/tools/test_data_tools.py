@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffir.config_file import load_config
-from diffir.data.parts import parts_of_section
+from diffir.data.checking.parts import parts_of_section
 from diffir.data.photo_sources import open_photos, rgb8
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"

@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from diffir.archs import DiffIR
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import read_published, save_published
 

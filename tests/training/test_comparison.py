@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.evaluation import Sample
 from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.comparison import compare, write_report
 
 TINY = get_task("denoise_tiny").arch

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.archs.discriminators import build_discriminator
 from diffir.config import TrainConfig
 from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError, WeightsError
 from diffir.losses import pixel_l1
 from diffir.losses.backbones import VGG19
-from diffir.tasks import get_task
+from diffir.losses.discriminators import build_discriminator
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.backbone_files import SOURCES, load_perceptual
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.criterion import Criterion, sharpened

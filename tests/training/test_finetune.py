@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.data.training_set import TrainingFacts
 from diffir.errors import ConfigError, UsageError
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.initial_weights import build_stage
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.finetune import Budget, Start, plan_run
-from diffir.training.handover import build_stage
 from diffir.training.run_folder import RunFolder
 from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published

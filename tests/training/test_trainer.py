@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.archs import DiffIR
 from diffir.config import OptimConfig, SchedulerConfig, TrainConfig
 from diffir.config_file import load_config
 from diffir.data.samples import Pair
 from diffir.errors import TrainingError
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.stages import StageOne, StageTwo
+from diffir.systems.diffir.tasks import get_task
 from diffir.training.guard import Guard
 from diffir.training.processes import Processes
 from diffir.training.run import Run
-from diffir.training.stages import StageOne, StageTwo
 from diffir.training.trainer import Trainer
 
 REPOSITORY = Path(__file__).resolve().parents[2]

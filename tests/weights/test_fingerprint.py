@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.archs import DiffIR
-from diffir.tasks import get_task
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.fingerprint import fingerprint
 from diffir.weights.published import save_published

@@ -1,0 +1,1 @@
+"""Many files: planned, read ahead, restored and written behind."""

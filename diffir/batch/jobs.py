@@ -1,0 +1,288 @@
+"""Which files go where: decided and checked before the first is touched, and before torch is even imported.
+
+In: what the user named (files, folders, patterns) and the output. Out: a list of jobs. No two sources write one file,
+and no input is ever written over, also where the format of a result is known only once the photo has been read.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from diffir.batch.inputs import Found, find_inputs, real_path
+from diffir.errors import PairingError, UsageError
+from diffir.files import why_refused
+from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Animation, Photo, kept_suffix, list_images
+from diffir.video.encode import VIDEO_SUFFIXES
+
+_NAMES_SHOWN = 3  # file names an error lists
+_OTHER_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}")  # a suffix that is hardly part of a folder's name
+_OTHER_FORMATS = {".jfif": ".jpg"}  # what comes of photos whose format cannot be written; of all others, PNG
+PRIOR_SUFFIX = ".prior.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to restore."""
+
+    source: Path
+    target: Path
+    mask: Path | None = None
+    spare: Path | None = None
+    """Where the format may change: the target without a suffix, free under every suffix. None: it must not change."""
+    prior_target: Path | None = None
+    """Where its prior is saved."""
+    refusal: str = ""
+    """One line, if it is known already that this file will fail."""
+
+    @property
+    def is_video(self) -> bool:
+        """By its suffix."""
+        return self.source.suffix.lower() in VIDEO_SUFFIXES
+
+
+def plan_jobs(
+    inputs: Sequence[str],
+    output: str | Path,
+    *,
+    suffix: str = "",
+    ext: str = "auto",
+    recursive: bool = False,
+    mask: Path | None = None,
+    save_prior: Path | None = None,
+    skip_existing: bool = False,
+    spared: Sequence[Path] = (),
+) -> list[Job]:
+    """Pair every input with its target and, for inpainting, its mask.
+
+    Args:
+        inputs: files, folders (their images, with ``recursive`` those of all folders below) or patterns. Videos count
+            only where they are named.
+        output: a file, if it has the suffix of an image or a video, is no folder and one file is given; else a
+            folder, in which the tree below an input folder is kept. A new folder whose name ends like that of some
+            other file must be given as text with a slash at its end.
+        suffix: added to the names of restored files.
+        ext: ``auto`` (the input's, or another one where that cannot be written or hold the photo) or one of png, jpg,
+            webp, tif ...; videos keep their suffix.
+        mask: one file for all inputs, or a folder of masks with the names of the images.
+        save_prior: a file, if it has the suffix .safetensors, is no folder and one file is given; else a folder.
+        skip_existing: results that are there are not made again; so files of an input folder that are the results of
+            others there are not taken for photos.
+        spared: files that are read beside the inputs, and must not be written over either.
+    Raises:
+        UsageError: nothing to do, two inputs with one target, a target that is an input or that cannot be made, an
+            output, mask or place for priors that the system refuses. Inputs that it refuses become jobs that fail.
+        PairingError: images without a mask of their name.
+    """
+    if ext != "auto" and f".{ext}" not in WRITABLE_SUFFIXES:
+        raise UsageError(f"cannot write .{ext}; can: {', '.join(WRITABLE_SUFFIXES)}")
+    if Path("name" + suffix).name != "name" + suffix:
+        raise UsageError(f"the suffix {suffix!r} cannot be part of a file's name")
+    is_folder, output = str(output).endswith(("/", os.sep)), Path(output)
+    for path, advice in ((output, "another output"), (save_prior, "another place for priors"), (mask, "another mask")):
+        reason = "" if path is None else why_refused(path)
+        if reason:
+            raise UsageError(f"{path}: cannot be used ({reason}); choose {advice}")
+    found = find_inputs(inputs, output, recursive=recursive)
+    readable = [file for file in found if not file.refusal]
+    if output.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) and not is_folder and not output.is_dir():
+        jobs = [_single_job(inputs, found, output, suffix, ext)][: len(readable)]
+    elif not is_folder and not output.exists() and _OTHER_FILE.fullmatch(output.suffix.lower()):
+        known = ", ".join((*WRITABLE_SUFFIXES, *VIDEO_SUFFIXES))
+        raise UsageError(f"{output} ends like no file that can be written ({known}); if a folder is meant, add a /")
+    else:
+        names = _target_names(readable, suffix, ext)
+        jobs = [Job(file.source, output / name) for file, name in zip(readable, names, strict=True)]
+        if skip_existing:
+            jobs = _without_results(jobs, {file.source for file in readable if file.is_listed})
+    jobs = _with_masks(jobs, mask) if mask is not None else jobs
+    jobs = _completed(jobs, output, ext, save_prior, spared) if jobs else []
+    return [*(Job(file.source, output / file.below, refusal=file.refusal) for file in found if file.refusal), *jobs]
+
+
+def final_target(job: Job, content: Photo | Animation, scale: int = 1) -> Path:
+    """Where the result goes, now that the input is known: formats that cannot hold it give way, if they may.
+
+    Args:
+        scale: side of the output over side of the input; formats have limits.
+    """
+    if job.spare is None:
+        return job.target
+    suffix = kept_suffix(_enlarged(content, scale), job.source.suffix)
+    return job.target if suffix == job.target.suffix else job.spare.with_name(job.spare.name + suffix)
+
+
+def _enlarged(content: Photo | Animation, scale: int) -> Photo | Animation:
+    """A stand-in of that size that takes no memory."""
+    if isinstance(content, Animation):
+        frames = [_enlarged(frame, scale) for frame in content.frames]
+        return replace(content, frames=tuple(frame for frame in frames if isinstance(frame, Photo)))
+    height, width, channels = content.pixels.shape
+    pixels = np.broadcast_to(content.pixels[:1, :1], (scale * height, scale * width, channels))
+    return replace(content, pixels=pixels)
+
+
+def _completed(jobs: list[Job], output: Path, ext: str, save_prior: Path | None, spared: Sequence[Path]) -> list[Job]:
+    """Checked against each other and the disk, with all names that results may take."""
+    read = {real_path(path) for path in (*spared, *(path for job in jobs for path in (job.source, job.mask) if path))}
+    _check_targets(jobs, read)
+    spares = _spare_names(jobs, read)
+    if save_prior is not None:
+        jobs = _with_prior_targets(jobs, spares, output, save_prior)
+        _check_targets(jobs, read)
+    if ext == "auto" and jobs[0].target != output:
+        jobs = [replace(job, spare=spare) for job, spare in zip(jobs, spares, strict=True)]
+    _check_writable(jobs)
+    return [replace(job, refusal=_refusal_of(job)) for job in jobs]
+
+
+def _without_results(jobs: list[Job], listed: set[Path]) -> list[Job]:
+    """Without files of a folder that are what others of them become, and there to be skipped."""
+    others = {real_path(job.target) for job in jobs if real_path(job.target) != real_path(job.source)}
+    return [job for job in jobs if job.source not in listed or real_path(job.source) not in others]
+
+
+def _refusal_of(job: Job) -> str:
+    """Of its target; the folders above are known to be there, or to be free to make."""
+    reason = why_refused(job.target)
+    if not reason and job.target.is_dir():
+        reason = "a folder of that name is in the way"
+    return f"{job.target}: cannot be written ({reason})" if reason else ""
+
+
+def _single_job(inputs: Sequence[str], found: list[Found], output: Path, suffix: str, ext: str) -> Job:
+    if len(found) > 1 or (not found[0].refusal and Path(inputs[0]).is_dir()):
+        raise UsageError(f"{output} names one file, but the input is {len(found)} images of a list or a folder")
+    if suffix or ext != "auto":
+        raise UsageError(f"{output} says the name and the format already: give a folder, or no suffix and ext")
+    job = Job(found[0].source, output)
+    writable = VIDEO_SUFFIXES if job.is_video else WRITABLE_SUFFIXES
+    if output.suffix.lower() not in writable:
+        kind = "video" if job.is_video else "photo"
+        raise UsageError(f"cannot write a {kind} to {output.suffix}; can: {', '.join(writable)}")
+    return job
+
+
+def _target_names(found: list[Found], suffix: str, ext: str) -> list[Path]:
+    """Below the output folder; ``a.heic`` becomes ``a.png``, or ``a.heic.png`` where there is an ``a.png``, too.
+
+    So a folder of ``a.JPG`` and ``a.NEF`` becomes ``a.jpg`` and ``a.NEF.jpg`` in the format jpg.
+    """
+    endings = [_ending(file.below.suffix, ext) for file in found]
+    names = [
+        file.below.with_name(file.below.stem + suffix + ending) for file, ending in zip(found, endings, strict=True)
+    ]
+    times = Counter(map(os.path.normcase, names))
+    for number, (file, ending) in enumerate(zip(found, endings, strict=True)):
+        if ending.lower() != file.below.suffix.lower() and times[os.path.normcase(names[number])] > 1:
+            names[number] = file.below.with_name(file.below.name + suffix + ending)
+    return names
+
+
+def _ending(suffix: str, ext: str) -> str:
+    if suffix.lower() in VIDEO_SUFFIXES or (ext == "auto" and suffix.lower() in WRITABLE_SUFFIXES):
+        return suffix
+    return _OTHER_FORMATS.get(suffix.lower(), ".png") if ext == "auto" else f".{ext}"
+
+
+def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
+    taken: dict[str, tuple[Path, bool]] = {}
+    for job in jobs:
+        for path in (job.target, job.prior_target):
+            if path is None:
+                continue
+            target, is_prior = real_path(path), path is job.prior_target
+            if target in read:
+                raise UsageError(f"{path} is an input and would be overwritten; choose another output or a suffix")
+            other, was_prior = taken.setdefault(os.path.normcase(target), (job.source, is_prior))
+            if other != job.source:
+                advice = (
+                    f"leave one out: a pattern such as {job.source.with_stem('*')} names some of a folder"
+                    if other.parent == job.source.parent
+                    else "give them different output folders, or name a folder above them with --recursive"
+                )
+                raise UsageError(f"{other} and {job.source} would both become {path}; {advice}")
+            if is_prior != was_prior:
+                raise UsageError(f"the photo and the prior of {job.source} would both become {path}")
+
+
+def _spare_names(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
+    """For each job a target without suffix that no other target and no file that is read has, whatever suffix follows.
+
+    Mostly its own; ``a.jpg`` beside ``a.gif`` takes the name ``a.jpg``, so that it may become ``a.jpg.png``.
+    """
+    own = [os.path.normcase(real_path(job.target.with_suffix(""))) for job in jobs]
+    taken = Counter(own)
+    sources = [os.path.normcase(real_path(job.source).with_suffix("")) for job in jobs]
+    for stem, source in zip(own, sources, strict=True):
+        taken[source] += source != stem
+    beside = {os.path.normcase(path.with_suffix("")) for path in read} - set(sources)
+    taken.update(beside)
+    spares = []
+    for stem, job in zip(own, jobs, strict=True):
+        spare = job.target.with_suffix("")
+        if taken[stem] > 1:
+            spare = job.target
+            while taken[os.path.normcase(real_path(spare))]:
+                spare = spare.with_name(spare.name + "_")
+            taken[os.path.normcase(real_path(spare))] += 1
+        spares.append(spare)
+    return spares
+
+
+def _with_prior_targets(jobs: list[Job], spares: list[Path], output: Path, save_prior: Path) -> list[Job]:
+    video = next((job.source for job in jobs if job.is_video), None)
+    if video is not None:
+        raise UsageError(f"priors are saved of photos and animations, and {video} is a video")
+    is_file = save_prior.suffix.lower() == ".safetensors" and not save_prior.is_dir()
+    if is_file and len(jobs) == 1:
+        return [replace(jobs[0], prior_target=save_prior)]
+    looks_like_one = save_prior.suffix.lower() in IMAGE_SUFFIXES or _OTHER_FILE.fullmatch(save_prior.suffix.lower())
+    if is_file or (looks_like_one and not save_prior.is_dir()) or save_prior.is_file():
+        raise UsageError(f"priors go to a folder, or that of one photo to a .safetensors file; not to {save_prior}")
+    folder = output if jobs[0].target != output else output.parent
+    below = [spare.relative_to(folder) for spare in spares]
+    return [
+        replace(job, prior_target=save_prior / name.with_name(name.name + PRIOR_SUFFIX))
+        for job, name in zip(jobs, below, strict=True)
+    ]
+
+
+def _check_writable(jobs: Sequence[Job]) -> None:
+    """So that nobody waits for a result that cannot be written."""
+    targets = [path for job in jobs for path in (job.target, job.prior_target) if path is not None]
+    for folder in sorted({target.parent for target in targets}):
+        upwards = (folder, *folder.absolute().parents)
+        there = next(path for path in upwards if not why_refused(path) and path.exists())
+        if not there.is_dir():
+            raise UsageError(f"{there} is a file, and results need a folder there; choose another output")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UsageError(f"no permission to write into {there}; choose another output")
+
+
+def _with_masks(jobs: Sequence[Job], mask: Path) -> list[Job]:
+    if mask.exists() and not mask.is_file() and not mask.is_dir():
+        raise UsageError(f"{mask}: a pipe or a device, not a file; choose another mask")
+    if not mask.is_dir():
+        return [replace(job, mask=mask) for job in jobs]
+    by_name: dict[str, Path] = {}
+    for path in _masks_in(mask):
+        other = by_name.setdefault(path.stem, path)
+        if other != path:
+            raise PairingError(f"two masks for one image in {mask}: {other.name} and {path.name}")
+    missing = [job.source.name for job in jobs if job.source.stem not in by_name]
+    if missing:
+        shown = ", ".join(missing[:_NAMES_SHOWN]) + (" ..." if len(missing) > _NAMES_SHOWN else "")
+        raise PairingError(f"{len(missing)} of {len(jobs)} images have no mask of their name in {mask}: {shown}")
+    return [replace(job, mask=by_name[job.source.stem]) for job in jobs]
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    try:
+        return list_images(folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be listed ({error.strerror}); choose another mask") from error

@@ -1,0 +1,1 @@
+"""Dataset cards: where public sets are, how they are laid out, and the scores published for them."""

@@ -1,0 +1,184 @@
+"""Dataset cards: where the images of a public set lie, how inputs and ground truths pair up, who made them.
+
+In: a card's name, with a split and a scale if it has them (``gopro:train``, ``div2k:valid:x4``), a card's path, or a
+folder of clean images. Out: a frozen card. ``diffir.data.cards.layouts`` finds the files it stands for.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diffir.data.cards.layouts import ImageFiles, Layout, files_by_id, find_folder, find_pairs, root_of_sets
+from diffir.data.photo_names import matched_ids
+from diffir.errors import ConfigError, UsageError
+from diffir.metrics.protocol import Protocol
+from diffir.near_names import meant
+from diffir.typed_mapping import build
+from diffir.yaml_file import read_yaml
+
+__all__ = ["DatasetCard", "ImageFiles", "Split", "files_by_id", "find_images", "load_card", "matched_ids"]
+
+CARDS = Path(__file__).resolve().parents[3] / "datasets" / "cards"  # a checkout; data files are not installed
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a set."""
+
+    name: str
+    """train, valid, test, or the set's own word."""
+    layouts: tuple[Layout, ...] = (Layout(),)
+    """How it is found on disk; the first that finds images holds."""
+    count: int | None = None
+    """Images, where that is fixed."""
+    scales: tuple[int, ...] = ()
+    """Scales of the inputs, where patterns name ``{scale}``."""
+    pixels_sha256: str = ""
+    """Of the ground truths, see ``diffir.data.checking.fingerprints.listing_hash``; empty: not known."""
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """One set, as its YAML file describes it; or one split of it, once that is chosen."""
+
+    name: str
+    summary: str
+    source: str
+    """Where to get it."""
+    folder: str = ""
+    """Inside the data root."""
+    other_folders: tuple[str, ...] = ()
+    """Names under which it is found, too."""
+    licence: str = ""
+    """As its authors state it; empty: none was found."""
+    count: int | None = None
+    """Images of the complete set; None where that is not fixed."""
+    gt: str = "{id}"
+    """Pattern of the ground truths, inside ``folder``."""
+    input: str | None = None
+    """Pattern of the degraded images; None: they are made from the ground truth by the test's protocol."""
+    paper: str = ""
+    """Who published it."""
+    pixels_sha256: str = ""
+    """As in ``Split``."""
+    splits: tuple[Split, ...] = ()
+    """Parts; the first is meant where none is named. A set without parts says count, gt and input itself."""
+    other_layouts: tuple[Layout, ...] = ()
+    """Tried in turn where ``gt`` finds nothing."""
+    protocol: Protocol | None = None
+    """What published tables compare of the inputs that come with the set; RGB without a border when not given."""
+    parts: tuple[str, ...] = ()
+    """Names of other cards that together are this set; then it has no folder of its own."""
+
+    def __post_init__(self) -> None:
+        if bool(self.folder) == bool(self.parts):
+            raise ConfigError("a card needs either a folder or parts, the names of other cards")
+
+
+def load_card(name: str) -> DatasetCard:
+    """The card of a set, its split chosen.
+
+    Args:
+        name: a card's name in either case, then ``:SPLIT`` and ``:xSCALE`` where the card has them; the path of a card
+            (.yml), or a folder of clean images.
+
+    Raises:
+        UsageError: none of these, a split or a scale the card has not, or a card with an unknown or missing key.
+    """
+    title, *choices = name.split(":")
+    known = CARDS / f"{title.lower()}.yml"
+    if Path(name).suffix.lower() in (".yml", ".yaml"):
+        return _chosen(_read_card(Path(name)), [])
+    if Path(title).name == title and known.is_file():
+        return _chosen(_read_card(known), choices)
+    if Path(name).is_dir():
+        path = Path(name).resolve()
+        return DatasetCard(path.name, "a folder of clean images", source="", folder=str(path))
+    names = sorted(card.stem for card in CARDS.glob("*.yml"))
+    hint = meant(title.lower(), names) if names else "cards come with a checkout"
+    raise UsageError(f"unknown dataset {name!r}, neither a card nor the path of a card or a folder; {hint}")
+
+
+def find_images(card: DatasetCard, data_root: Path | None = None, *, need_all: bool = True) -> list[ImageFiles]:
+    """The files of a set, sorted by name.
+
+    Args:
+        data_root: where the sets lie; None: the environment variable DIFFIR_DATA, else ``datasets``.
+        need_all: refuse what has no partner; else ground truths may stand alone, and lonely inputs are left out.
+
+    Raises:
+        UsageError: the folder is missing or empty; the message says where to get the set and where to put it.
+        PairingError: an input without ground truth or the reverse, or two files for one image.
+    """
+    root = root_of_sets(data_root)
+    if card.parts:
+        found = {part: find_images(load_card(part), root, need_all=need_all) for part in card.parts}
+        return [replace(image, name=f"{part}/{image.name}") for part, images in found.items() for image in images]
+    folder = next(filter(None, (find_folder(root, name) for name in (card.folder, *card.other_folders))), None)
+    if folder is None:
+        raise UsageError(
+            f"dataset {card.name} is not here: get it from {card.source} and put it in {root / card.folder}, "
+            f"or say --data_root FOLDER or DIFFIR_DATA=FOLDER where {card.folder} lies"
+        )
+    layouts = [Layout(card.gt, card.input), *card.other_layouts]
+    for layout in layouts:
+        images = find_pairs(folder, layout, need_all=need_all)
+        if images:
+            return images
+    patterns = " or ".join(repr(layout.gt) for layout in layouts)
+    raise UsageError(f"dataset {card.name}: no image matches {patterns} in {folder}")
+
+
+def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
+    """The card with the values of one split, patterns filled in for one scale."""
+    if card.parts:
+        suffix = "".join(f":{choice}" for choice in choices)
+        parts = tuple(part + suffix for part in card.parts)
+        return replace(card, name=card.name + suffix, parts=parts, input=load_card(parts[0]).input)
+    if not card.splits:
+        if choices:
+            raise UsageError(f"{card.name} has no splits: say {card.name} alone")
+        return card
+    split = card.splits[0]
+    if choices and not _is_scale(choices[0]):
+        named = choices.pop(0)
+        split = next((part for part in card.splits if part.name == named), None) or _refuse(card, named)
+    scale = _chosen_scale(card, split, choices)
+    layouts = [layout.at_scale(scale) for layout in split.layouts if scale is None or layout.input is not None]
+    suffix = f":{split.name}" + (f":x{scale}" if scale else "")
+    return replace(
+        card,
+        name=card.name + suffix,
+        count=split.count,
+        gt=layouts[0].gt,
+        input=layouts[0].input,
+        other_layouts=tuple(layouts[1:]),
+        pixels_sha256=split.pixels_sha256,
+        splits=(),
+    )
+
+
+def _chosen_scale(card: DatasetCard, split: Split, choices: list[str]) -> int | None:
+    """The scale asked for; None: inputs are left out, as they can be made from a ground truth of all scales."""
+    if not choices:
+        return max(split.scales) if any("{scale}" in layout.gt for layout in split.layouts) else None
+    asked = choices[0]
+    if len(choices) > 1 or not _is_scale(asked) or int(asked[1:]) not in split.scales:
+        listing = ", ".join(f"x{scale}" for scale in split.scales) or "no inputs of other scales"
+        raise UsageError(f"{card.name}:{split.name}: {':'.join(choices)} is not there; it has {listing}")
+    return int(asked[1:])
+
+
+def _is_scale(word: str) -> bool:
+    return word[:1] == "x" and word[1:].isdigit()
+
+
+def _refuse(card: DatasetCard, named: str) -> Split:
+    raise UsageError(f"{card.name} has no split {named!r}; it has {', '.join(part.name for part in card.splits)}")
+
+
+def _read_card(path: Path) -> DatasetCard:
+    try:
+        values = read_yaml(path)
+    except OSError as error:
+        raise UsageError(f"cannot read card {path}: {error.strerror}") from error
+    return build(DatasetCard, values, where=str(path))

@@ -1,0 +1,1 @@
+"""What degradations are drawn with: blur kernels, strokes, particles, clouds."""

@@ -1,0 +1,1 @@
+"""The systems that diffir can train and restore with, one folder each."""

@@ -1,0 +1,195 @@
+"""DIRformer: the U-shaped transformer that restores an image under the guidance of a prior vector.
+
+In: lq (B, C, H, W) and prior (B, P). Out: restored (B, 3, scale*H, scale*W). Every block is a DMTA and a DGFN, both
+modulated by the same prior (DiffIR, Xia et al., ICCV 2023, figure 2; attention and U after Restormer, CVPR 2022).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from diffir.systems.diffir.layers import ChannelNorm, Downsample, Modulation, Upsample
+from diffir.systems.diffir.settings import ArchSettings
+
+NORM_FLOOR = 1e-12  # of |q| and |k|: that of torch.nn.functional.normalize, with which released networks were trained
+
+
+class DMTA(nn.Module):
+    """Dynamic multi-head transposed attention: channels attend to channels, so its cost is linear in pixels.
+
+    q and k are not normalised pixel by pixel: the cosines follow from q k^T and the norms, c x c numbers a head. Nor
+    are values mixed and then projected: mixing and projection are one matrix first.
+    """
+
+    def __init__(self, channels: int, heads: int, prior_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.modulation = Modulation(channels, prior_width)
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        height, width = x.shape[-2:]
+        qk, v = self.qkv_dwconv(self.qkv(x)).tensor_split([2 * x.shape[1]], dim=1)
+        if qk.dtype == torch.float16:  # means instead of sums, which would overflow; cosines stay as they are
+            qk = qk * (height * width) ** -0.5
+        q, k = rearrange(qk, "b (qk heads c) h w -> qk b heads c (h w)", qk=2, heads=self.heads)
+        wide = qk.float() if qk.dtype in (torch.bfloat16, torch.float16) else qk  # sums over many pixels
+        squares = rearrange(wide.square().sum(dim=(2, 3)), "b (qk heads c) -> b qk heads c", qk=2, heads=self.heads)
+        mixing = self.project(self.attention(q @ k.transpose(-2, -1), squares))
+        out = rearrange(v, "b c h w -> b (h w) c") @ mixing.transpose(-2, -1)
+        return rearrange(out, "b (h w) c -> b c h w", h=height, w=width)
+
+    def attention(self, products: Tensor, squares: Tensor) -> Tensor:
+        """Softmax over k of scaled cosines, (..., heads, c, c).
+
+        Args:
+            products: q k^T, (..., heads, c, c).
+            squares: |q|^2 and |k|^2, (..., 2, heads, c).
+        """
+        queries, keys = squares.clamp_min(NORM_FLOOR**2).sqrt().unbind(-3)
+        return (products / (queries[..., None] * keys[..., None, :]) * self.temperature).softmax(dim=-1)
+
+    def project(self, attention: Tensor) -> Tensor:
+        """``attention`` (..., heads, c, c) and then ``project_out`` as one matrix (..., C, C)."""
+        weights = rearrange(self.project_out.weight, "out (heads c) 1 1 -> heads out c", heads=self.heads)
+        return rearrange(weights @ attention.to(weights.dtype), "... heads out c -> ... out (heads c)")
+
+
+class DGFN(nn.Module):
+    """Dynamic gated feed-forward network: one half of the hidden channels gates the other."""
+
+    def __init__(self, channels: int, expansion: float, prior_width: int) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.modulation = Modulation(channels, prior_width)
+        self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
+        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
+        return self.project_out(F.gelu(gate) * value)
+
+
+class Block(nn.Module):
+    """Norm and DMTA, norm and DGFN, each modulated by the prior, each with its residual."""
+
+    def __init__(self, channels: int, heads: int, settings: ArchSettings) -> None:
+        super().__init__()
+        bias = settings.norm == "with_bias"
+        self.norm1 = ChannelNorm(channels, bias=bias)
+        self.attn = DMTA(channels, heads, settings.prior_width)
+        self.norm2 = ChannelNorm(channels, bias=bias)
+        self.ffn = DGFN(channels, settings.ffn_expansion, settings.prior_width)
+
+    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x, self.attn.modulation(prior)))
+        return x + self.ffn(self.norm2(x, self.ffn.modulation(prior)))
+
+
+class Level(nn.ModuleList):
+    """A run of blocks that share width, heads and prior."""
+
+    def __init__(self, channels: int, heads: int, num_blocks: int, settings: ArchSettings) -> None:
+        super().__init__(Block(channels, heads, settings) for _ in range(num_blocks))
+        self.keeps_activations = True
+        """False: a block's activations are computed again in the backward pass; less memory, more time."""
+
+    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
+        for block in self:
+            if self.keeps_activations or not torch.is_grad_enabled():
+                x = block(x, prior)
+            else:
+                x = checkpoint(block, x, prior, use_reentrant=False, preserve_rng_state=False)
+        return x
+
+
+class Tail(nn.Module):
+    """Features to image, enlarged: (conv 3x3, PixelShuffle 2) as often as ``upsample`` asks, then conv 3x3."""
+
+    def __init__(self, channels: int, out_channels: int, upsample: int) -> None:
+        super().__init__()
+        doublings = int(math.log2(upsample))
+        self.upsample = nn.ModuleList(nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(doublings))
+        self.output = nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.upsample:
+            x = F.pixel_shuffle(conv(x), 2)
+        return self.output(x)
+
+
+class DIRformer(nn.Module):
+    """The dynamic image restoration transformer: four levels down, three up, refinement, global skip."""
+
+    def __init__(self, settings: ArchSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        widths = [settings.dim * 2**level for level in range(4)]
+        blocks, heads = settings.num_blocks, settings.heads
+
+        self.patch_embed = nn.Conv2d(settings.in_channels * settings.unshuffle**2, widths[0], 3, padding=1, bias=False)
+        self.encoder_level1 = Level(widths[0], heads[0], blocks[0], settings)
+        self.down1_2 = Downsample(widths[0])
+        self.encoder_level2 = Level(widths[1], heads[1], blocks[1], settings)
+        self.down2_3 = Downsample(widths[1])
+        self.encoder_level3 = Level(widths[2], heads[2], blocks[2], settings)
+        self.down3_4 = Downsample(widths[2])
+        self.latent = Level(widths[3], heads[3], blocks[3], settings)
+
+        self.up4_3 = Upsample(widths[3])
+        self.reduce_chan_level3 = nn.Conv2d(widths[3], widths[2], 1, bias=False)
+        self.decoder_level3 = Level(widths[2], heads[2], blocks[2], settings)
+        self.up3_2 = Upsample(widths[2])
+        self.reduce_chan_level2 = nn.Conv2d(widths[2], widths[1], 1, bias=False)
+        self.decoder_level2 = Level(widths[1], heads[1], blocks[1], settings)
+        self.up2_1 = Upsample(widths[1])
+        self.decoder_level1 = Level(widths[1], heads[0], blocks[0], settings)  # the skip keeps level 1 at twice dim
+        self.refinement = Level(widths[1], heads[0], settings.num_refinement_blocks, settings)
+        self.output: nn.Module
+        if settings.upsample == 1:
+            self.output = nn.Conv2d(widths[1], settings.out_channels, 3, padding=1, bias=False)
+        else:
+            self.output = Tail(widths[1], settings.out_channels, settings.upsample)
+
+    def forward(self, lq: Tensor, prior: Tensor) -> Tensor:
+        """Restore lq.
+
+        Args:
+            lq: (B, C, H, W) in [0, 1], RGB (and mask); H and W multiples of ``settings.multiple_of``.
+            prior: (B, P).
+        Returns:
+            (B, 3, scale*H, scale*W), RGB, not clamped.
+        """
+        # Channels last from here on: a pixel's channels are what norms and 1x1 convolutions work on.
+        unshuffled = F.pixel_unshuffle(lq, self.settings.unshuffle).contiguous(memory_format=torch.channels_last)
+        level1 = self.encoder_level1(self.patch_embed(unshuffled), prior)
+        level2 = self.encoder_level2(self.down1_2(level1), prior)
+        level3 = self.encoder_level3(self.down2_3(level2), prior)
+        latent = self.latent(self.down3_4(level3), prior)
+
+        up3 = self.reduce_chan_level3(torch.cat([self.up4_3(latent), level3], dim=1))
+        up3 = self.decoder_level3(up3, prior)
+        up2 = self.reduce_chan_level2(torch.cat([self.up3_2(up3), level2], dim=1))
+        up2 = self.decoder_level2(up2, prior)
+        up1 = self.decoder_level1(torch.cat([self.up2_1(up2), level1], dim=1), prior)
+
+        return self.add_global_skip(self.output(self.refinement(up1, prior)), lq)
+
+    def add_global_skip(self, output: Tensor, lq: Tensor) -> Tensor:
+        """The output with lq added, enlarged to its size; the same for a piece of both."""
+        if self.settings.global_skip == "none":
+            return output
+        image = lq[:, : self.settings.out_channels]
+        if self.settings.global_skip == "nearest" and self.settings.scale > 1:
+            image = F.interpolate(image, scale_factor=self.settings.scale, mode="nearest")
+        return output + image

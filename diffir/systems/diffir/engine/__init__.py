@@ -1,0 +1,1 @@
+"""How a DiffIR network is run on one device: in strips, with compiled kernels where they are."""

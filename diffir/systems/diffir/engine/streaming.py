@@ -1,0 +1,179 @@
+"""The network, run strip by strip: the result of the whole photo with little more memory than its feature maps.
+
+Decided here: the order of work and what lives in memory, never what is computed; ``diffir.systems.diffir`` is the
+specification. A 3x3 convolution sees one row beyond a strip, a pixel-wise layer none, and attention and CPEN's mean
+need sums over pixels, gathered first. Blocks are run by ``TorchBlocks`` or ``NativeBlocks``. In: a ``Source`` and a
+prior (B, P). Out: rows.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diffir.inference.source import Source
+from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.dirformer import Block, Level
+from diffir.systems.diffir.engine.attention import Statistics
+from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
+from diffir.systems.diffir.engine.strips import Strip, split_rows
+from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
+
+Write = Callable[[int, Tensor], None]
+"""Takes the first row and restored rows (B, 3, h, W) float32 of the output."""
+
+
+class StreamedNetwork:
+    """A stage-2 network at work on one device, in strips."""
+
+    def __init__(
+        self, network: DiffIR, device: torch.device, strip_pixels: int, native: PackedNetwork | None = None
+    ) -> None:
+        """
+        Args:
+            strip_pixels: pixels of a strip at the first level of the U; deeper levels, wider and smaller, take more.
+            native: the network for compiled kernels, which then run the blocks instead of torch.
+        """
+        self.network = network
+        self.device = device
+        self.strip_pixels = strip_pixels
+        self.native = native
+
+    def condition(self, source: Source) -> Tensor:
+        """What CPEN tells of the whole photo, (B, P): its features are convolutions and its pooling is a mean."""
+        cpen, factor = self.network.cpen, self.network.settings.prior_unshuffle
+        height = source.height // factor
+        # At least as many new rows as rows that are computed twice.
+        rows = max(self.strip_pixels // (source.width // factor), 2 * cpen.halo)
+        total = torch.zeros(1, device=self.device)
+        for strip in split_rows(height, rows, cpen.halo):
+            lq = source.rows((strip.top - strip.above) * factor, (strip.bottom + strip.below) * factor)
+            features = strip.inner(cpen.features(F.pixel_unshuffle(lq.to(self.device), factor)))
+            total = total + features.sum(dim=(2, 3))
+        return cpen.summarise(total / (height * (source.width // factor)))
+
+    def restore(
+        self,
+        source: Source,
+        prior: Tensor,
+        write: Write,
+        statistics: Statistics,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """Restore a source whose sides are multiples of ``settings.multiple_of``.
+
+        Args:
+            on_progress: told after each block the share of blocks that are done.
+        """
+        u_net, factor = self.network.dirformer, self.network.settings.unshuffle
+        blocks = sum(isinstance(module, Block) for module in u_net.modules())
+        run = _Run(self, prior, statistics, lambda done: on_progress(done / (blocks + 1)))
+
+        def embed(strip: Strip) -> Tensor:
+            lq = source.rows((strip.top - strip.above) * factor, (strip.bottom + strip.below) * factor)
+            return u_net.patch_embed(F.pixel_unshuffle(lq.to(self.device), factor))
+
+        level1 = run.gather(embed, source.height // factor, source.width // factor, halo=1)
+        level1 = run.level(u_net.encoder_level1, level1, factor)
+        level2 = run.convolve(u_net.down1_2, level1, halo=2)
+        level2 = run.level(u_net.encoder_level2, level2, 2 * factor)
+        level3 = run.convolve(u_net.down2_3, level2, halo=2)
+        level3 = run.level(u_net.encoder_level3, level3, 4 * factor)
+        latent = run.convolve(u_net.down3_4, level3, halo=2)
+        latent = run.level(u_net.latent, latent, 8 * factor)
+
+        up3 = run.merge(u_net.up4_3, latent, level3, u_net.reduce_chan_level3)
+        del latent, level3
+        up3 = run.level(u_net.decoder_level3, up3, 4 * factor)
+        up2 = run.merge(u_net.up3_2, up3, level2, u_net.reduce_chan_level2)
+        del up3, level2
+        up2 = run.level(u_net.decoder_level2, up2, 2 * factor)
+        up1 = run.merge(u_net.up2_1, up2, level1, nn.Identity())
+        del up2, level1
+        up1 = run.level(u_net.decoder_level1, up1, factor)
+        up1 = run.level(u_net.refinement, up1, factor)
+        self._write_output(source, up1, run, write)
+
+    def _write_output(self, source: Source, features: Tensor, run: "_Run", write: Write) -> None:
+        u_net, settings = self.network.dirformer, self.network.settings
+        # Every convolution sees one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
+        halo = 1 if settings.upsample == 1 else 2
+        rows = max(2 * run.rows_of(features) // settings.upsample, 4 * halo)
+        for strip in split_rows(features.shape[-2], rows, halo):
+            lq = source.rows(strip.top * settings.unshuffle, strip.bottom * settings.unshuffle)
+            output = strip.inner(u_net.output(strip.of(features)))
+            # The sum with lq is taken in fp32, whatever precision the convolutions had.
+            write(strip.top * settings.upsample, u_net.add_global_skip(output.float(), lq.to(self.device)))
+
+
+class Blocks(Protocol):
+    """Who runs blocks. The map that is given comes back changed, or another comes back and the first may be reused."""
+
+    def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
+        """The map and what attention adds to it; ``factor``: pixels of lq in a pixel of the map."""
+
+    def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
+        """The map and what the gated network adds to it."""
+
+
+class _Run:
+    """One restoration under way: the prior, whose statistics count, and how maps are cut."""
+
+    def __init__(
+        self, network: StreamedNetwork, prior: Tensor, statistics: Statistics, on_block: Callable[[int], None]
+    ) -> None:
+        self.prior = prior
+        self.statistics = statistics
+        self.strip_pixels = network.strip_pixels
+        self.device = network.device
+        self.blocks: Blocks = (
+            TorchBlocks(network.strip_pixels) if network.native is None else NativeBlocks(network.native)
+        )
+        self.on_block = on_block
+        self.blocks_done = 0
+
+    def rows_of(self, x: Tensor) -> int:
+        """Rows of a strip, even, so that they can be halved."""
+        return max(self.strip_pixels // x.shape[-1] // 2, FEWEST_ROWS // 2) * 2
+
+    def gather(self, compute: Callable[[Strip], Tensor], height: int, width: int, halo: int) -> Tensor:
+        """A map from what is computed for each of its strips."""
+        result: Tensor | None = None
+        rows = max(self.strip_pixels // width // 2, FEWEST_ROWS // 2) * 2
+        for strip in split_rows(height, rows, halo):
+            inner = strip.inner(compute(strip))
+            factor = Fraction(inner.shape[-2], strip.bottom - strip.top)
+            if result is None:
+                shape = (*inner.shape[:2], int(height * factor), inner.shape[-1])
+                # Channels last: a strip is one piece of memory, and pixel-wise layers need no copies. fp32: residuals
+                # add up here.
+                result = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
+            result[..., int(strip.top * factor) : int(strip.bottom * factor), :] = inner
+        assert result is not None
+        return result
+
+    def convolve(self, layer: nn.Module, x: Tensor, halo: int) -> Tensor:
+        """A layer that sees no further than ``halo`` rows."""
+        return self.gather(lambda strip: layer(strip.of(x)), x.shape[-2], x.shape[-1], halo)
+
+    def merge(self, enlarge: nn.Module, x: Tensor, skip: Tensor, reduce: nn.Module) -> Tensor:
+        """Enlarge a map, lay the skip beside it, reduce the channels of both."""
+
+        def join(strip: Strip) -> Tensor:
+            beside = skip[..., 2 * (strip.top - strip.above) : 2 * (strip.bottom + strip.below), :]
+            return reduce(torch.cat([enlarge(strip.of(x)), beside], dim=1))
+
+        return self.gather(join, x.shape[-2], x.shape[-1], halo=1)
+
+    def level(self, blocks: Level, x: Tensor, factor: int) -> Tensor:
+        """Run a level's blocks on a map that nobody needs any more; ``factor``: pixels of lq in a pixel of the map."""
+        for block in blocks:
+            assert isinstance(block, Block)
+            x = self.blocks.attend(block, x, self.prior, self.statistics, factor)
+            x = self.blocks.feed(block, x, self.prior)
+            self.blocks_done += 1
+            self.on_block(self.blocks_done)
+        return x

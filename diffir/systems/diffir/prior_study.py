@@ -1,0 +1,206 @@
+"""What does the prior buy? One DIRformer, guided by the prior of the diffusion, by the clean image's, and by nulls.
+
+In: a restorer, for some kinds its stage-1 network. Out: a contestant for each kind of prior, and how far results spread
+over start noises. Between rows only the prior differs, but for ``stage1``, which is the whole stage-1 network: the
+upper bound that stage 2 was taught by (DiffIR, Xia et al., ICCV 2023).
+"""
+
+import copy
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffir.errors import UsageError
+from diffir.evaluation.contestant import Contestant
+from diffir.evaluation.sample import Sample
+from diffir.evaluation.scoring import as_scored
+from diffir.inference.restorer import Restorer
+from diffir.inference.source import Source
+from diffir.metrics.fidelity import psnr
+from diffir.metrics.protocol import Protocol
+from diffir.systems.diffir import DiffIR
+from diffir.weights.fingerprint import fingerprint
+
+PriorKind = Literal["diffusion", "oracle", "stage1", "condition", "one-step", "mean", "other", "random", "zero"]
+PRIOR_KINDS: tuple[PriorKind, ...] = get_args(PriorKind)
+MEANINGS: dict[PriorKind, str] = {
+    "diffusion": "what stage 2 estimates from the damaged image",
+    "oracle": "what stage 1 finds with the clean image in sight",
+    "stage1": "the whole stage-1 network, with its own oracle prior",
+    "condition": "CPEN's view of the damaged image, no diffusion step",
+    "one-step": "the denoiser's first guess, from the start noise",
+    "mean": "the mean of what stage 2 estimates of the set's other images",
+    "other": "what stage 2 estimates of the set's next image",
+    "random": "the start noise itself, standard normal",
+    "zero": "zeros",
+}
+NEED_TEACHER: tuple[PriorKind, ...] = ("oracle", "stage1")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A stage-1 network and its file."""
+
+    network: DiffIR
+    weights: Path
+
+
+def with_prior(base: Contestant, restorer: Restorer, kind: PriorKind, teacher: Teacher | None = None) -> Contestant:
+    """The contestant ``base``, a network, guided by another prior.
+
+    Raises:
+        UsageError: a kind that needs stage 1 without ``teacher``, or a teacher of other settings.
+    """
+    if kind == "diffusion":
+        return base
+    settings = {**base.settings, "prior": kind}
+    if kind in NEED_TEACHER:
+        _check_teacher(restorer, kind, teacher)
+        assert teacher is not None
+        settings["stage1_fingerprint"] = fingerprint(teacher.weights)
+    guide = Guide(restorer, kind, teacher)
+    return replace(
+        base,
+        name=f"{base.name}, {kind}",
+        summary=f"{base.summary}; prior: {MEANINGS[kind]}",
+        restore=guide.restore,
+        settings=settings,
+        prepare=guide.look_at if kind in ("mean", "other") else None,
+    )
+
+
+class Guide:
+    """Restores samples under one kind of prior."""
+
+    def __init__(self, restorer: Restorer, kind: PriorKind, teacher: Teacher | None) -> None:
+        self.restorer = _stage_one_restorer(restorer, teacher) if kind == "stage1" else restorer
+        self.kind = kind
+        self.teacher = teacher
+        self._estimated: dict[str, Tensor] = {}
+
+    def look_at(self, samples: Iterable[Sample]) -> None:
+        """Estimate the prior of every image of the set, which ``mean`` and ``other`` need."""
+        self._estimated = {sample.name: self._estimate(sample) for sample in samples}
+
+    def restore(self, sample: Sample) -> np.ndarray:
+        """The restored image."""
+        return self.restorer.restore(sample.lq, self._mask(sample), prior=self.prior_of(sample))
+
+    @torch.inference_mode()
+    def prior_of(self, sample: Sample) -> Tensor:
+        """(1, P) on the CPU."""
+        makers: dict[PriorKind, Callable[[], Tensor]] = {
+            "diffusion": lambda: self._estimate(sample),
+            "oracle": lambda: self._oracle(sample),
+            "stage1": lambda: self._oracle(sample),
+            "condition": lambda: self.restorer.condition_of(sample.lq, self._mask(sample)),
+            "one-step": lambda: self._one_step(sample),
+            "mean": lambda: self._mean_without(sample.name),
+            "other": lambda: self._next(sample.name),
+            "random": self.restorer.start_noise,
+            "zero": lambda: torch.zeros(1, self.restorer.settings.prior_width),
+        }
+        return makers[self.kind]()
+
+    def _mask(self, sample: Sample) -> np.ndarray | None:
+        return sample.mask if self.restorer.has_mask else None
+
+    def _estimate(self, sample: Sample) -> Tensor:
+        return self.restorer.estimate_prior_of(sample.lq, self._mask(sample))
+
+    def _one_step(self, sample: Sample) -> Tensor:
+        condition, network = self.restorer.condition_of(sample.lq, self._mask(sample)), self.restorer.network
+        device, first = next(network.parameters()).device, network.settings.num_timesteps - 1
+        return network.denoiser(self.restorer.start_noise().to(device), first, condition.to(device)).cpu()
+
+    def _mean_without(self, name: str) -> Tensor:
+        others = [prior for other, prior in self._estimated.items() if other != name]
+        return torch.cat(others).mean(dim=0, keepdim=True)
+
+    def _next(self, name: str) -> Tensor:
+        names = list(self._estimated)
+        return self._estimated[names[(names.index(name) + 1) % len(names)]]
+
+    def _oracle(self, sample: Sample) -> Tensor:
+        assert self.teacher is not None
+        network, settings = self.teacher.network, self.teacher.network.settings
+        device = next(network.parameters()).device
+        if sample.gt is None:
+            raise UsageError(f"{sample.name} has no ground truth: an oracle prior needs one")
+        mask = self._mask(sample)
+        lq = Source.whole(np.atleast_3d(sample.lq)[None], None if mask is None else mask[None], settings)
+        clean = Source.whole(np.atleast_3d(sample.gt)[None], None, settings)
+        gt = clean.region(slice(0, lq.height * settings.scale), slice(0, lq.width * settings.scale))
+        tensors = (source.rows(0, source.height).to(device) for source in (lq, gt))
+        return network.oracle_prior(*tensors).cpu()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far results differ over start noises: standard deviations, means over the images."""
+
+    noises: int
+    psnr: float
+    """In dB."""
+    pixel: float
+    """In 1/255."""
+    prior: float
+    """Of the prior's numbers, as a share of how much they vary from image to image; not finite for one image."""
+
+    def __str__(self) -> str:
+        return (
+            f"over {self.noises} start noises: PSNR varies by {self.psnr:.4f} dB, a pixel by {self.pixel:.4f} / 255, "
+            f"the prior {self.prior:.2f} times as much as from image to image"
+        )
+
+
+def spread_over_noises(restorers: Sequence[Restorer], samples: Iterable[Sample], protocol: Protocol) -> Spread:
+    """Restore every sample from every start noise.
+
+    Args:
+        restorers: one network, another seed each; two or more.
+        samples: with ground truth.
+    """
+    of_psnr, of_pixel, of_prior, means = [], [], [], []
+    for sample in samples:
+        mask = sample.mask if restorers[0].has_mask else None
+        priors = [restorer.estimate_prior_of(sample.lq, mask) for restorer in restorers]
+        restored = [restorers[0].restore(sample.lq, mask, prior=prior) for prior in priors]
+        images = np.stack([as_scored(image, round_output=False) for image in restored])
+        truth = protocol.apply(sample.truth, data_range=255)
+        of_psnr.append(statistics.stdev(psnr(protocol.apply(image, data_range=255), truth) for image in images))
+        of_pixel.append(float(images.std(axis=0, ddof=1).mean()))
+        stacked = torch.cat(priors)
+        of_prior.append(float(stacked.std(dim=0).mean()))
+        means.append(stacked.mean(dim=0))
+    between = float(torch.stack(means).std(dim=0).mean()) if len(means) > 1 else 0.0
+    share = statistics.fmean(of_prior) / between if between else float("inf")
+    return Spread(len(restorers), statistics.fmean(of_psnr), statistics.fmean(of_pixel), share)
+
+
+def reseeded(restorer: Restorer, seed: int) -> Restorer:
+    """The same restorer, whose priors start from another noise."""
+    other = copy.copy(restorer)
+    other.seed = seed
+    return other
+
+
+def _check_teacher(restorer: Restorer, kind: PriorKind, teacher: Teacher | None) -> None:
+    if teacher is None:
+        raise UsageError(f"--prior {kind} needs the stage-1 weights that {restorer.name} was taught by: --stage1 FILE")
+    if replace(teacher.network.settings, num_timesteps=restorer.settings.num_timesteps) != restorer.settings:
+        raise UsageError(f"--stage1 {teacher.weights} has other network settings than {restorer.name}")
+
+
+def _stage_one_restorer(restorer: Restorer, teacher: Teacher | None) -> Restorer:
+    """Stage 1's DIRformer in the place of stage 2's; priors are always given to it."""
+    assert teacher is not None
+    alone = copy.deepcopy(restorer)
+    alone.network.dirformer.load_state_dict(teacher.network.dirformer.state_dict())
+    return alone

@@ -1,0 +1,218 @@
+"""Released DiffIR checkpoints: which network they hold, told from names and shapes alone, and its weights.
+
+In: the tensors of a stage-1 or stage-2 file (``checkpoint_file.read_checkpoint``). Out: stage, every setting, the
+tensors under our names. Works for any width and depth, not only for rows of the task table. The file's second copies
+(``diffusion.condition``, ``diffusion.model``) and schedule constants must agree with the first, then are dropped.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffir.errors import ConfigError, WeightsError
+from diffir.systems.diffir.diffusion import Schedule
+from diffir.systems.diffir.released_keys import translate_key
+from diffir.systems.diffir.settings import LEVELS, ArchSettings, Stage
+from diffir.systems.diffir.tasks import TASKS
+
+_LEVEL_NAMES = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
+_SECOND_COPIES = {"diffusion.condition.": "condition.", "diffusion.model.": "denoise."}
+_CHECKED_CONSTANTS = (
+    "betas",
+    "alphas_cumprod",
+    "posterior_mean_coef1",
+    "posterior_mean_coef2",
+    "sqrt_alphas_cumprod",
+    "sqrt_one_minus_alphas_cumprod",
+)
+_UNUSED_CONSTANTS = (  # follow from the betas and enter neither training nor inference
+    "alphas_cumprod_prev",
+    "log_one_minus_alphas_cumprod",
+    "sqrt_recip_alphas_cumprod",
+    "sqrt_recipm1_alphas_cumprod",
+    "posterior_variance",
+    "posterior_log_variance_clipped",
+)
+_CONSTANT_TOLERANCE = 1e-5  # relative; float32 rounding of upstream's own arithmetic is 1e-7
+
+
+@dataclass(frozen=True)
+class OfficialNetwork:
+    """What a released checkpoint holds."""
+
+    stage: Stage
+    settings: ArchSettings
+    state: dict[str, Tensor]
+    """Under the names of ``diffir.systems.diffir.DiffIR``."""
+    tasks: tuple[str, ...]
+    """Rows of the task table with this network; sr_x4 and realsr_x4, for example, share one."""
+
+
+def read_official(state: Mapping[str, Tensor], source: str) -> OfficialNetwork:
+    """Settings and weights of a released checkpoint; ``source`` is named in messages.
+
+    Raises:
+        WeightsError: another network, tensors missing or odd, copies or constants that disagree.
+    """
+    _refuse_other_networks(state, source)
+    stage: Stage = 2 if any(name.startswith(("condition.", "diffusion.condition.")) for name in state) else 1
+    reader = _Reader(_without_second_copies(state, source), stage, source)
+    try:
+        settings = reader.settings()
+    except ConfigError as error:
+        raise WeightsError(f"{source} holds no network that diffir can build: {error}") from error
+    constants = {f"diffusion.{name}" for name in _CHECKED_CONSTANTS + _UNUSED_CONSTANTS}
+    ours = {
+        translate_key(name, settings.cpen_blocks): tensor
+        for name, tensor in reader.state.items()
+        if name not in constants
+    }
+    return OfficialNetwork(stage, settings, ours, matching_tasks(settings, stage))
+
+
+def matching_tasks(settings: ArchSettings, stage: Stage) -> tuple[str, ...]:
+    """Rows of the task table that describe this network; a stage-1 file does not tell the denoiser's settings."""
+
+    def seen(arch: ArchSettings) -> ArchSettings:
+        unseen = ArchSettings()
+        if stage == 2:
+            return arch
+        return replace(
+            arch,
+            denoiser_blocks=unseen.denoiser_blocks,
+            num_timesteps=unseen.num_timesteps,
+            linear_start=unseen.linear_start,
+            linear_end=unseen.linear_end,
+        )
+
+    return tuple(name for name, task in TASKS.items() if seen(task.arch) == seen(settings))
+
+
+def _refuse_other_networks(state: Mapping[str, Tensor], source: str) -> None:
+    if any(name.startswith("dirformer.") for name in state):
+        raise WeightsError(f"{source} is a diffir file without its card: use the published .safetensors of that run")
+    if not any(name.startswith("G.") for name in state):
+        raise WeightsError(f"{source} holds another network, not DiffIR: it begins with {', '.join(list(state)[:3])}")
+
+
+def _without_second_copies(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """One copy of each tensor, whichever of the two names the file has."""
+    single: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        prefix = next((prefix for prefix in _SECOND_COPIES if name.startswith(prefix)), None)
+        first = _SECOND_COPIES[prefix] + name.removeprefix(prefix) if prefix else name
+        if first in single and not torch.equal(single[first], tensor):
+            raise WeightsError(f"{source} contradicts itself: {first} and its copy under diffusion. differ")
+        single[first] = tensor
+    return single
+
+
+class _Reader:
+    """Reads one setting after another from names and shapes in upstream's layout."""
+
+    def __init__(self, state: dict[str, Tensor], stage: Stage, source: str) -> None:
+        self.state = state
+        self.source = source
+        self.stage: Stage = stage
+        self.cpen = "E" if stage == 1 else "condition"
+
+    def settings(self) -> ArchSettings:
+        dim = self._shape("G.patch_embed.proj.weight", 4)[0]
+        num_blocks = tuple(self._count(rf"G\.{level}\.(\d+)\.") for level in _LEVEL_NAMES)
+        first_blocks = [f"G.{level}.0." for level in _LEVEL_NAMES]
+        hidden = [self._shape(f"{block}ffn.project_out.weight", 4)[1] for block in first_blocks]
+        return ArchSettings(
+            **self._image(),
+            **self._diffusion(),
+            dim=dim,
+            num_blocks=num_blocks,
+            num_refinement_blocks=self._count(r"G\.refinement\.(\d+)\."),
+            heads=tuple(self._shape(f"{block}attn.temperature", 3)[0] for block in first_blocks),
+            ffn_expansion=_expansion([dim * 2**level for level in range(LEVELS)], hidden, self.source),
+            norm="with_bias" if "G.encoder_level1.0.norm1.body.bias" in self.state else "bias_free",
+            cpen_blocks=self._count(rf"{self.cpen}\.E\.(\d+)\.body\.", start=2),
+            prior_width=self._shape(f"{self.cpen}.mlp.2.weight", 2)[0],
+        )
+
+    def _image(self) -> dict[str, Any]:
+        """Channels, unshuffle, upsample and skip: the one choice that explains both first convolutions."""
+        has_tail = "G.tail.1.weight" in self.state
+        out_channels = self._shape("G.tail.1.weight" if has_tail else "G.output.weight", 4)[0]
+        upsample = 2 ** self._count(r"G\.tail\.0\.(\d+)\.", step=2) if has_tail else 1
+        embedded = self._shape("G.patch_embed.proj.weight", 4)[1]
+        seen_by_cpen = self._shape(f"{self.cpen}.E.0.weight", 4)[1]
+        for in_channels in (out_channels, out_channels + 1):
+            unshuffle = math.isqrt(embedded // in_channels)
+            if unshuffle == 0 or in_channels * unshuffle**2 != embedded or upsample % unshuffle:
+                continue
+            # Upstream adds lq enlarged behind a tail, lq itself without one, and nothing when inpainting.
+            skip = "nearest" if has_tail else "identity" if in_channels == out_channels else "none"
+            found: dict[str, Any] = {
+                "in_channels": in_channels,
+                "out_channels": out_channels,
+                "unshuffle": unshuffle,
+                "upsample": upsample,
+                "global_skip": skip,
+            }
+            if ArchSettings(**found).cpen_channels(self.stage) == seen_by_cpen:
+                return found
+        raise self._error(f"no image explains {embedded} input channels of G and {seen_by_cpen} of {self.cpen}")
+
+    def _diffusion(self) -> dict[str, Any]:
+        """Depth of the denoiser and the schedule; a stage-1 file holds neither, so the defaults stay."""
+        if self.stage == 1:
+            return {}
+        found: dict[str, Any] = {"denoiser_blocks": self._count(r"denoise\.resmlp\.(\d+)\.resmlp\.", start=2)}
+        if "diffusion.betas" not in self.state:
+            return found
+        (num_timesteps,) = self._shape("diffusion.betas", 1)
+        start, end = (_shortest_decimal(self.state["diffusion.betas"][at]) for at in (0, -1))
+        schedule = Schedule.linear_in_sqrt(num_timesteps, start, end)
+        for name in _CHECKED_CONSTANTS:
+            stored = self.state.get(f"diffusion.{name}", torch.tensor(getattr(schedule, name)))
+            expected = torch.tensor(getattr(schedule, name))
+            tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(stored.dtype).eps)  # of files saved in half precision
+            if stored.shape != expected.shape or not torch.allclose(stored.float(), expected, tolerance, tolerance):
+                raise self._error(f"diffusion.{name} is not of a schedule linear in sqrt(beta)")
+        return found | {"num_timesteps": num_timesteps, "linear_start": start, "linear_end": end}
+
+    def _shape(self, name: str, sides: int) -> tuple[int, ...]:
+        if name not in self.state:
+            raise self._error(f"{name} is missing")
+        shape = tuple(self.state[name].shape)
+        if len(shape) != sides or 0 in shape:
+            raise self._error(f"{name} has the odd shape {shape}")
+        return shape
+
+    def _count(self, pattern: str, *, start: int = 0, step: int = 1) -> int:
+        """How many members a Sequential has, told from the positions in its names."""
+        matches = (re.match(pattern, name) for name in self.state)
+        positions = sorted({int(match[1]) for match in matches if match})
+        if positions != list(range(start, start + step * len(positions), step)):
+            raise self._error(f"{pattern.split('(')[0].replace(chr(92), '')}* has a gap: positions {positions}")
+        return len(positions)
+
+    def _error(self, what: str) -> WeightsError:
+        return WeightsError(f"{self.source} is not a DiffIR checkpoint that diffir understands: {what}")
+
+
+def _shortest_decimal(number: Tensor) -> float:
+    """The number as somebody wrote it: 0.1, where float32 holds 0.10000000149."""
+    number = number if number.dtype.itemsize < 4 else number.float()
+    candidates = (float(f"{number.item():.{digits}g}") for digits in range(1, 10))
+    return next((c for c in candidates if torch.tensor(c, dtype=number.dtype) == number), number.item())
+
+
+def _expansion(widths: list[int], hidden: list[int], source: str) -> float:
+    """The shortest decimal e with int(width * e) == hidden at every level: 2.66, not 2.65625."""
+    low = max(h / width for h, width in zip(hidden, widths, strict=True))
+    for digits in range(8):
+        expansion = math.ceil(round(low * 10**digits, 6)) / 10**digits
+        if [int(width * expansion) for width in widths] == hidden:
+            return expansion
+    raise WeightsError(f"{source} is not a DiffIR checkpoint: hidden widths {hidden} do not follow from {widths}")

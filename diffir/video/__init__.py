@@ -1,0 +1,1 @@
+"""Video files: probed, restored frame by frame, encoded by ffmpeg."""

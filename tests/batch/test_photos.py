@@ -1,0 +1,110 @@
+"""Photos with transparency and animations, restored whole."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from diffir.batch.photos import Wishes, restore_animation, restore_photos
+from diffir.image_io import Animation, Photo
+from diffir.inference.restorer import Restorer
+
+MakeRestorer = Callable[..., Restorer]
+
+
+def random_photo(seed: int, channels: int = 3, dtype: type = np.uint8, **carried: object) -> Photo:
+    pixels = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (16, 24, channels)).astype(dtype)
+    return Photo(pixels, **carried)
+
+
+def float_photo(seed: int) -> Photo:
+    """So exact that no difference of priors is rounded away."""
+    return Photo(np.random.default_rng(seed).random((16, 24, 3), dtype=np.float32))
+
+
+def test_what_transparent_pixels_hide_does_not_show(make_restorer: MakeRestorer) -> None:
+    alpha = np.full((16, 24), 255, np.uint8)
+    alpha[:, 12:] = 0
+    photo = random_photo(0, alpha=alpha)
+    painted = replace(photo, pixels=np.where(alpha[:, :, None] == 0, 255, photo.pixels).astype(np.uint8))
+
+    (one, _), (other, _) = (restore_photos(make_restorer(), [p], None, Wishes())[0] for p in (photo, painted))
+
+    assert not np.array_equal(photo.pixels, painted.pixels)
+    assert np.array_equal(one.pixels, other.pixels)
+    assert np.array_equal(one.alpha, alpha)
+
+
+def test_progress_of_a_photo_with_opacity_rises_to_one(make_restorer: MakeRestorer) -> None:
+    told: list[float] = []
+    restorer = make_restorer({"unshuffle": 1, "upsample": 4, "global_skip": "nearest"})
+
+    restore_photos(restorer, [random_photo(0, alpha=random_photo(1).pixels[:, :, 0])], None, Wishes(), told.append)
+
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1)
+    assert 0.5 in told
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_frames_come_out_as_they_would_alone(make_restorer: MakeRestorer, batch_size: int) -> None:
+    opacity = random_photo(9).pixels[:, :, 0]
+    frames = (random_photo(0, exif=b"x"), random_photo(1), random_photo(2, alpha=opacity), random_photo(3, channels=1))
+    animation = Animation(frames, (10.0, 20.0, 30.0, 40.0), loop=3)
+    restorer = make_restorer()
+
+    restored, _ = restore_animation(restorer, animation, None, Wishes(batch_size=batch_size))
+
+    assert (restored.durations_ms, restored.loop) == (animation.durations_ms, 3)
+    assert restored.frames[0].exif == b"x"
+    for frame, expected in zip(restored.frames, frames, strict=True):
+        assert np.array_equal(frame.pixels, restore_photos(restorer, [expected], None, Wishes())[0][0].pixels)
+
+
+def test_a_shared_prior_is_that_of_the_first_frame(make_restorer: MakeRestorer) -> None:
+    frames = (float_photo(0), float_photo(1))
+    restorer = make_restorer()
+    prior = restorer.estimate_prior_of(frames[0].pixels)
+
+    restored, kept = restore_animation(
+        restorer, Animation(frames, (1.0, 1.0), 0), None, Wishes(share_prior=True, keep_prior=True)
+    )
+
+    assert kept is not None
+    assert torch.equal(kept, prior)
+    assert np.array_equal(restored.frames[1].pixels, restorer.restore(frames[1].pixels, prior=prior))
+    assert not np.array_equal(restored.frames[1].pixels, restorer.restore(frames[1].pixels))
+
+
+def test_keeping_priors_changes_nothing_but_giving_one_does(make_restorer: MakeRestorer) -> None:
+    photos, restorer = [float_photo(0), float_photo(1)], make_restorer()
+    plain = restore_photos(restorer, photos, None, Wishes())
+    kept = restore_photos(restorer, photos, None, Wishes(keep_prior=True))
+    assert kept[0][1] is not None
+
+    given = restore_photos(restorer, photos, None, Wishes(prior=kept[0][1] + 1))
+
+    for (expected, _), (same, prior), (other, _) in zip(plain, kept, given, strict=True):
+        assert prior is not None
+        assert np.allclose(same.pixels, expected.pixels, atol=1e-5)
+        assert not np.allclose(other.pixels, expected.pixels, atol=1e-5)
+
+
+def test_keeping_priors_leaves_a_self_ensemble_as_it_is(make_restorer: MakeRestorer) -> None:
+    photos, restorer = [float_photo(0)], make_restorer(tta=True)
+
+    ((plain, _),) = restore_photos(restorer, photos, None, Wishes())
+    ((kept, prior),) = restore_photos(restorer, photos, None, Wishes(keep_prior=True))
+
+    assert prior is not None
+    assert np.array_equal(plain.pixels, kept.pixels)
+
+
+def test_at_strength_0_even_hidden_colours_stay(make_restorer: MakeRestorer) -> None:
+    alpha = np.eye(16, 24, dtype=np.uint8)
+
+    ((same, _),) = restore_photos(make_restorer(strength=0), [random_photo(0, alpha=alpha)], None, Wishes())
+
+    assert np.array_equal(same.pixels, random_photo(0).pixels)
