@@ -6,14 +6,15 @@ those of Wang et al., "Real-ESRGAN", ICCVW 2021.
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range, check_weights
 from diffir.degradations.shapes.convolution import filter2d
 from diffir.degradations.shapes.kernels import Family, bell_kernel, sinc_kernel
 from diffir.errors import ConfigError
+from diffir.field_ranges import Weights, Within, check_fields
 
 KINDS: dict[str, tuple[Family, bool]] = {
     "iso": ("gaussian", True),
@@ -27,29 +28,38 @@ KINDS: dict[str, tuple[Family, bool]] = {
 
 
 @dataclass(frozen=True)
+class OddSides:
+    """Rule for the side of a kernel: a pair [low, high] of odd numbers with 3 <= low <= high."""
+
+    def check(self, name: str, value: tuple[int, int]) -> None:
+        """Refuse even numbers, numbers below 3, and pairs whose low end exceeds the high one."""
+        if not 3 <= value[0] <= value[1] or not all(size % 2 for size in value):
+            raise ConfigError(f"{name} must be two odd numbers [low, high] from 3 on, got {list(value)}")
+
+    def __str__(self) -> str:
+        return "odd, 3 or more"
+
+
+@dataclass(frozen=True)
 class Blur:
     """y = k * x, k a bell-shaped kernel of a drawn kind, size, width and direction (``kernels.bell_kernel``)."""
 
-    sigma: tuple[float, float]
+    sigma: Annotated[tuple[float, float], Within(0.05)]
     """Of the two axes, in pixels; round kinds have one."""
-    kernel_size: tuple[int, int] = (7, 21)
+    kernel_size: Annotated[tuple[int, int], OddSides()] = (7, 21)
     """Odd sides in pixels; each odd size between them is as likely."""
-    kinds: dict[str, float] = field(default_factory=lambda: {"iso": 1.0})
+    kinds: Annotated[dict[str, float], Weights()] = field(default_factory=lambda: {"iso": 1.0})
     """Kind -> weight."""
-    betag: tuple[float, float] = (0.5, 4.0)
+    betag: Annotated[tuple[float, float], Within(0.1)] = (0.5, 4.0)
     """Exponents of the generalised kinds; below and above 1 are equally likely."""
-    betap: tuple[float, float] = (1.0, 2.0)
+    betap: Annotated[tuple[float, float], Within(0.1)] = (1.0, 2.0)
     """Exponents of the plateau kinds."""
 
     def __post_init__(self) -> None:
-        check_range("sigma", self.sigma, lowest=0.05)
-        check_kernel_size(self.kernel_size)
-        check_range("betag", self.betag, lowest=0.1)
-        check_range("betap", self.betap, lowest=0.1)
         unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}, got {', '.join(unknown) or 'none'}")
-        check_weights("the weights of kinds", list(self.kinds.values()))
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
@@ -70,26 +80,18 @@ class Blur:
 class SincBlur:
     """y = k * x, k a truncated sinc: the ringing and overshoot of sharpened and recompressed photos."""
 
-    kernel_size: tuple[int, int] = (7, 21)
+    kernel_size: Annotated[tuple[int, int], OddSides()] = (7, 21)
     """Odd sides in pixels; each odd size between them is as likely."""
-    cutoff: tuple[float, float] | None = None
+    cutoff: Annotated[tuple[float, float] | None, Within(0.05, 1)] = None
     """In pi radians a pixel. None: [1/3, 1] for kernels below 13 pixels, [1/5, 1] from there, as in Real-ESRGAN."""
 
     def __post_init__(self) -> None:
-        check_kernel_size(self.kernel_size)
-        if self.cutoff is not None:
-            check_range("cutoff", self.cutoff, lowest=0.05, highest=1)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
         low, high = self.cutoff or (1 / 3 if size < 13 else 1 / 5, 1.0)
         return filter2d(image, sinc_kernel(size, math.pi * draw.uniform(low, high)))
-
-
-def check_kernel_size(given: tuple[int, int]) -> None:
-    """Refuse sizes that are even, below 3 or upside down."""
-    if not 3 <= given[0] <= given[1] or not all(size % 2 for size in given):
-        raise ConfigError(f"kernel_size must be two odd numbers [low, high] from 3 on, got {list(given)}")
 
 
 def draw_kernel_size(given: tuple[int, int], draw: Draw) -> int:

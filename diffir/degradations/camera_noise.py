@@ -7,15 +7,16 @@ Laws: the variance of a sensor's noise is linear in the light (Foi et al., TIP 2
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
 from diffir.degradations.shapes.convolution import filter2d, filter_separable, gaussian_weights
 from diffir.degradations.shapes.srgb import to_linear, to_srgb
+from diffir.field_ranges import Within, check_fields
 
 _FILL_GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
 _FILL_RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
@@ -30,23 +31,19 @@ class CameraNoise:
     is that of the result: stronger smearing makes coarser noise, not weaker one.
     """
 
-    electrons: tuple[float, float] = (200.0, 10000.0)
+    electrons: Annotated[tuple[float, float], Within(10, 1e6)] = (200.0, 10000.0)
     """N: electrons of a white pixel; 200 a telephone by night, 10000 a camera by day. Drawn on a log scale."""
-    read: tuple[float, float] = (0.5, 3.0)
+    read: Annotated[tuple[float, float], Within(0, 1000)] = (0.5, 3.0)
     """Of the amplifier, in electrons."""
-    grain: tuple[float, float] = (0.0, 0.8)
+    grain: Annotated[tuple[float, float], Within(0, 20)] = (0.0, 0.8)
     """sigma in pixels by which grey noise is smeared."""
-    chroma_grain: tuple[float, float] = (0.0, 2.0)
+    chroma_grain: Annotated[tuple[float, float], Within(0, 20)] = (0.0, 2.0)
     """sigma in pixels by which colour noise is smeared; cameras smear it more."""
-    chroma: tuple[float, float] = (0.2, 1.0)
+    chroma: Annotated[tuple[float, float], Within(0, 10)] = (0.2, 1.0)
     """Strength of colour noise; 1 is what the sensor gives, less what cameras leave of it."""
 
     def __post_init__(self) -> None:
-        check_range("electrons", self.electrons, lowest=10, highest=1e6)
-        check_range("read", self.read, lowest=0, highest=1000)
-        check_range("grain", self.grain, lowest=0, highest=20)
-        check_range("chroma_grain", self.chroma_grain, lowest=0, highest=20)
-        check_range("chroma", self.chroma, lowest=0, highest=10)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         low, high = self.electrons

@@ -5,7 +5,7 @@ encoders run on the CPU, so a tensor of another device travels there and back.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_choices, check_range
 from diffir.errors import ConfigError, ImageError
+from diffir.field_ranges import NotEmpty, Within, check_fields
 
 Subsampling = Literal["444", "422", "420", 444, 422, 420]
 """With and without quotes: YAML takes the bare digits for a number."""
@@ -29,13 +29,12 @@ _SAMPLING = {
 class JPEG:
     """y = decode(encode(x, quality)), quality drawn from whole numbers of [low, high], 1-100."""
 
-    quality: tuple[int, int]
-    subsampling: tuple[Subsampling, ...] = ("420",)
+    quality: Annotated[tuple[int, int], Within(1, 100)]
+    subsampling: Annotated[tuple[Subsampling, ...], NotEmpty()] = ("420",)
     """Of the two colour channels; one is drawn. 420 is what most software writes."""
 
     def __post_init__(self) -> None:
-        check_range("quality", self.quality, lowest=1, highest=100)
-        check_choices("subsampling", self.subsampling)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         settings = [cv2.IMWRITE_JPEG_QUALITY, draw.integer(*self.quality)]
@@ -47,10 +46,10 @@ class JPEG:
 class WebP:
     """y = decode(encode(x, quality)), lossy WebP, quality drawn from whole numbers of [low, high], 1-100."""
 
-    quality: tuple[int, int]
+    quality: Annotated[tuple[int, int], Within(1, 100)]
 
     def __post_init__(self) -> None:
-        check_range("quality", self.quality, lowest=1, highest=100)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, draw.integer(*self.quality)])

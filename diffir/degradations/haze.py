@@ -6,34 +6,32 @@ does, or cloudy, as drifting fog is. Ranges: Li et al., "Benchmarking Single-Ima
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
 from diffir.degradations.shapes.clouds import cloud
+from diffir.field_ranges import Within, check_fields
 
 
 @dataclass(frozen=True)
 class Haze:
     """y = x t + A (1 - t), t = exp(-beta d), d the depth in [0, 1], A the colour of the air."""
 
-    beta: tuple[float, float] = (0.6, 1.8)
+    beta: Annotated[tuple[float, float], Within(0, 10)] = (0.6, 1.8)
     """Scattering over the whole depth; 1.8 leaves a sixth of the light of the furthest point."""
-    airlight: tuple[float, float] = (0.7, 1.0)
+    airlight: Annotated[tuple[float, float], Within(0, 1)] = (0.7, 1.0)
     """Brightness of A."""
-    tint: float = 0.04
+    tint: Annotated[float, Within(0, 0.5)] = 0.04
     """How far red of A may lie above its brightness and blue below, or the other way round: warm or cold air."""
-    patchiness: tuple[float, float] = (0.1, 0.6)
+    patchiness: Annotated[tuple[float, float], Within(0, 1)] = (0.1, 0.6)
     """Share of the depth that is cloudy; the rest rises from the bottom to the top."""
 
     def __post_init__(self) -> None:
-        check_range("beta", self.beta, lowest=0, highest=10)
-        check_range("airlight", self.airlight, lowest=0, highest=1)
-        check_range("tint", (0, self.tint), lowest=0, highest=0.5)
-        check_range("patchiness", self.patchiness, lowest=0, highest=1)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         t = self.transmission((image.shape[2], image.shape[3]), draw).to(image)

@@ -6,13 +6,14 @@ Laws: the sRGB curve (IEC 61966-2-1); photons arrive Poisson-distributed, the am
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
 from diffir.degradations.shapes.srgb import to_linear, to_srgb
+from diffir.field_ranges import Within, check_fields
 
 
 @dataclass(frozen=True)
@@ -22,23 +23,19 @@ class LowLight:
     The pairs of LOL (Wei et al., BMVC 2018) at hand lie 3 to 6 stops apart, their noise at one grey level in the dark.
     """
 
-    stops: tuple[float, float] = (2.0, 6.0)
+    stops: Annotated[tuple[float, float], Within(0, 12)] = (2.0, 6.0)
     """How much less light there is; each stop is a half."""
-    electrons: tuple[float, float] = (3000.0, 40000.0)
+    electrons: Annotated[tuple[float, float], Within(10, 1e6)] = (3000.0, 40000.0)
     """N: electrons of a white pixel in full light; 3000 a telephone, 40000 a large sensor. Drawn on a log scale."""
-    read: tuple[float, float] = (1.0, 4.0)
+    read: Annotated[tuple[float, float], Within(0, 1000)] = (1.0, 4.0)
     """Of the amplifier, electrons."""
-    regained: tuple[float, float] = (0.0, 0.0)
+    regained: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.0)
     """Share of the stops by which the dark photo is brightened again, with its noise; 1 is the old brightness."""
-    cast: float = 0.4
+    cast: Annotated[float, Within(0, 4)] = 0.4
     """How far red and blue may lie from green, stops."""
 
     def __post_init__(self) -> None:
-        check_range("stops", self.stops, lowest=0, highest=12)
-        check_range("electrons", self.electrons, lowest=10, highest=1e6)
-        check_range("read", self.read, lowest=0, highest=1000)
-        check_range("regained", self.regained, lowest=0, highest=1)
-        check_range("cast", (0, self.cast), lowest=0, highest=4)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         exposure = 2.0 ** -draw.uniform(*self.stops)

@@ -7,7 +7,7 @@ Strokes are in ``strokes``.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.holes import HoleStep, scaled
-from diffir.degradations.ranges import check_choices, check_range
 from diffir.errors import ConfigError, ImageError
+from diffir.field_ranges import NotEmpty, Within, check_fields
 from diffir.image_io import list_images, read_image
 from diffir.pixels import as_rgb, to_float
 
@@ -31,18 +31,15 @@ class Boxes(HoleStep):
     Pixels for a shorter side of 256. A box that would take the missing share above ``largest_share`` is left out.
     """
 
-    count: tuple[int, int] = (1, 4)
-    box_size: tuple[float, float] = (30.0, 150.0)
+    count: Annotated[tuple[int, int], Within(1, 1000)] = (1, 4)
+    box_size: Annotated[tuple[float, float], Within(1)] = (30.0, 150.0)
     """Of a side; both are drawn."""
-    margin: float = 10.0
+    margin: Annotated[float, Within(0)] = 10.0
     """Between a box and the border."""
-    largest_share: float = 0.9
+    largest_share: Annotated[float, Within(0, 0.99)] = 0.9
 
     def __post_init__(self) -> None:
-        check_range("count", self.count, lowest=1, highest=1000)
-        check_range("box_size", self.box_size, lowest=1)
-        check_range("margin", (0, self.margin), lowest=0)
-        check_range("largest_share", (0, self.largest_share), lowest=0, highest=0.99)
+        check_fields(self)
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
         grain = scaled(size)
@@ -66,11 +63,11 @@ class Boxes(HoleStep):
 class Half(HoleStep):
     """m = 1 on one half of the image; an odd side keeps the larger part."""
 
-    sides: tuple[Side, ...] = ("left", "right", "top", "bottom")
+    sides: Annotated[tuple[Side, ...], NotEmpty()] = ("left", "right", "top", "bottom")
     """The missing half; one is drawn."""
 
     def __post_init__(self) -> None:
-        check_choices("sides", self.sides)
+        check_fields(self)
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
         (height, width), side = size, draw.choose(self.sides)
@@ -85,13 +82,13 @@ class Half(HoleStep):
 class Outpaint(HoleStep):
     """m = 1 but for one box: the image is to be continued outwards."""
 
-    kept: tuple[float, float] = (0.25, 0.9)
+    kept: Annotated[tuple[float, float], Within(0, 1)] = (0.25, 0.9)
     """Side of the kept box over that of the image; height and width are drawn apart."""
     centred: bool = False
     """The box lies in the middle; otherwise anywhere."""
 
     def __post_init__(self) -> None:
-        check_range("kept", self.kept, lowest=0, highest=1)
+        check_fields(self)
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
         mask = torch.ones(1, 1, *size)
@@ -109,14 +106,13 @@ class Outpaint(HoleStep):
 class Lines(HoleStep):
     """m(i, j) = 0 only where i (rows), j (columns) or both (pixels) are multiples of ``every``."""
 
-    every: tuple[int, int] = (2, 2)
+    every: Annotated[tuple[int, int], Within(2, 64)] = (2, 2)
     """Which lines are kept: from every nth to every mth."""
-    kept: tuple[Literal["rows", "columns", "pixels"], ...] = ("rows", "columns")
+    kept: Annotated[tuple[Literal["rows", "columns", "pixels"], ...], NotEmpty()] = ("rows", "columns")
     """One is drawn; "pixels" keeps one of n x n, as nearest-neighbour shrinking does."""
 
     def __post_init__(self) -> None:
-        check_range("every", self.every, lowest=2, highest=64)
-        check_choices("kept", self.kept)
+        check_fields(self)
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
         every, kept = draw.integer(*self.every), draw.choose(self.kept)

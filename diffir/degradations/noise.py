@@ -6,12 +6,13 @@ benchmarks of this field measure on unclipped noise.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_probability, check_range
+from diffir.field_ranges import Within, check_fields
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,11 @@ class GaussianNoise:
     sigma is drawn evenly from [low, high], in units of 1/255. With ``gray_prob`` the three channels get one noise.
     """
 
-    sigma: tuple[float, float]
-    gray_prob: float = 0.0
+    sigma: Annotated[tuple[float, float], Within(0)]
+    gray_prob: Annotated[float, Within(0, 1)] = 0.0
 
     def __post_init__(self) -> None:
-        check_range("sigma", self.sigma, lowest=0)
-        check_probability("gray_prob", self.gray_prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         sigma = draw.uniform(*self.sigma) / 255
@@ -43,12 +43,11 @@ class PoissonNoise:
     "Real-ESRGAN", ICCVW 2021.
     """
 
-    scale: tuple[float, float]
-    gray_prob: float = 0.0
+    scale: Annotated[tuple[float, float], Within(0)]
+    gray_prob: Annotated[float, Within(0, 1)] = 0.0
 
     def __post_init__(self) -> None:
-        check_range("scale", self.scale, lowest=0)
-        check_probability("gray_prob", self.gray_prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         scale = draw.uniform(*self.scale)

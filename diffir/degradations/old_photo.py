@@ -7,14 +7,15 @@ density, a stain adds one. The power law holds for gamma-encoded values as for l
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_probability, check_range
 from diffir.degradations.shapes.clouds import cloud
+from diffir.field_ranges import Within, check_fields
 
 DEEPEST = 0.1  # the darkest a print can be, gamma-encoded: density 2.2
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -29,27 +30,23 @@ class Fading:
     k_c: share of the density left in each channel; u: unevenness, below 1 in clouds; b = 0.1, the darkest of a print.
     """
 
-    density: tuple[float, float] = (0.45, 0.95)
+    density: Annotated[tuple[float, float], Within(0.05, 2)] = (0.45, 0.95)
     """Share of the density that is left, all channels."""
-    dye: float = 0.15
+    dye: Annotated[float, Within(0, 1)] = 0.15
     """How far single channels may be from that: colour prints turn red, green or blue."""
-    monochrome_prob: float = 0.5
+    monochrome_prob: Annotated[float, Within(0, 1)] = 0.5
     """Share of photos that are silver prints: grey or sepia."""
-    sepia: tuple[float, float] = (0.0, 1.0)
+    sepia: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 1.0)
     """Of silver prints; 0 neutral grey, 1 brown."""
-    yellow: tuple[float, float] = (0.05, 0.4)
+    yellow: Annotated[tuple[float, float], Within(0, 1)] = (0.05, 0.4)
     """Share of the blue light that the paper has come to absorb."""
-    vignette: tuple[float, float] = (0.0, 0.3)
+    vignette: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.3)
     """How much darker the corners are; 0.3 leaves 70 %."""
-    unevenness: tuple[float, float] = (0.0, 0.3)
+    unevenness: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.3)
     """Most of the remaining density that is lost in clouds."""
 
     def __post_init__(self) -> None:
-        check_range("density", self.density, lowest=0.05, highest=2)
-        check_range("dye", (0, self.dye), lowest=0, highest=1)
-        check_probability("monochrome_prob", self.monochrome_prob)
-        for name in ("sepia", "yellow", "vignette", "unevenness"):
-            check_range(name, getattr(self, name), lowest=0, highest=1)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         left, is_monochrome = draw.uniform(*self.density), draw.happens(self.monochrome_prob)
@@ -71,14 +68,13 @@ class Stains:
     m = inside / 3 + rim, both from one cloud cut at a height that leaves the drawn share of the photo stained.
     """
 
-    coverage: tuple[float, float] = (0.03, 0.3)
+    coverage: Annotated[tuple[float, float], Within(0, 1)] = (0.03, 0.3)
     """Share of the photo that is stained."""
-    strength: tuple[float, float] = (0.1, 0.5)
+    strength: Annotated[tuple[float, float], Within(0, 0.95)] = (0.1, 0.5)
     """Share of the blue light that the rim absorbs; green loses half, red a fifth of its density."""
 
     def __post_init__(self) -> None:
-        check_range("coverage", self.coverage, lowest=0, highest=1)
-        check_range("strength", self.strength, lowest=0, highest=0.95)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         thickness = self.thickness((image.shape[2], image.shape[3]), draw).to(image)

@@ -6,38 +6,48 @@ as light: with ``linear_light`` the sRGB curve (IEC 61966-2-1) is undone first, 
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_choices, check_probability, check_range
 from diffir.degradations.shapes.camera_path import camera_path
 from diffir.degradations.shapes.convolution import filter2d
 from diffir.degradations.shapes.kernels import disc_kernel, path_kernel
 from diffir.degradations.shapes.srgb import to_linear, to_srgb
 from diffir.errors import ConfigError
+from diffir.field_ranges import NotEmpty, Within, check_fields
+
+
+@dataclass(frozen=True)
+class _ApertureSides:
+    """Rule for a list of numbers of aperture blades: 0 for a round aperture, or 3 to 32."""
+
+    def check(self, name: str, value: tuple[int, ...]) -> None:
+        if any(blades != 0 and not 3 <= blades <= 32 for blades in value):
+            raise ConfigError(f"{name} must be 0 (round) or 3 to 32, got {list(value)}")
+
+    def __str__(self) -> str:
+        return "0 or 3 to 32"
 
 
 @dataclass(frozen=True)
 class MotionBlur:
     """y = k * x, k what a random camera path leaves behind (``camera_path``), as large as the path needs."""
 
-    length: tuple[float, float]
+    length: Annotated[tuple[float, float], Within(0, 300)]
     """From end to end along the path, in pixels."""
-    turns: tuple[float, float] = (0.5, 4.0)
+    turns: Annotated[tuple[float, float], Within(0, 100)] = (0.5, 4.0)
     """How far the direction drifts during the exposure, standard deviation in radians."""
-    impulses: tuple[float, float] = (0.0, 0.5)
+    impulses: Annotated[tuple[float, float], Within(0, 20)] = (0.0, 0.5)
     """How many times the camera is thrown back, on average."""
-    straight_prob: float = 0.2
+    straight_prob: Annotated[float, Within(0, 1)] = 0.2
     """Share of images whose path is a straight line."""
     linear_light: bool = True
 
     def __post_init__(self) -> None:
-        check_range("length", self.length, lowest=0, highest=300)
-        check_range("turns", self.turns, lowest=0, highest=100)
-        check_range("impulses", self.impulses, lowest=0, highest=20)
-        check_probability("straight_prob", self.straight_prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         length, turns, impulses = (draw.uniform(*given) for given in (self.length, self.turns, self.impulses))
@@ -51,20 +61,16 @@ class MotionBlur:
 class DefocusBlur:
     """y = k * x, k the even disc or polygon that a point out of focus becomes (``kernels.disc_kernel``)."""
 
-    radius: tuple[float, float]
+    radius: Annotated[tuple[float, float], Within(0, 100)]
     """Of the disc, in pixels; a polygon has the same area."""
-    softness: tuple[float, float] = (1.0, 2.0)
+    softness: Annotated[tuple[float, float], Within(1, 100)] = (1.0, 2.0)
     """Width of the disc's edge, in pixels."""
-    blades: tuple[int, ...] = (0,)
+    blades: Annotated[tuple[int, ...], NotEmpty(), _ApertureSides()] = (0,)
     """Sides of the aperture; one is drawn. 0 is round, as lenses are wide open."""
     linear_light: bool = True
 
     def __post_init__(self) -> None:
-        check_range("radius", self.radius, lowest=0, highest=100)
-        check_range("softness", self.softness, lowest=1, highest=100)
-        check_choices("blades", self.blades)
-        if any(blades != 0 and not 3 <= blades <= 32 for blades in self.blades):
-            raise ConfigError(f"blades must be 0 (round) or 3 to 32, got {list(self.blades)}")
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         kernel = disc_kernel(

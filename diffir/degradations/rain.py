@@ -6,15 +6,15 @@ streaks differ in size and are brighter at one end: Garg and Nayar, "Photorealis
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_choices, check_range
 from diffir.degradations.shapes.particles import scatter, streak
+from diffir.field_ranges import NotEmpty, Within, check_fields
 
 Blend = Literal["add", "screen"]
 FURTHER = 0.65  # size of a layer's streaks over that of the layer before; of taste
@@ -27,49 +27,36 @@ class Rain:
     S adds up ``layers`` of streaks; each layer stands further away, its streaks shorter and thinner by ``FURTHER``.
     """
 
-    density: tuple[float, float] = (5.0, 60.0)
+    density: Annotated[tuple[float, float], Within(0)] = (5.0, 60.0)
     """Streaks a square of 100 x 100 pixels, all layers together."""
-    length: tuple[float, float] = (12.0, 40.0)
+    length: Annotated[tuple[float, float], Within(1, 500)] = (12.0, 40.0)
     """Of the nearest streaks, pixels."""
-    width: tuple[float, float] = (1.0, 3.0)
+    width: Annotated[tuple[float, float], Within(0.5, 100)] = (1.0, 3.0)
     """Of the nearest streaks, pixels."""
-    angle: tuple[float, float] = (-30.0, 30.0)
+    angle: Annotated[tuple[float, float], Within(-90, 90)] = (-30.0, 30.0)
     """Of the wind, degrees from vertical."""
-    spread: float = 4.0
+    spread: Annotated[float, Within(0, 90)] = 4.0
     """How far single shapes may lean from the wind, degrees."""
-    shapes: int = 4
+    shapes: Annotated[int, Within(1, 64)] = 4
     """Streak shapes of an image, all layers together; one at least for each. One alone looks like a stamp."""
-    variety: float = 0.4
+    variety: Annotated[float, Within(0, 0.9)] = 0.4
     """How far single shapes may be longer or shorter, wider or narrower than drawn, as a share."""
-    head: tuple[float, float] = (0.0, 0.0)
+    head: Annotated[tuple[float, float], Within(-1, 1)] = (0.0, 0.0)
     """Brightest place of a shape: 0 its middle, 1 its upper tip, -1 its lower."""
-    faintest: float = 0.3
+    faintest: Annotated[float, Within(0, 1)] = 0.3
     """Faintest streak over the brightest."""
-    intensity: tuple[float, float] = (0.3, 0.9)
+    intensity: Annotated[tuple[float, float], Within(0, 1)] = (0.3, 0.9)
     """Of the brightest streak; 1 is white on black."""
-    layers: tuple[int, int] = (1, 3)
-    blend: tuple[Blend, ...] = ("add", "screen")
+    layers: Annotated[tuple[int, int], Within(1, 5)] = (1, 3)
+    blend: Annotated[tuple[Blend, ...], NotEmpty()] = ("add", "screen")
     """One is drawn."""
-    veil: tuple[float, float] = (0.0, 0.0)
+    veil: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.0)
     """v: share of the light that comes from the veil."""
-    airlight: tuple[float, float] = (0.6, 0.9)
+    airlight: Annotated[tuple[float, float], Within(0, 1)] = (0.6, 0.9)
     """A: brightness of the veil."""
 
     def __post_init__(self) -> None:
-        check_range("density", self.density, lowest=0)
-        check_range("length", self.length, lowest=1, highest=500)
-        check_range("width", self.width, lowest=0.5, highest=100)
-        check_range("angle", self.angle, lowest=-90, highest=90)
-        check_range("spread", (0, self.spread), lowest=0, highest=90)
-        check_range("shapes", (1, self.shapes), lowest=1, highest=64)
-        check_range("variety", (0, self.variety), lowest=0, highest=0.9)
-        check_range("head", self.head, lowest=-1, highest=1)
-        check_range("faintest", (0, self.faintest), lowest=0, highest=1)
-        check_range("intensity", self.intensity, lowest=0, highest=1)
-        check_range("layers", self.layers, lowest=1, highest=5)
-        check_range("veil", self.veil, lowest=0, highest=1)
-        check_range("airlight", self.airlight, lowest=0, highest=1)
-        check_choices("blend", self.blend)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         light = self.streaks((image.shape[2], image.shape[3]), draw).to(image)

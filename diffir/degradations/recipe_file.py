@@ -5,9 +5,10 @@ In: the name of a shipped recipe or the path of a file. Out: what the file says,
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from diffir.errors import ConfigError, UsageError
+from diffir.errors import UsageError
+from diffir.field_ranges import Within, check_fields
 from diffir.near_names import nearest
 from diffir.typed_mapping import build
 from diffir.yaml_file import read_yaml
@@ -22,12 +23,11 @@ class RecipeFile:
     steps: tuple[dict[str, Any], ...]
     summary: str = ""
     """One line for lists."""
-    scale: int | None = None
+    scale: Annotated[int | None, Within(1)] = None
     """Clean side over lq side, for the steps that make lq small; None: what the steps say themselves, or 1."""
 
     def __post_init__(self) -> None:
-        if self.scale is not None and self.scale < 1:
-            raise ConfigError(f"scale must be 1 or more, got {self.scale}")
+        check_fields(self)
 
 
 def shipped_recipes() -> list[str]:

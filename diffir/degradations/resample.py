@@ -5,7 +5,7 @@ In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: another s
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_choices, check_range, check_weights
 from diffir.degradations.resize import imresize
 from diffir.errors import ConfigError
+from diffir.field_ranges import NotEmpty, Weights, Within, check_fields
 from diffir.pixels import to_float, to_kind
 
 Mode = Literal["area", "bilinear", "bicubic"]
@@ -25,20 +25,36 @@ FROM_RECIPE = {"from_recipe": "scale"}
 
 
 @dataclass(frozen=True)
+class _Around:
+    """Rule for a pair [low, high] that must contain ``middle``."""
+
+    middle: float
+
+    def check(self, name: str, value: tuple[float, float]) -> None:
+        if not value[0] <= self.middle <= value[1]:
+            raise ConfigError(f"{name} must be a range around {self.middle:g}, got {list(value)}")
+
+    def __str__(self) -> str:
+        return f"around {self.middle:g}"
+
+
+FactorRange = Annotated[tuple[float, float], Within(0.05, 8), _Around(1)]
+"""[low, high] of a factor on both sides of an image; 1 keeps the size."""
+
+
+@dataclass(frozen=True)
 class Resize:
     """Both sides times s: drawn evenly from [low, 1] with the weight of down, from [1, high] with that of up."""
 
-    scale: tuple[float, float]
+    scale: FactorRange
     """[low, high]; 1 keeps the size."""
-    up_down_keep: tuple[float, float, float] = (0.2, 0.7, 0.1)
+    up_down_keep: Annotated[tuple[float, float, float], Weights()] = (0.2, 0.7, 0.1)
     """Weights of the three cases."""
-    modes: tuple[Mode, ...] = ALL_MODES
+    modes: Annotated[tuple[Mode, ...], NotEmpty()] = ALL_MODES
     """One is drawn."""
 
     def __post_init__(self) -> None:
-        _check_scale_range("scale", self.scale)
-        check_weights("up_down_keep", self.up_down_keep)
-        check_choices("modes", self.modes)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = _scaled((image.shape[2], image.shape[3]), _draw_scale(self.scale, self.up_down_keep, draw))
@@ -49,19 +65,16 @@ class Resize:
 class ResizeBack:
     """To the size of lq, which is the clean size divided by ``scale``; or to that size times a drawn factor."""
 
-    scale: int = field(default=1, metadata=FROM_RECIPE)
-    modes: tuple[Mode, ...] = ALL_MODES
+    scale: Annotated[int, Within(1)] = field(default=1, metadata=FROM_RECIPE)
+    modes: Annotated[tuple[Mode, ...], NotEmpty()] = ALL_MODES
     """One is drawn."""
-    times: tuple[float, float] = (1.0, 1.0)
+    times: FactorRange = (1.0, 1.0)
     """[low, high] of the factor; 1 is the size of lq itself."""
-    up_down_keep: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    up_down_keep: Annotated[tuple[float, float, float], Weights()] = (0.0, 0.0, 1.0)
     """Weights of a factor from [1, high], of one from [low, 1], and of 1."""
 
     def __post_init__(self) -> None:
-        _check_scale(self.scale)
-        _check_scale_range("times", self.times)
-        check_weights("up_down_keep", self.up_down_keep)
-        check_choices("modes", self.modes)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         height, width = (max(1, side // self.scale) for side in draw.clean_size)
@@ -74,12 +87,12 @@ class ResizeBack:
 class MatlabBicubic:
     """Both sides divided by ``scale``, as MATLAB's imresize does it (``resize.imresize``): the benchmarks' lq."""
 
-    scale: int = field(default=1, metadata=FROM_RECIPE)
+    scale: Annotated[int, Within(1)] = field(default=1, metadata=FROM_RECIPE)
     eight_bit: bool = False
     """Rounded to 8 bits before, between and after the two axes, as MATLAB does with the pixels of a file."""
 
     def __post_init__(self) -> None:
-        _check_scale(self.scale)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         pixels = image[0].permute(1, 2, 0).cpu().numpy()
@@ -95,17 +108,6 @@ def _draw_scale(given: tuple[float, float], up_down_keep: tuple[float, float, fl
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _check_scale_range(name: str, given: tuple[float, float]) -> None:
-    check_range(name, given, lowest=0.05, highest=8)
-    if not given[0] <= 1 <= given[1]:
-        raise ConfigError(f"{name} must be a range around 1, got {list(given)}")
-
-
-def _check_scale(given: int) -> None:
-    if given < 1:
-        raise ConfigError(f"scale must be 1 or more, got {given}")
 
 
 def resize_to(image: Tensor, size: tuple[int, int], mode: Mode) -> Tensor:

@@ -5,13 +5,13 @@ in [0, 1].
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
 from diffir.degradations.shapes.convolution import filter_separable, gaussian_weights
-from diffir.errors import ConfigError
+from diffir.field_ranges import Within, check_fields
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,14 @@ class USMSharpen:
     Wang et al., "Real-ESRGAN", ICCVW 2021: weight 0.5, radius 50, threshold 10.
     """
 
-    weight: tuple[float, float] = (0.5, 0.5)
-    radius: int = 50
+    weight: Annotated[tuple[float, float], Within(0, 10)] = (0.5, 0.5)
+    radius: Annotated[int, Within(3, 500)] = 50
     """Side of the Gaussian in pixels, made odd upwards; its sigma is 0.3 (side / 2 - 1.5) + 0.8, OpenCV's rule."""
-    threshold: float = 10.0
+    threshold: Annotated[float, Within(0, 255)] = 10.0
     """In 1/255: weaker detail is taken for noise."""
 
     def __post_init__(self) -> None:
-        check_range("weight", self.weight, lowest=0, highest=10)
-        if not 3 <= self.radius <= 500:
-            raise ConfigError(f"radius must lie in [3, 500], got {self.radius}")
-        check_range("threshold", (0, self.threshold), lowest=0, highest=255)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = self.radius + 1 - self.radius % 2

@@ -5,6 +5,7 @@ Model: flakes cover the scene (Liu et al., "DesnowNet", TIP 2018, equation 1), h
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_range
 from diffir.degradations.shapes.particles import scatter, streak
+from diffir.field_ranges import Within, check_fields
 
 SHAPES = 6  # flake shapes an image, all layers together; of taste
 
@@ -25,30 +26,24 @@ class Snow:
     The ``layers`` go from the smallest to the largest flake; twice the size is half the number.
     """
 
-    density: tuple[float, float] = (5.0, 100.0)
+    density: Annotated[tuple[float, float], Within(0)] = (5.0, 100.0)
     """Flakes a square of 100 x 100 pixels, all layers together."""
-    flake_size: tuple[float, float] = (1.2, 9.0)
+    flake_size: Annotated[tuple[float, float], Within(0.5, 100)] = (1.2, 9.0)
     """Of the furthest and of the nearest flakes, pixels across."""
-    motion: tuple[float, float] = (0.0, 2.0)
+    motion: Annotated[tuple[float, float], Within(0, 10)] = (0.0, 2.0)
     """Path of a flake while the shutter is open, in its own size."""
-    angle: tuple[float, float] = (-50.0, 50.0)
+    angle: Annotated[tuple[float, float], Within(-90, 90)] = (-50.0, 50.0)
     """Of the fall, degrees from vertical."""
-    opacity: tuple[float, float] = (0.6, 1.0)
+    opacity: Annotated[tuple[float, float], Within(0, 1)] = (0.6, 1.0)
     """Of the clearest flake; large ones are out of focus and fainter."""
-    white: tuple[float, float] = (0.85, 1.0)
+    white: Annotated[tuple[float, float], Within(0, 1)] = (0.85, 1.0)
     """w."""
-    layers: tuple[int, int] = (2, 4)
-    veil: tuple[float, float] = (0.0, 0.3)
+    layers: Annotated[tuple[int, int], Within(1, 6)] = (2, 4)
+    veil: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.3)
     """v."""
 
     def __post_init__(self) -> None:
-        check_range("density", self.density, lowest=0)
-        check_range("flake_size", self.flake_size, lowest=0.5, highest=100)
-        check_range("motion", self.motion, lowest=0, highest=10)
-        check_range("angle", self.angle, lowest=-90, highest=90)
-        for name in ("opacity", "white", "veil"):
-            check_range(name, getattr(self, name), lowest=0, highest=1)
-        check_range("layers", self.layers, lowest=1, highest=6)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         cover = self.flakes((image.shape[2], image.shape[3]), draw).to(image)

@@ -6,7 +6,7 @@ frozen dataclass whose fields are what a recipe may say (``assembly``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,13 +22,13 @@ from diffir.degradations.noise import GaussianNoise, PoissonNoise
 from diffir.degradations.old_photo import Fading, Stains
 from diffir.degradations.optical_blur import DefocusBlur, MotionBlur
 from diffir.degradations.rain import Rain
-from diffir.degradations.ranges import check_probability, check_weights
 from diffir.degradations.resample import MatlabBicubic, Resize, ResizeBack
 from diffir.degradations.shapes.strokes import Strokes
 from diffir.degradations.sharpen import USMSharpen
 from diffir.degradations.snow import Snow
 from diffir.degradations.surface_damage import Dust, Folds, Scratches
 from diffir.errors import ConfigError
+from diffir.field_ranges import Weights, Within, check_fields
 
 
 @runtime_checkable
@@ -64,14 +64,14 @@ class OneOf:
     """One of the steps, evenly or by ``weights``."""
 
     steps: tuple[Step, ...]
-    weights: tuple[float, ...] = ()
+    weights: Annotated[tuple[float, ...], Weights()] = ()
 
     def __post_init__(self) -> None:
         if not self.weights:
             return
         if len(self.weights) != len(self.steps):
             raise ConfigError(f"weights must be {len(self.steps)} numbers, one a step, got {len(self.weights)}")
-        check_weights("weights", self.weights)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return draw.choose(self.steps, self.weights)(image, draw)
@@ -82,10 +82,10 @@ class Sometimes:
     """What ``prob`` makes of a step."""
 
     step: Step
-    prob: float
+    prob: Annotated[float, Within(0, 1)]
 
     def __post_init__(self) -> None:
-        check_probability("prob", self.prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return self.step(image, draw) if draw.happens(self.prob) else image

@@ -6,14 +6,15 @@ ranges are of taste, after scans of old prints.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.ranges import check_probability, check_range
 from diffir.degradations.shapes.particles import AREA
 from diffir.degradations.shapes.surface_paint import Canvas, ragged, wander, wear
+from diffir.field_ranges import Within, check_fields
 
 STEPS_OF_A_LINE = 24  # straight pieces of a scratch or a hair
 
@@ -22,23 +23,18 @@ STEPS_OF_A_LINE = 24  # straight pieces of a scratch or a hair
 class Scratches:
     """y = (1 - a) x + a c: long, thin, nearly straight lines along the film's way; each has its own c."""
 
-    count: tuple[int, int] = (1, 12)
-    length: tuple[float, float] = (0.1, 1.3)
+    count: Annotated[tuple[int, int], Within(0, 1000)] = (1, 12)
+    length: Annotated[tuple[float, float], Within(0, 10)] = (0.1, 1.3)
     """Over the height of the photo."""
-    width: tuple[float, float] = (0.5, 1.6)
+    width: Annotated[tuple[float, float], Within(0.5, 50)] = (0.5, 1.6)
     """Pixels."""
-    tilt: float = 8.0
+    tilt: Annotated[float, Within(0, 90)] = 8.0
     """Largest lean from vertical, degrees; one line in five lies anywhere."""
-    opacity: tuple[float, float] = (0.2, 0.9)
-    dark_prob: float = 0.3
+    opacity: Annotated[tuple[float, float], Within(0, 1)] = (0.2, 0.9)
+    dark_prob: Annotated[float, Within(0, 1)] = 0.3
 
     def __post_init__(self) -> None:
-        check_range("count", self.count, lowest=0, highest=1000)
-        check_range("length", self.length, lowest=0, highest=10)
-        check_range("width", self.width, lowest=0.5, highest=50)
-        check_range("tilt", (0, self.tilt), lowest=0, highest=90)
-        check_range("opacity", self.opacity, lowest=0, highest=1)
-        check_probability("dark_prob", self.dark_prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size, random = (image.shape[2], image.shape[3]), draw.numpy()
@@ -60,23 +56,18 @@ class Scratches:
 class Dust:
     """y = (1 - a) x + a c: specks and curled hairs that lay on the film or the glass; each has its own c."""
 
-    specks: tuple[float, float] = (0.5, 8.0)
+    specks: Annotated[tuple[float, float], Within(0, 1000)] = (0.5, 8.0)
     """A square of 100 x 100 pixels."""
-    hairs: tuple[int, int] = (0, 4)
-    radius: tuple[float, float] = (0.3, 1.8)
+    hairs: Annotated[tuple[int, int], Within(0, 1000)] = (0, 4)
+    radius: Annotated[tuple[float, float], Within(0.25, 50)] = (0.3, 1.8)
     """Of a speck, pixels; small ones are more."""
-    hair_length: tuple[float, float] = (15.0, 70.0)
+    hair_length: Annotated[tuple[float, float], Within(1, 2000)] = (15.0, 70.0)
     """Pixels."""
-    opacity: tuple[float, float] = (0.3, 0.95)
-    dark_prob: float = 0.3
+    opacity: Annotated[tuple[float, float], Within(0, 1)] = (0.3, 0.95)
+    dark_prob: Annotated[float, Within(0, 1)] = 0.3
 
     def __post_init__(self) -> None:
-        check_range("specks", self.specks, lowest=0, highest=1000)
-        check_range("hairs", self.hairs, lowest=0, highest=1000)
-        check_range("radius", self.radius, lowest=0.25, highest=50)
-        check_range("hair_length", self.hair_length, lowest=1, highest=2000)
-        check_range("opacity", self.opacity, lowest=0, highest=1)
-        check_probability("dark_prob", self.dark_prob)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         canvas, random = Canvas((image.shape[2], image.shape[3])), draw.numpy()
@@ -108,18 +99,15 @@ class Dust:
 class Folds:
     """y = (1 - a) x + a c: ragged cracks where the photo was folded, with branches and flakes, c the bare paper."""
 
-    count: tuple[int, int] = (1, 3)
-    width: tuple[float, float] = (1.0, 5.0)
+    count: Annotated[tuple[int, int], Within(0, 100)] = (1, 3)
+    width: Annotated[tuple[float, float], Within(0.5, 100)] = (1.0, 5.0)
     """Of a crack at its widest, pixels."""
-    roughness: tuple[float, float] = (0.01, 0.03)
+    roughness: Annotated[tuple[float, float], Within(0, 1)] = (0.01, 0.03)
     """How far a crack strays from the fold, over its length."""
-    opacity: tuple[float, float] = (0.6, 1.0)
+    opacity: Annotated[tuple[float, float], Within(0, 1)] = (0.6, 1.0)
 
     def __post_init__(self) -> None:
-        check_range("count", self.count, lowest=0, highest=100)
-        check_range("width", self.width, lowest=0.5, highest=100)
-        check_range("roughness", self.roughness, lowest=0, highest=1)
-        check_range("opacity", self.opacity, lowest=0, highest=1)
+        check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         canvas, random = Canvas((image.shape[2], image.shape[3])), draw.numpy()

@@ -13,9 +13,18 @@ from diffir.degradations.draw import Draw
 from diffir.degradations.recipe_file import shipped_recipes
 from diffir.degradations.recipes import load_recipe
 from diffir.degradations.steps import STEPS
+from diffir.field_ranges import rules_of
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "degradations.md").read_text("utf-8")
-KEYS = {line.split("`")[1]: line.rsplit("|", 2)[1] for line in TEXT.splitlines() if line.startswith("| `")}
+
+
+def rows(text):
+    """First name of each row of a table -> its last column."""
+    return {line.split("`")[1]: line.rsplit("|", 2)[1].strip() for line in text.splitlines() if line.startswith("| `")}
+
+
+_STEPS, _ALLOWED = TEXT.split("## Allowed values")
+KEYS, LIMITS = rows(_STEPS), rows(_ALLOWED)
 OURS = ["blur", "sinc_blur", "motion_blur", "defocus_blur", "gaussian_noise", "poisson_noise", "camera_noise"]
 OURS += ["usm_sharpen", "resize", "resize_back", "matlab_bicubic", "jpeg", "webp", "clip", "quantize"]
 
@@ -39,6 +48,13 @@ def test_the_defaults_in_the_table_are_the_true_ones(name):
             assert item.default is not MISSING
             default = list(item.default) if isinstance(item.default, tuple) else item.default
             assert yaml.safe_load(written[1]) == default, item.name
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_allowed_values_in_the_table_are_those_the_fields_declare(name):
+    declared = [f"`{key}` {', '.join(map(str, rules))}" for key, rules in rules_of(STEPS[name]).items()]
+
+    assert LIMITS.get(name, "") == "; ".join(declared)
 
 
 def test_every_recipe_and_group_is_named():

@@ -1,11 +1,17 @@
 """What every step of weather, age and masks keeps to: shape, type, finite values, repeatability, the caller's image."""
 
+from dataclasses import MISSING, fields
+from typing import get_type_hints
+
 import pytest
 import torch
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.recipe_file import read_recipe
 from diffir.degradations.recipes import build_recipe
+from diffir.degradations.steps import STEPS
+from diffir.errors import ConfigError
+from diffir.field_ranges import Within, rules_of
 
 WEATHER = ["rain", "snow", "haze", "low_light"]
 AGE = ["fading", "stains", "scratches", "dust", "folds"]
@@ -69,3 +75,27 @@ def test_a_shipped_recipe_says_what_it_is_and_damages_a_batch(name):
     assert lq.shape == (6, 4 if "inpaint" in name else 3, 32, 40)
     assert not torch.equal(lq[0, :3], lq[1, :3])
     assert (lq[:, :3] - images).abs().max() > 0.05
+
+
+LIMITED = [
+    (cls, name, rule)
+    for cls in STEPS.values()
+    for name, rules in rules_of(cls).items()
+    for rule in rules
+    if isinstance(rule, Within)
+]
+REQUIRED = {"sigma": (1, 2), "scale": (0.5, 2), "length": (5, 9), "radius": (1, 2), "quality": (50, 60)}
+
+
+@pytest.mark.parametrize(("cls", "name", "rule"), LIMITED, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_a_step_made_in_python_keeps_to_the_limits_of_its_fields(cls, name, rule):
+    required = {item.name: REQUIRED[item.name] for item in fields(cls) if not has_default(item)}
+    is_pair = "tuple" in str(get_type_hints(cls)[name])
+
+    for value in (rule.lowest - 0.01, rule.highest + 0.01):
+        with pytest.raises(ConfigError, match=f"^{name} must"):
+            cls(**{**required, name: (value, value) if is_pair else value})
+
+
+def has_default(item):
+    return item.default is not MISSING or item.default_factory is not MISSING

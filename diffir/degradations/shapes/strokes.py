@@ -5,6 +5,7 @@ Chains and numbers: Suvorov et al., "LaMa", WACV 2022, supplement: headings of u
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.holes import HoleStep, scaled
-from diffir.degradations.ranges import check_range
+from diffir.field_ranges import Within, check_fields
 
 
 @dataclass(frozen=True)
@@ -23,24 +24,19 @@ class Strokes(HoleStep):
     Pixels for a shorter side of 256. A stroke that would take the missing share above ``largest_share`` is left out.
     """
 
-    count: tuple[int, int] = (1, 5)
-    segments: tuple[int, int] = (1, 5)
+    count: Annotated[tuple[int, int], Within(1, 1000)] = (1, 5)
+    segments: Annotated[tuple[int, int], Within(1, 100)] = (1, 5)
     """Straight pieces a stroke."""
-    length: tuple[float, float] = (10.0, 210.0)
+    length: Annotated[tuple[float, float], Within(0)] = (10.0, 210.0)
     """Of a piece."""
-    width: tuple[float, float] = (5.0, 105.0)
+    width: Annotated[tuple[float, float], Within(0)] = (5.0, 105.0)
     """Of a piece; the pieces of a stroke differ."""
-    max_angle: float = 4.0
+    max_angle: Annotated[float, Within(0, 2 * np.pi)] = 4.0
     """Largest heading of a piece, radians; those of even and odd pieces are mirrored."""
-    largest_share: float = 0.9
+    largest_share: Annotated[float, Within(0, 0.99)] = 0.9
 
     def __post_init__(self) -> None:
-        check_range("count", self.count, lowest=1, highest=1000)
-        check_range("segments", self.segments, lowest=1, highest=100)
-        check_range("length", self.length, lowest=0)
-        check_range("width", self.width, lowest=0)
-        check_range("max_angle", (0, self.max_angle), lowest=0, highest=2 * np.pi)
-        check_range("largest_share", (0, self.largest_share), lowest=0, highest=0.99)
+        check_fields(self)
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
         random, most = draw.numpy(), self.largest_share * size[0] * size[1]
