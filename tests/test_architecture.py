@@ -18,6 +18,7 @@ FLOORS = {
     "allocator": 1,
     "image_io": 1,
     "public_files": 1,
+    "field_ranges": 1,
     "typed_mapping": 1,
     "yaml_file": 1,
     "seeds": 1,
