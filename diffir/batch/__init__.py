@@ -1,1 +1,1 @@
-"""Many files: planned, read ahead, restored and written behind."""
+"""Restoring many files in one run: planning, reading ahead, restoring and writing in the background."""

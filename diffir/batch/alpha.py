@@ -1,8 +1,8 @@
-"""Transparency: what the network sees where nothing is visible, and how opacity is enlarged.
+"""Transparency: the colours that the network gets under transparent pixels, and the enlargement of opacity.
 
-In: pixels and alpha of one photo. Networks know only colour, and look at neighbours: whatever a file hides under
-transparent pixels, mostly black or white, would come back as a fringe. So that colour is replaced beforehand. Opacity
-goes through the network as a grey image of its own, and is put right where it was constant.
+In: pixels and alpha of one photo. A network restores colour from a neighbourhood, so the colours that a file stores
+under transparent pixels, mostly black or white, would appear as a fringe at visible edges. They are replaced before
+restoration. Opacity goes through the network as a grey image; where it was constant, the result is set to that value.
 """
 
 import cv2
@@ -10,29 +10,40 @@ import numpy as np
 
 from diffir.inference.restorer import OnProgress, Restorer
 
-_STRIP = 16  # rows whose colours are looked up at once
-_REACH = 2  # pixels of lq on each side that must be equal for opacity to count as constant; a matter of taste
+_STRIP = 16  # rows that are filled at once, which limits memory
+_REACH = 2  # opacity is constant if so many pixels of lq on each side are equal; the number is a matter of taste
 
 
 def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, C) whose colour under fully transparent places (alpha 0, (H, W)) goes on as the visible does.
+    """Replace the colour under fully transparent pixels by a continuation of the visible colour.
 
-    It is mirrored at the nearest visible pixel, so that noise stays noise and does not become streaks; where the mirror
-    shows nothing visible, it is that pixel's own. The same array comes back where nothing or everything is hidden.
+    A hidden pixel gets the colour at its mirror position beyond the nearest visible pixel, so that noise stays noise
+    and does not become streaks; if the mirror position is hidden too, it gets the colour of that nearest pixel.
+
+    Args:
+        pixels: (H, W, C) of any type.
+        alpha: (H, W); 0 is fully transparent.
+
+    Returns:
+        A new array (H, W, C), or ``pixels`` itself if no pixel or every pixel is hidden.
     """
     hidden = alpha <= 0
     if not hidden.any() or hidden.all():
         return pixels
-    # Each pixel gets the label of the nearest zero, that is of the nearest visible pixel, labels counting these. The
-    # distances are dropped at once, and rows go strip by strip: whole photos of indices would be most of the memory.
+    # Label each pixel with the number of the nearest zero, that is of the nearest visible pixel. The distances are
+    # dropped at once, and rows go strip by strip: index arrays of a whole photo would take most of the memory.
     labels = cv2.distanceTransformWithLabels(
         hidden.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )[1]
+
+    # List the position (row * width + column) of every visible pixel by its label.
     height, width = alpha.shape
     places = np.empty(labels.max() + 1, np.int32)
     for top in range(0, height, _STRIP):
         rows, columns = np.nonzero(~hidden[top : top + _STRIP])
         places[labels[top + rows, columns]] = (top + rows) * width + columns
+
+    # Fill each hidden pixel from its mirror position, or from the nearest visible pixel.
     filled = pixels.copy()
     for top in range(0, height, _STRIP):
         rows, columns = np.nonzero(hidden[top : top + _STRIP])
@@ -47,13 +58,16 @@ def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def needs_network(alpha: np.ndarray, scale: int) -> bool:
-    """Whether opacity has edges to enlarge."""
+    """True if opacity (H, W) has edges that the network must enlarge."""
     return scale > 1 and bool((alpha != alpha.flat[0]).any())
 
 
 def enlarge_alpha(restorer: Restorer, alpha: np.ndarray, on_progress: OnProgress | None = None) -> np.ndarray:
-    """Opacity (H, W) at the size of the output. At scale 1 it stays as it is; at others edges are the network's, and
-    what was constant stays exactly that constant."""
+    """Opacity (H, W) at the size of the output, (scale * H, scale * W).
+
+    At scale 1 it is unchanged. At other scales the network enlarges its edges, and constant areas keep their exact
+    value.
+    """
     scale = restorer.scale
     if scale == 1:
         return alpha
@@ -67,6 +81,6 @@ def enlarge_alpha(restorer: Restorer, alpha: np.ndarray, on_progress: OnProgress
 
 
 def _is_constant(alpha: np.ndarray) -> np.ndarray:
-    """(H, W): whether all neighbours within reach are equal."""
+    """(H, W) bool: True where all neighbours within reach are equal."""
     window = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
     return cv2.dilate(alpha, window) == cv2.erode(alpha, window)

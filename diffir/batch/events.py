@@ -1,7 +1,6 @@
-"""The words in which a batch is ordered, told and stopped.
+"""Settings, events and stop signal of a batch run.
 
-In: ``Settings``, what the user wants of all files, and ``Stop``, which ends a run from outside. Out: an ``Event`` for
-each job.
+In: ``Settings``, which hold for all files, and ``Stop``, which ends a run from outside. Out: an ``Event`` for each job.
 """
 
 import threading
@@ -15,35 +14,35 @@ from diffir.batch.jobs import Job
 from diffir.errors import DiffIRError
 from diffir.image_io import MAX_PIXELS
 
-AUTO_BATCH = 0  # value of ``batch_size``: one on the CPU, several on CUDA
+AUTO_BATCH = 0  # value of ``batch_size``: one photo at a time on the CPU, several on CUDA
 
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a job."""
+    """The result of one job."""
 
     job: Job
     outcome: Literal["done", "skipped", "failed"]
     target: Path
-    """As written: another suffix than the job's where that could not hold the photo."""
+    """The file that was written; its suffix differs from the job's if that format cannot hold the photo."""
     seconds: float = 0
-    """Spent on this file: reading, its share of restoring, writing."""
+    """Seconds spent on this file: reading, its part of restoring, writing."""
     size: tuple[int, int] = (0, 0)
-    """Width and height of what was written."""
+    """Width and height of the result in pixels."""
     pixels: int = 0
-    """Pixels that were restored, of the input, over all frames."""
+    """Number of input pixels that were restored, over all frames."""
     tile: int | None = None
-    """None: restored whole."""
+    """Side of the tiles in pixels; None if the photo was restored whole."""
     losses: str = ""
-    """What the target's format could not hold, such as "alpha dropped"."""
+    """What the target's format cannot hold, such as "alpha dropped"."""
     notes: tuple[str, ...] = ()
-    """What else the user should know, such as a change of format or a tile that had to shrink."""
+    """Other remarks for the user, such as a change of format or a smaller tile."""
     error: str = ""
-    """One line, if it failed."""
+    """One line that says why the job failed."""
 
     @classmethod
     def failure(cls, job: Job, error: Exception) -> "Event":
-        """One line that names the file, whatever was raised."""
+        """A failed event whose error is one line that names the file, whatever the exception says."""
         message = " ".join(str(error).split())
         if not isinstance(error, DiffIRError):
             message = f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -54,31 +53,33 @@ class Event:
 
 @dataclass(frozen=True)
 class Settings:
-    """How files are read and written, and what is restored together."""
+    """How files are read, restored together and written."""
 
     quality: int = 95
-    """1-100, of JPEG, WebP and AVIF."""
+    """Quality of JPEG, WebP, AVIF and videos, 1-100."""
     max_pixels: int = MAX_PIXELS
-    """Photos of more, over all frames, and videos of larger frames are refused."""
+    """Photos with more pixels over all frames, and videos with larger frames, are refused."""
     strip_metadata: bool = False
+    """Leave out EXIF, XMP and resolution."""
     skip_existing: bool = False
-    """A job whose target is there, and not empty, is not done again."""
+    """Skip a job whose target exists and is not empty."""
     batch_size: int = AUTO_BATCH
-    """Photos or frames restored together, at most."""
+    """Largest number of photos or frames that are restored together."""
     share_prior: bool = False
-    """The prior of the first frame for all frames of an animation."""
+    """Use the prior of the first frame for all frames of an animation or video."""
     prior: Tensor | None = None
-    """(1, P), to be used for all instead of the estimated ones."""
+    """(1, P), used for all photos and frames instead of the estimated priors."""
 
 
 class Stop:
-    """How a run is ended from outside, by another thread or a signal."""
+    """A switch by which another thread or a signal handler ends a run."""
 
     def __init__(self) -> None:
         self.is_requested = False
         self.writing = threading.Lock()
-        """Held while a file is written. Who takes it for good may end the process: no file is half written then."""
+        """Held while a file is written. Code that acquires it and keeps it may end the process: no file is then half
+        written."""
 
     def request(self) -> None:
-        """Begin no more files; those in hand are finished."""
+        """Start no more files; files that were started are finished."""
         self.is_requested = True

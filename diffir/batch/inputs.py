@@ -1,7 +1,8 @@
-"""What the user named -> the files there are, and those the system refuses.
+"""Find the input files: expand the files, folders and patterns that the user names.
 
-In: words: files, folders, patterns. Out: each file once, with its path below what named it. A file or folder that may
-not be looked at is found, too, with the reason: it shall fail as a job of its own, while the rest goes on.
+In: names of files, folders and patterns. Out: each file once, with its path relative to the input that named it. A file
+or folder that the operating system refuses is listed with the reason, so that it fails as a job of its own while the
+other files go on.
 """
 
 import logging
@@ -20,27 +21,29 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Found:
-    """One file to restore, there or not."""
+class FoundFile:
+    """One input file, which may be missing or unreadable."""
 
     source: Path
     below: Path
-    """Its path below the input that named it."""
+    """Path relative to the input that named it."""
     refusal: str = ""
-    """One line, if the system refuses it, or it is no file."""
+    """One line with the reason, if the file cannot be read or is not a regular file."""
     is_listed: bool = False
-    """Found in a folder, not named."""
+    """True if the file was found in a folder and not named itself."""
 
 
-def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list[Found]:
-    """All files, in the order of the inputs; one that does not exist is left to fail as a job.
+def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list[FoundFile]:
+    """Find all files, in the order of the inputs; a file that does not exist is listed too and fails as a job.
 
     Args:
-        output: a folder below an input folder, whose images, results of an earlier run, are passed over.
+        output: if this folder lies below an input folder, its images are results of an earlier run and are left out.
+        recursive: also search the folders below an input folder.
+
     Raises:
-        UsageError: no input, or one in which there is nothing to restore.
+        UsageError: there is no input, or an input holds nothing to restore.
     """
-    found: dict[str, Found] = {}  # by absolute path, so that a file named twice is one
+    found: dict[str, FoundFile] = {}  # by absolute path, so that a file named twice is one
     for text in inputs:
         if not text:
             raise UsageError("an input has an empty name; the current folder is named .")
@@ -51,9 +54,9 @@ def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list
         elif not why_refused(path) and path.is_dir():
             named = _in_folder(path, output, recursive)
         elif has_magic(text) and (why_refused(path) or not path.exists()):
-            named = [_looked_at(match, Path(match.name)) for match in _matches_of(text)]
+            named = [_checked(match, Path(match.name)) for match in _matches_of(text)]
         else:
-            named = [_looked_at(path, Path(path.name))]
+            named = [_checked(path, Path(path.name))]
         found |= {os.path.abspath(file.source): file for file in named}  # noqa: PTH100 - no links
     if not found:
         raise UsageError("no input: name photos, folders or patterns")
@@ -61,28 +64,28 @@ def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list
 
 
 def real_path(path: Path) -> Path:
-    """Absolute, links followed; unlike ``resolve`` not at odds with links in a circle."""
+    """Absolute path with links followed; unlike ``Path.resolve`` it accepts links that form a circle."""
     return Path(os.path.realpath(path))
 
 
-def _in_folder(folder: Path, output: Path, recursive: bool) -> list[Found]:
-    images, videos, refused = _walk(folder, recursive)
+def _in_folder(folder: Path, output: Path, recursive: bool) -> list[FoundFile]:
+    images, videos, refused = _list_files(folder, recursive)
     if recursive and real_path(output) != real_path(folder) and _is_below(output, folder):
         images = [image for image in images if not _is_below(image, output)]  # results of an earlier run
     advice = f"{len(videos)} videos in {folder} are left out: name them, or give a pattern"
     if not images and not refused:
         if videos:
             raise UsageError(advice)
-        where = "nor in any folder below" if recursive else "(--recursive looks into the folders below)"
+        where = "nor in any folder below" if recursive else "(--recursive also searches the folders below)"
         raise UsageError(f"no image in {folder} {where}; known suffixes: {', '.join(IMAGE_SUFFIXES)}")
     if videos:
         _logger.info("%s", advice)
-    listed = [replace(_looked_at(image, image.relative_to(folder)), is_listed=True) for image in images]
+    listed = [replace(_checked(image, image.relative_to(folder)), is_listed=True) for image in images]
     return [*refused, *listed]
 
 
-def _walk(folder: Path, recursive: bool) -> tuple[list[Path], list[Path], list[Found]]:
-    """Its images and its videos, sorted, hidden ones left out; and the folders that cannot be listed."""
+def _list_files(folder: Path, recursive: bool) -> tuple[list[Path], list[Path], list[FoundFile]]:
+    """Sorted images and videos of a folder without hidden files, and the folders that cannot be listed."""
     files: list[Path] = []
     errors: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=errors.append):
@@ -107,17 +110,17 @@ def _matches_of(pattern: str) -> list[Path]:
     return found
 
 
-def _looked_at(path: Path, below: Path) -> Found:
+def _checked(path: Path, below: Path) -> FoundFile:
     reason = why_refused(path)
     if reason:
         return _refused(path, below, reason)
-    if path.exists() and not path.is_file() and not path.is_dir():  # it may never end
-        return Found(path, below, f"{path}: a pipe or a device, not a file")
-    return Found(path, below)
+    if path.exists() and not path.is_file() and not path.is_dir():  # reading a pipe may never end
+        return FoundFile(path, below, f"{path}: a pipe or a device, not a file")
+    return FoundFile(path, below)
 
 
-def _refused(path: Path, below: Path, reason: str) -> Found:
-    return Found(path, below, f"{path}: cannot be read ({reason})")
+def _refused(path: Path, below: Path, reason: str) -> FoundFile:
+    return FoundFile(path, below, f"{path}: cannot be read ({reason})")
 
 
 def _is_below(path: Path, folder: Path) -> bool:

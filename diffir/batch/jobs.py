@@ -1,7 +1,7 @@
-"""Which files go where: decided and checked before the first is touched, and before torch is even imported.
+"""Plan a batch: decide and check which file goes where, before any file is touched and before torch is imported.
 
-In: what the user named (files, folders, patterns) and the output. Out: a list of jobs. No two sources write one file,
-and no input is ever written over, also where the format of a result is known only once the photo has been read.
+In: the files, folders and patterns that the user names, and the output. Out: a list of jobs. No two sources write the
+same file and no input is overwritten, even if the format of a result is known only after the photo has been read.
 """
 
 import os
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from diffir.batch.inputs import Found, find_inputs, real_path
+from diffir.batch.inputs import FoundFile, find_inputs, real_path
 from diffir.errors import PairingError, UsageError
 from diffir.files import why_refused
 from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Animation, Photo, kept_suffix, list_images
 from diffir.video.encode import VIDEO_SUFFIXES
 
-_NAMES_SHOWN = 3  # file names an error lists
-_OTHER_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}")  # a suffix that is hardly part of a folder's name
-_OTHER_FORMATS = {".jfif": ".jpg"}  # what comes of photos whose format cannot be written; of all others, PNG
+_NAMES_SHOWN = 3  # largest number of file names that an error message lists
+_OTHER_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}")  # a suffix that a new folder's name is unlikely to end with
+_OTHER_FORMATS = {".jfif": ".jpg"}  # written instead of a format that cannot be written; all others become PNG
 PRIOR_SUFFIX = ".prior.safetensors"
 
 
@@ -32,16 +32,16 @@ class Job:
     source: Path
     target: Path
     mask: Path | None = None
-    spare: Path | None = None
-    """Where the format may change: the target without a suffix, free under every suffix. None: it must not change."""
+    target_stem: Path | None = None
+    """The target without suffix, which no other file uses with any suffix; None: the format must not change."""
     prior_target: Path | None = None
-    """Where its prior is saved."""
+    """File in which the prior is saved."""
     refusal: str = ""
-    """One line, if it is known already that this file will fail."""
+    """One line with the reason, if it is already known that this job will fail."""
 
     @property
     def is_video(self) -> bool:
-        """By its suffix."""
+        """True if the source has the suffix of a video."""
         return self.source.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -55,29 +55,31 @@ def plan_jobs(
     mask: Path | None = None,
     save_prior: Path | None = None,
     skip_existing: bool = False,
-    spared: Sequence[Path] = (),
+    protected_paths: Sequence[Path] = (),
 ) -> list[Job]:
     """Pair every input with its target and, for inpainting, its mask.
 
     Args:
-        inputs: files, folders (their images, with ``recursive`` those of all folders below) or patterns. Videos count
-            only where they are named.
-        output: a file, if it has the suffix of an image or a video, is no folder and one file is given; else a
-            folder, in which the tree below an input folder is kept. A new folder whose name ends like that of some
-            other file must be given as text with a slash at its end.
+        inputs: files, folders (their images, with ``recursive`` those of all folders below) or patterns. A folder
+            contributes no videos; they must be named or matched by a pattern.
+        output: a file if it has the suffix of an image or a video, is not a folder and one file is given; otherwise a
+            folder, in which the tree below an input folder is kept. A new folder whose name looks like the name of a
+            file must be given as text that ends with a slash.
         suffix: added to the names of restored files.
-        ext: ``auto`` (the input's, or another one where that cannot be written or hold the photo) or one of png, jpg,
-            webp, tif ...; videos keep their suffix.
+        ext: ``auto`` (the format of the input, or another one if that cannot be written or cannot hold the photo) or
+            one of png, jpg, webp, tif ...; videos keep their suffix.
         mask: one file for all inputs, or a folder of masks with the names of the images.
-        save_prior: a file, if it has the suffix .safetensors, is no folder and one file is given; else a folder.
-        skip_existing: results that are there are not made again; so files of an input folder that are the results of
-            others there are not taken for photos.
-        spared: files that are read beside the inputs, and must not be written over either.
+        save_prior: a file if it has the suffix .safetensors, is not a folder and one file is given; otherwise a folder.
+        skip_existing: existing results are not made again, so a file in an input folder that is the result of another
+            file there is not treated as a photo.
+        protected_paths: other files that are read, such as weights and priors, and must not be overwritten.
+
     Raises:
-        UsageError: nothing to do, two inputs with one target, a target that is an input or that cannot be made, an
-            output, mask or place for priors that the system refuses. Inputs that it refuses become jobs that fail.
-        PairingError: images without a mask of their name.
+        UsageError: there is nothing to do, two inputs have one target, a target is an input or cannot be written, or
+            the system refuses the output, the mask or the place for priors. A refused input becomes a job that fails.
+        PairingError: an image has no mask of its name.
     """
+    # Check the arguments themselves.
     if ext != "auto" and f".{ext}" not in WRITABLE_SUFFIXES:
         raise UsageError(f"cannot write .{ext}; can: {', '.join(WRITABLE_SUFFIXES)}")
     if Path("name" + suffix).name != "name" + suffix:
@@ -87,37 +89,41 @@ def plan_jobs(
         reason = "" if path is None else why_refused(path)
         if reason:
             raise UsageError(f"{path}: cannot be used ({reason}); choose {advice}")
+
+    # Find the inputs and decide whether the output is a file or a folder.
     found = find_inputs(inputs, output, recursive=recursive)
     readable = [file for file in found if not file.refusal]
     if output.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) and not is_folder and not output.is_dir():
         jobs = [_single_job(inputs, found, output, suffix, ext)][: len(readable)]
     elif not is_folder and not output.exists() and _OTHER_FILE.fullmatch(output.suffix.lower()):
         known = ", ".join((*WRITABLE_SUFFIXES, *VIDEO_SUFFIXES))
-        raise UsageError(f"{output} ends like no file that can be written ({known}); if a folder is meant, add a /")
+        raise UsageError(f"{output} has a suffix that cannot be written ({known}); if a folder is meant, add a /")
     else:
         names = _target_names(readable, suffix, ext)
         jobs = [Job(file.source, output / name) for file, name in zip(readable, names, strict=True)]
         if skip_existing:
             jobs = _without_results(jobs, {file.source for file in readable if file.is_listed})
+
+    # Add masks, priors and alternative names, and check all paths against each other and the disk.
     jobs = _with_masks(jobs, mask) if mask is not None else jobs
-    jobs = _completed(jobs, output, ext, save_prior, spared) if jobs else []
+    jobs = _completed(jobs, output, ext, save_prior, protected_paths) if jobs else []
     return [*(Job(file.source, output / file.below, refusal=file.refusal) for file in found if file.refusal), *jobs]
 
 
 def final_target(job: Job, content: Photo | Animation, scale: int = 1) -> Path:
-    """Where the result goes, now that the input is known: formats that cannot hold it give way, if they may.
+    """The file to write, once the input is known: the format changes if it cannot hold the result and may change.
 
     Args:
-        scale: side of the output over side of the input; formats have limits.
+        scale: width of the output divided by width of the input; formats limit the size of a result.
     """
-    if job.spare is None:
+    if job.target_stem is None:
         return job.target
     suffix = kept_suffix(_enlarged(content, scale), job.source.suffix)
-    return job.target if suffix == job.target.suffix else job.spare.with_name(job.spare.name + suffix)
+    return job.target if suffix == job.target.suffix else job.target_stem.with_name(job.target_stem.name + suffix)
 
 
 def _enlarged(content: Photo | Animation, scale: int) -> Photo | Animation:
-    """A stand-in of that size that takes no memory."""
+    """A content of the enlarged size and the same type, made of views that take no memory."""
     if isinstance(content, Animation):
         frames = [_enlarged(frame, scale) for frame in content.frames]
         return replace(content, frames=tuple(frame for frame in frames if isinstance(frame, Photo)))
@@ -126,39 +132,42 @@ def _enlarged(content: Photo | Animation, scale: int) -> Photo | Animation:
     return replace(content, pixels=pixels)
 
 
-def _completed(jobs: list[Job], output: Path, ext: str, save_prior: Path | None, spared: Sequence[Path]) -> list[Job]:
-    """Checked against each other and the disk, with all names that results may take."""
-    read = {real_path(path) for path in (*spared, *(path for job in jobs for path in (job.source, job.mask) if path))}
+def _completed(
+    jobs: list[Job], output: Path, ext: str, save_prior: Path | None, protected_paths: Sequence[Path]
+) -> list[Job]:
+    """The jobs with prior targets, target stems and refusals, checked against each other and the disk."""
+    sources = [path for job in jobs for path in (job.source, job.mask) if path]
+    read = {real_path(path) for path in (*protected_paths, *sources)}
     _check_targets(jobs, read)
-    spares = _spare_names(jobs, read)
+    stems = _target_stems(jobs, read)
     if save_prior is not None:
-        jobs = _with_prior_targets(jobs, spares, output, save_prior)
+        jobs = _with_prior_targets(jobs, stems, output, save_prior)
         _check_targets(jobs, read)
     if ext == "auto" and jobs[0].target != output:
-        jobs = [replace(job, spare=spare) for job, spare in zip(jobs, spares, strict=True)]
+        jobs = [replace(job, target_stem=stem) for job, stem in zip(jobs, stems, strict=True)]
     _check_writable(jobs)
     return [replace(job, refusal=_refusal_of(job)) for job in jobs]
 
 
 def _without_results(jobs: list[Job], listed: set[Path]) -> list[Job]:
-    """Without files of a folder that are what others of them become, and there to be skipped."""
+    """The jobs without those files of an input folder that are existing results of other files there."""
     others = {real_path(job.target) for job in jobs if real_path(job.target) != real_path(job.source)}
     return [job for job in jobs if job.source not in listed or real_path(job.source) not in others]
 
 
 def _refusal_of(job: Job) -> str:
-    """Of its target; the folders above are known to be there, or to be free to make."""
+    """Why the target cannot be written, or "". The folders above it are known to exist or to be creatable."""
     reason = why_refused(job.target)
     if not reason and job.target.is_dir():
-        reason = "a folder of that name is in the way"
+        reason = "a folder has that name"
     return f"{job.target}: cannot be written ({reason})" if reason else ""
 
 
-def _single_job(inputs: Sequence[str], found: list[Found], output: Path, suffix: str, ext: str) -> Job:
+def _single_job(inputs: Sequence[str], found: list[FoundFile], output: Path, suffix: str, ext: str) -> Job:
     if len(found) > 1 or (not found[0].refusal and Path(inputs[0]).is_dir()):
         raise UsageError(f"{output} names one file, but the input is {len(found)} images of a list or a folder")
     if suffix or ext != "auto":
-        raise UsageError(f"{output} says the name and the format already: give a folder, or no suffix and ext")
+        raise UsageError(f"{output} already gives the name and the format: give a folder, or leave out suffix and ext")
     job = Job(found[0].source, output)
     writable = VIDEO_SUFFIXES if job.is_video else WRITABLE_SUFFIXES
     if output.suffix.lower() not in writable:
@@ -167,10 +176,11 @@ def _single_job(inputs: Sequence[str], found: list[Found], output: Path, suffix:
     return job
 
 
-def _target_names(found: list[Found], suffix: str, ext: str) -> list[Path]:
-    """Below the output folder; ``a.heic`` becomes ``a.png``, or ``a.heic.png`` where there is an ``a.png``, too.
+def _target_names(found: list[FoundFile], suffix: str, ext: str) -> list[Path]:
+    """Paths of the targets relative to the output folder.
 
-    So a folder of ``a.JPG`` and ``a.NEF`` becomes ``a.jpg`` and ``a.NEF.jpg`` in the format jpg.
+    ``a.heic`` becomes ``a.png``, or ``a.heic.png`` if there is an ``a.png`` as well. In the format jpg, a folder of
+    ``a.JPG`` and ``a.NEF`` becomes ``a.jpg`` and ``a.NEF.jpg``.
     """
     endings = [_ending(file.below.suffix, ext) for file in found]
     names = [
@@ -190,6 +200,7 @@ def _ending(suffix: str, ext: str) -> str:
 
 
 def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
+    """Refuse a target that is read or that two jobs share; ``read`` holds real paths."""
     taken: dict[str, tuple[Path, bool]] = {}
     for job in jobs:
         for path in (job.target, job.prior_target):
@@ -210,42 +221,48 @@ def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
                 raise UsageError(f"the photo and the prior of {job.source} would both become {path}")
 
 
-def _spare_names(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
-    """For each job a target without suffix that no other target and no file that is read has, whatever suffix follows.
+def _target_stems(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
+    """For each job a target without suffix that stays free whatever suffix is added to it.
 
-    Mostly its own; ``a.jpg`` beside ``a.gif`` takes the name ``a.jpg``, so that it may become ``a.jpg.png``.
+    It is usually the stem of the job's own target. If ``a.jpg`` lies beside ``a.gif``, the stem is ``a.jpg``, so that
+    the result may become ``a.jpg.png``.
     """
+    # Count by how many targets, sources and other files that are read each stem is used.
     own = [os.path.normcase(real_path(job.target.with_suffix(""))) for job in jobs]
     taken = Counter(own)
     sources = [os.path.normcase(real_path(job.source).with_suffix("")) for job in jobs]
-    for stem, source in zip(own, sources, strict=True):
-        taken[source] += source != stem
+    for own_stem, source in zip(own, sources, strict=True):
+        taken[source] += source != own_stem
     beside = {os.path.normcase(path.with_suffix("")) for path in read} - set(sources)
     taken.update(beside)
-    spares = []
-    for stem, job in zip(own, jobs, strict=True):
-        spare = job.target.with_suffix("")
-        if taken[stem] > 1:
-            spare = job.target
-            while taken[os.path.normcase(real_path(spare))]:
-                spare = spare.with_name(spare.name + "_")
-            taken[os.path.normcase(real_path(spare))] += 1
-        spares.append(spare)
-    return spares
+
+    # Give each job its own stem, or its whole target name with underscores until that is free.
+    stems: list[Path] = []
+    for own_stem, job in zip(own, jobs, strict=True):
+        stem = job.target.with_suffix("")
+        if taken[own_stem] > 1:
+            stem = job.target
+            while taken[os.path.normcase(real_path(stem))]:
+                stem = stem.with_name(stem.name + "_")
+            taken[os.path.normcase(real_path(stem))] += 1
+        stems.append(stem)
+    return stems
 
 
-def _with_prior_targets(jobs: list[Job], spares: list[Path], output: Path, save_prior: Path) -> list[Job]:
+def _with_prior_targets(jobs: list[Job], stems: list[Path], output: Path, save_prior: Path) -> list[Job]:
     video = next((job.source for job in jobs if job.is_video), None)
     if video is not None:
-        raise UsageError(f"priors are saved of photos and animations, and {video} is a video")
+        raise UsageError(f"priors can be saved for photos and animations only, and {video} is a video")
     is_file = save_prior.suffix.lower() == ".safetensors" and not save_prior.is_dir()
     if is_file and len(jobs) == 1:
         return [replace(jobs[0], prior_target=save_prior)]
-    looks_like_one = save_prior.suffix.lower() in IMAGE_SUFFIXES or _OTHER_FILE.fullmatch(save_prior.suffix.lower())
-    if is_file or (looks_like_one and not save_prior.is_dir()) or save_prior.is_file():
-        raise UsageError(f"priors go to a folder, or that of one photo to a .safetensors file; not to {save_prior}")
+    looks_like_a_file = save_prior.suffix.lower() in IMAGE_SUFFIXES or _OTHER_FILE.fullmatch(save_prior.suffix.lower())
+    if is_file or (looks_like_a_file and not save_prior.is_dir()) or save_prior.is_file():
+        raise UsageError(
+            f"priors go to a folder, or the prior of one photo to a .safetensors file, not to {save_prior}"
+        )
     folder = output if jobs[0].target != output else output.parent
-    below = [spare.relative_to(folder) for spare in spares]
+    below = [stem.relative_to(folder) for stem in stems]
     return [
         replace(job, prior_target=save_prior / name.with_name(name.name + PRIOR_SUFFIX))
         for job, name in zip(jobs, below, strict=True)
@@ -253,15 +270,15 @@ def _with_prior_targets(jobs: list[Job], spares: list[Path], output: Path, save_
 
 
 def _check_writable(jobs: Sequence[Job]) -> None:
-    """So that nobody waits for a result that cannot be written."""
+    """Refuse an output folder that cannot be made or written to, before any time is spent on restoring."""
     targets = [path for job in jobs for path in (job.target, job.prior_target) if path is not None]
     for folder in sorted({target.parent for target in targets}):
         upwards = (folder, *folder.absolute().parents)
-        there = next(path for path in upwards if not why_refused(path) and path.exists())
-        if not there.is_dir():
-            raise UsageError(f"{there} is a file, and results need a folder there; choose another output")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise UsageError(f"no permission to write into {there}; choose another output")
+        existing = next(path for path in upwards if not why_refused(path) and path.exists())
+        if not existing.is_dir():
+            raise UsageError(f"{existing} is a file, and results need a folder there; choose another output")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise UsageError(f"no permission to write into {existing}; choose another output")
 
 
 def _with_masks(jobs: Sequence[Job], mask: Path) -> list[Job]:

@@ -1,75 +1,95 @@
-"""Reading, working and writing at the same time, a thread each, with little in memory at once.
+"""A pipeline of three stages (read, work, write) that run at the same time in threads, with few items in memory.
 
-In: an iterator to read from, functions that work (one thread each) and one that writes. Out: the messages they post,
-in the caller's thread. Every stage takes all that comes until the end, and drops it once the run is over: so no thread
-ever waits for one that is gone. An exception in a thread ends the run and is raised to the caller.
+In: an iterable to read from, one function per worker thread, and a function that writes. Out: the messages that the
+stages post, received in the caller's thread. After a stop, stages keep draining their queue so that no producer
+blocks. An exception in any thread ends the run and is raised to the caller.
 """
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-_POLL = 0.2  # seconds between looks at signals, which Windows delivers only to a thread that is awake
-_WAITING = 1  # items between two stages; each holds one more in its hands
+_POLL = 0.2  # seconds between checks for signals, which Windows delivers only to a thread that is awake
+_WAITING = 1  # items in the queue between two stages; each stage holds one more while it works
 
-Read = TypeVar("Read")
-Worked = TypeVar("Worked")
-Message = TypeVar("Message")
+ReadT = TypeVar("ReadT")
+WorkedT = TypeVar("WorkedT")
+MessageT = TypeVar("MessageT")
 
 
 class _End:
-    """No more will come."""
+    """Marker in a queue: the producer has sent its last item."""
 
 
 _END = _End()
 
 
 class AbandonedError(Exception):
-    """Nobody waits for the result any more."""
+    """The caller has left the pipeline, so the result is no longer needed."""
 
 
-class Overlap(Generic[Read, Worked, Message]):
-    """Three stages at work; leaving the ``with`` block ends them and waits for what they have in hand."""
+class Pipeline(Generic[ReadT, WorkedT, MessageT]):
+    """Three stages that run at the same time and report to the caller through messages."""
 
-    def __init__(
-        self,
-        read: Iterable[Read],
-        works: Sequence[Callable[[Read], Iterable[Worked]]],
-        write: Callable[[Worked], None],
-        is_stopped: Callable[[], bool],
-    ) -> None:
+    def __init__(self, is_stopped: Callable[[], bool]) -> None:
         """
         Args:
-            read, works, write: may ``post`` messages and should ``check`` now and then.
-            is_stopped: whether no more shall be begun; what a worker has in hand is finished and written.
+            is_stopped: if it returns True, no further item is started; items that a worker has started are finished
+                and written.
         """
-        self._read, self._works, self._write = read, works, write
-        self._messages: queue.SimpleQueue[Message | _End] = queue.SimpleQueue()
         self._is_stopped = is_stopped
         self._is_abandoned = threading.Event()
         self._crash: BaseException | None = None
-        self._read_items: queue.Queue[Read | _End] = queue.Queue(_WAITING)
-        self._worked_items: queue.Queue[Worked | _End] = queue.Queue(_WAITING)
-        self._threads: list[threading.Thread] = []
+        self._messages: queue.SimpleQueue[MessageT | _End] = queue.SimpleQueue()
+        self._read_items: queue.Queue[ReadT | _End] = queue.Queue(_WAITING)
+        self._worked_items: queue.Queue[WorkedT | _End] = queue.Queue(_WAITING)
 
-    def __enter__(self) -> "Overlap[Read, Worked, Message]":
-        workers = [self._thread(self._work_all, work) for work in self._works]
-        self._threads = [self._thread(self._read_all), *workers, self._thread(self._write_all)]
-        for thread in self._threads:
+    @contextmanager
+    def run(
+        self,
+        read: Iterable[ReadT],
+        works: Sequence[Callable[[ReadT], Iterable[WorkedT]]],
+        write: Callable[[WorkedT], None],
+    ) -> Iterator[Iterator[MessageT]]:
+        """Start the stages and give the messages; leaving the block ends the stages and waits for their current items.
+
+        Args:
+            read: the items to work on; it is iterated in the reading thread.
+            works: one function per worker thread. All stages may ``post`` messages; long work should call ``check``
+                now and then.
+            write: receives every result in one thread.
+        """
+        threads = [
+            self._thread(self._read_all, read, len(works)),
+            *(self._thread(self._work_all, work) for work in works),
+            self._thread(self._write_all, write, len(works)),
+        ]
+        for thread in threads:
             thread.start()
-        return self
+        try:
+            yield self._receive()
+        finally:
+            self._is_abandoned.set()
+            for thread in threads:
+                thread.join()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._is_abandoned.set()
-        for thread in self._threads:
-            thread.join()
+    def post(self, message: MessageT) -> None:
+        """Send a message to the caller, from any thread."""
+        self._messages.put(message)
 
-    def __iter__(self) -> Iterator[Message]:
-        """Messages until all stages have ended."""
+    def check(self) -> None:
+        """Interrupt long work whose result is no longer needed.
+
+        Raises:
+            AbandonedError: the caller has left the block of ``run``.
+        """
+        if self._is_abandoned.is_set():
+            raise AbandonedError
+
+    def _receive(self) -> Iterator[MessageT]:
+        """Messages until all stages have ended; then the exception of a stage is raised, if there was one."""
         while True:
             try:
                 message = self._messages.get(timeout=_POLL)
@@ -81,59 +101,46 @@ class Overlap(Generic[Read, Worked, Message]):
         if self._crash is not None:
             raise self._crash
 
-    def post(self, message: Message) -> None:
-        """Tell the caller; from any thread."""
-        self._messages.put(message)
-
-    def check(self) -> None:
-        """To be called now and then by long work.
-
-        Raises:
-            AbandonedError: the caller has gone.
-        """
-        if self._is_abandoned.is_set():
-            raise AbandonedError
-
     def _thread(self, run: Callable[..., None], *arguments: object) -> threading.Thread:
         return threading.Thread(target=run, args=arguments, daemon=True, name=f"diffir{run.__name__}")
 
-    def _read_all(self) -> None:
+    def _read_all(self, read: Iterable[ReadT], workers: int) -> None:
         try:
-            for item in self._read:
+            for item in read:
                 if self._is_over():
                     break
                 self._read_items.put(item)
         except BaseException as error:  # noqa: BLE001 - it is raised to the caller
             self._crash_with(error)
-        for _ in self._works:
+        for _ in range(workers):
             self._read_items.put(_END)
 
-    def _work_all(self, work: Callable[[Read], Iterable[Worked]]) -> None:
+    def _work_all(self, work: Callable[[ReadT], Iterable[WorkedT]]) -> None:
         while not isinstance(item := self._read_items.get(), _End):
             if self._is_over():
                 continue
             try:
                 for worked in work(item):
                     self._worked_items.put(worked)
-                    del worked  # nor a result while the next is worked on
+                    del worked  # the result must not stay in memory while the next one is computed
             except AbandonedError:
                 pass
             except BaseException as error:  # noqa: BLE001 - it is raised to the caller
                 self._crash_with(error)
-            del item  # not to be held while waiting for the next
+            del item  # nor the input while this thread waits for the next one
         self._worked_items.put(_END)
 
-    def _write_all(self) -> None:
-        working = len(self._works)
-        while working:
+    def _write_all(self, write: Callable[[WorkedT], None], workers: int) -> None:
+        while workers:
             worked = self._worked_items.get()
             if isinstance(worked, _End):
-                working -= 1
+                workers -= 1
                 continue
+            # A requested stop still writes what was restored; only an abandoned or crashed run drops it.
             if self._is_abandoned.is_set() or self._crash is not None:
                 continue
             try:
-                self._write(worked)
+                write(worked)
             except BaseException as error:  # noqa: BLE001 - it is raised to the caller
                 self._crash_with(error)
             del worked
@@ -143,4 +150,4 @@ class Overlap(Generic[Read, Worked, Message]):
         return self._is_stopped() or self._is_abandoned.is_set() or self._crash is not None
 
     def _crash_with(self, error: BaseException) -> None:
-        self._crash = self._crash or error
+        self._crash = self._crash or error  # the first error is the cause; later ones may follow from it

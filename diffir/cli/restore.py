@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
         mask=args.mask,
         save_prior=args.save_prior,
         skip_existing=args.skip_existing,
-        spared=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
+        protected_paths=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
     )
     video = next((job.source for job in jobs if job.is_video), None)
     if args.strip_metadata and video is not None:

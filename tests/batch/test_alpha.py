@@ -1,4 +1,4 @@
-"""Transparency: no fringes, and opacity that is exact where it is constant."""
+"""Transparency leaves no fringes, and opacity is exact where it is constant."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -61,13 +61,13 @@ def test_at_scale_one_opacity_is_left_alone(make_restorer: MakeRestorer) -> None
 
 @pytest.mark.parametrize("value", [0, 3, 255])
 def test_constant_opacity_stays_exactly_that_and_needs_no_network(make_restorer: MakeRestorer, value: int) -> None:
-    told: list[float] = []
+    calls: list[float] = []
 
-    enlarged = enlarge_alpha(make_restorer(ENLARGING), np.full((8, 9), value, np.uint8), told.append)
+    enlarged = enlarge_alpha(make_restorer(ENLARGING), np.full((8, 9), value, np.uint8), calls.append)
 
     assert enlarged.shape == (32, 36)
     assert (enlarged == value).all()
-    assert not told
+    assert not calls
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

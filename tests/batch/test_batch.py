@@ -1,4 +1,4 @@
-"""What happens to many files, also when some are bad."""
+"""A batch of many files, some of which are bad."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ MakeRestorer = Callable[..., Restorer]
 
 
 def save_photos(folder: Path, *names: str, size: tuple[int, int] = (16, 24)) -> list[str]:
-    """Small different photos; their paths."""
+    """Write small photos with different content and return their paths."""
     for seed, name in enumerate(names):
         pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
         write_image(folder / name, pixels)
@@ -34,7 +34,7 @@ def restore_one(tmp_path: Path, restorer: Restorer, photo: Photo, target: str) -
     return event, read_image(tmp_path / target)
 
 
-def test_a_bad_file_is_told_and_the_rest_goes_on(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_a_bad_file_is_reported_and_the_others_go_on(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     sources = save_photos(tmp_path, "a.png", "b.png", "c.png")
     Path(sources[1]).write_text("no photo")
     jobs = plan_jobs([*sources, str(tmp_path / "d.png")], tmp_path / "out")
@@ -42,14 +42,14 @@ def test_a_bad_file_is_told_and_the_rest_goes_on(tmp_path: Path, make_restorer: 
     errors = [event.error for event in run_jobs(make_restorer(), jobs)]
 
     assert [bool(error) for error in errors] == [False, True, False, True]
-    assert errors[1].startswith(f"{sources[1]}: not an image that can be read here")
+    assert errors[1].startswith(f"{sources[1]}: not an image in a format that can be read")
     assert errors[3].endswith("d.png: no such file")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
 
 
-def test_an_error_nobody_thought_of_is_one_line_of_one_file(tmp_path: Path, make_restorer: MakeRestorer) -> None:
-    class Stumbling(Restorer):
-        """As one with a bug."""
+def test_an_unexpected_error_is_one_line_of_one_file(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+    class Buggy(Restorer):
+        """A restorer with a bug that small images trigger."""
 
         def restore(self, image: np.ndarray, *rest: object, **more: object) -> np.ndarray:
             if image.shape[0] == 8:
@@ -57,7 +57,7 @@ def test_an_error_nobody_thought_of_is_one_line_of_one_file(tmp_path: Path, make
             return super().restore(image, *rest, **more)
 
     restorer = make_restorer()
-    restorer.__class__ = Stumbling
+    restorer.__class__ = Buggy
     sources = [*save_photos(tmp_path, "a.png", size=(8, 8)), *save_photos(tmp_path, "b.png")]
 
     bad, good = run_jobs(restorer, plan_jobs(sources, tmp_path / "out"))
@@ -78,7 +78,7 @@ def test_a_target_that_cannot_be_written_is_one_line(tmp_path: Path, make_restor
 
 def test_a_full_disk_is_one_line(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("this system has no full disk to offer")
+        pytest.skip("this system has no /dev/full")
     (source,) = save_photos(tmp_path, "a.png")
     (tmp_path / "full.png").symlink_to("/dev/full")
 
@@ -98,7 +98,7 @@ def test_wrong_usage_is_raised_and_leaves_no_thread_behind(tmp_path: Path, make_
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("diffir")]
 
 
-def test_what_is_there_is_skipped_also_in_another_format(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_existing_results_are_skipped_also_in_another_format(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     (tmp_path / "b.png").touch()
     save_photos(tmp_path, "a.png", "c.png")
     write_image(tmp_path / "b.png", np.zeros((8, 8, 3), np.uint16))
@@ -143,8 +143,8 @@ def test_together_or_one_by_one_results_are_equal(tmp_path: Path, make_restorer:
 
 
 def test_photos_that_fail_together_are_tried_alone(tmp_path: Path, make_restorer: MakeRestorer) -> None:
-    class Lonely(Restorer):
-        """As one whose device has room for one photo."""
+    class SmallMemory(Restorer):
+        """A restorer whose device has memory for one photo only."""
 
         def restore_batch(self, images: list[np.ndarray], *rest: object, **more: object) -> list[np.ndarray]:
             if len(images) > 1:
@@ -152,7 +152,7 @@ def test_photos_that_fail_together_are_tried_alone(tmp_path: Path, make_restorer
             return super().restore_batch(images, *rest, **more)
 
     restorer = make_restorer()
-    restorer.__class__ = Lonely
+    restorer.__class__ = SmallMemory
     jobs = plan_jobs(save_photos(tmp_path, "a.png", "b.png"), tmp_path / "out")
 
     events = list(run_jobs(restorer, jobs, Settings(batch_size=2)))
@@ -160,7 +160,7 @@ def test_photos_that_fail_together_are_tried_alone(tmp_path: Path, make_restorer
     assert [event.outcome for event in events] == ["done", "done"]
 
 
-def test_after_a_stop_the_file_in_hand_is_finished_and_no_other_begun(
+def test_after_a_stop_the_current_file_is_finished_and_no_other_started(
     tmp_path: Path, make_restorer: MakeRestorer
 ) -> None:
     save_photos(tmp_path, *(f"{number}.png" for number in range(20)), size=(64, 64))
@@ -175,7 +175,9 @@ def test_after_a_stop_the_file_in_hand_is_finished_and_no_other_begun(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(e.target.name for e in events)
 
 
-def test_who_stops_listening_leaves_no_thread_and_no_half_file(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_a_caller_who_stops_listening_leaves_no_thread_and_no_half_file(
+    tmp_path: Path, make_restorer: MakeRestorer
+) -> None:
     save_photos(tmp_path, *(f"{number}.png" for number in range(20)), size=(64, 64))
     events = run_jobs(make_restorer(), plan_jobs([str(tmp_path)], tmp_path / "out"))
 
@@ -210,7 +212,7 @@ def test_alpha_grows_with_the_photo(tmp_path: Path, make_restorer: MakeRestorer)
     assert (restored.alpha == 200).all()
 
 
-def test_what_the_format_cannot_hold_is_told(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_what_the_format_cannot_hold_is_reported(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     photo = Photo(np.full((8, 8, 3), 40_000, np.uint16), np.full((8, 8), 65_535, np.uint16))
 
     event, restored = restore_one(tmp_path, make_restorer(), photo, "out.jpg")
@@ -291,12 +293,12 @@ def test_a_video_without_ffmpeg_is_one_line(
     assert good.outcome == "done"
 
 
-def test_a_stopped_video_goes_on_where_it_was(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_a_stopped_video_resumes(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     jobs = plan_jobs([str(make_clip(tmp_path / "clip.mp4"))], tmp_path / "out")
     stop, restorer = Stop(), make_restorer()
 
     class Stopping(Restorer):
-        """As when somebody presses Ctrl-C in the middle."""
+        """A restorer that requests a stop, as Ctrl-C does, while a frame is restored."""
 
         def restore(self, image: np.ndarray, *rest: object, **more: object) -> np.ndarray:
             if image.shape[0] == 24:
@@ -308,17 +310,17 @@ def test_a_stopped_video_goes_on_where_it_was(tmp_path: Path, make_restorer: Mak
     (finished,) = run_jobs(make_restorer(), jobs)
 
     assert "stopped" in stopped.error
-    assert finished.notes == ("1 of 5 frames were there",)
+    assert finished.notes == ("1 of 5 frames are from an earlier run",)
     assert finished.outcome == "done"
 
 
-def test_a_file_that_is_refused_is_told_without_being_restored(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_a_refused_file_is_reported_without_being_restored(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     sources = save_photos(tmp_path, "a.png", "b.png")
     (tmp_path / "out" / "a.png").mkdir(parents=True)
 
     bad, good = run_jobs(make_restorer(), plan_jobs(sources, tmp_path / "out"), Settings(batch_size=2))
 
-    assert bad.error == f"{tmp_path / 'out' / 'a.png'}: cannot be written (a folder of that name is in the way)"
+    assert bad.error == f"{tmp_path / 'out' / 'a.png'}: cannot be written (a folder has that name)"
     assert (bad.seconds, good.outcome) == (0, "done")
 
 
@@ -336,7 +338,7 @@ def test_an_empty_result_is_restored_again(tmp_path: Path, make_restorer: MakeRe
 
 
 @pytest.mark.parametrize(("name", "notes"), [("a.ppm", ("ppm became png",)), ("a.PNG", ())])
-def test_another_format_than_the_input_has_is_said(
+def test_a_change_of_format_is_noted(
     tmp_path: Path, make_restorer: MakeRestorer, name: str, notes: tuple[str, ...]
 ) -> None:
     (source,) = save_photos(tmp_path, "a.png")
@@ -349,7 +351,7 @@ def test_another_format_than_the_input_has_is_said(
 
 
 @pytest.mark.parametrize(("tile", "notes"), [(5, ("tile rounded up from 5",)), (32, ())])
-def test_a_tile_that_had_to_grow_is_said(
+def test_a_tile_that_had_to_grow_is_noted(
     tmp_path: Path, make_restorer: MakeRestorer, tile: int, notes: tuple[str, ...]
 ) -> None:
     sources = save_photos(tmp_path, "a.png", size=(64, 64))

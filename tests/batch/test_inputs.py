@@ -1,4 +1,4 @@
-"""What is found where the user pointed, also where the system refuses to look."""
+"""Input files that are found, also those that the operating system refuses."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diffir.batch.inputs import Found, find_inputs
+from diffir.batch.inputs import FoundFile, find_inputs
 from diffir.errors import UsageError
 
 LONG = "x" * 300  # no file system that is common takes such a name
@@ -20,7 +20,7 @@ def make_files(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def found_in(folder: Path, *inputs: str, recursive: bool = False) -> list[Found]:
+def found_in(folder: Path, *inputs: str, recursive: bool = False) -> list[FoundFile]:
     return find_inputs([str(folder / name) for name in inputs], folder / "out", recursive=recursive)
 
 
@@ -67,7 +67,7 @@ def test_a_photo_in_a_closed_folder_fails_alone(tmp_path: Path) -> None:
 
 @as_a_user
 @pytest.mark.parametrize("mode", [0, 0o300])
-def test_a_folder_below_that_cannot_be_listed_is_told(tmp_path: Path, mode: int) -> None:
+def test_a_subfolder_that_cannot_be_listed_is_reported(tmp_path: Path, mode: int) -> None:
     make_files(tmp_path, "in/a.png", "in/closed/b.png")
     (tmp_path / "in" / "closed").chmod(mode)
 
@@ -99,7 +99,7 @@ def test_folders_are_listed_sorted_without_hidden_files(tmp_path: Path, recursiv
     assert names == ["a.jpg", "b.PNG", *(["x/e.tif"] if recursive else [])]
 
 
-def test_videos_of_a_folder_are_left_out_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_videos_of_a_folder_are_left_out_with_a_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make_files(tmp_path, "both/a.png", "both/b.mp4", "videos/c.mkv")
 
     with caplog.at_level(logging.INFO):

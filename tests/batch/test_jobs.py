@@ -1,4 +1,4 @@
-"""What is decided before the first file is touched."""
+"""The plan of a batch, which is decided before the first file is touched."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ DEEP = Photo(np.zeros((4, 4, 3), np.uint16))
 
 
 def make_files(folder: Path, *names: str) -> list[str]:
-    """Files that nobody opens while jobs are planned; their paths."""
+    """Create empty files, which are not opened while jobs are planned, and return their paths."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -103,7 +103,7 @@ def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, ou
     [
         (["a.png", "x/a.png"], "out", {}, "would both become .* different output folders"),
         (["a.png"], "out", {"suffix": "x/y"}, "cannot be part of a file's name"),
-        (["a.png"], "out.pgn", {}, "out.pgn ends like no file that can be written .* add a /"),
+        (["a.png"], "out.pgn", {}, "out.pgn has a suffix that cannot be written .* add a /"),
         (["a.png"], "out", {"save_prior": Path("prior.png")}, "priors go to a folder"),
         (["a.JPG", "a.jpg"], "out", {"ext": "jpg"}, r"would both become .*a\.jpg; leave one out: .*\*\.jpg names"),
         (["a.png", "x/a.png"], "out", {"ext": "jpg"}, "would both become .* different output folders"),
@@ -124,7 +124,7 @@ def test_an_output_folder_above_the_photos_hides_none_of_them(tmp_path: Path, ou
         (["a.png"], "notes.txt/out", {}, "notes.txt is a file, and results need a folder there"),
     ],
 )
-def test_what_cannot_end_well_does_not_start(
+def test_impossible_plans_are_refused(
     tmp_path: Path, inputs: list[str], output: str, options: dict, message: str
 ) -> None:
     make_files(tmp_path, "a.png", "a.jpg", "a.JPG", "x/a.png", "notes.txt", "clip.mkv")
@@ -135,7 +135,7 @@ def test_what_cannot_end_well_does_not_start(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is permitted to root")
-def test_a_folder_without_permission_is_told_at_once(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_reported_at_once(tmp_path: Path) -> None:
     (source,) = make_files(tmp_path, "a.png")
     (tmp_path / "closed").mkdir(mode=0o500)
 
@@ -143,7 +143,7 @@ def test_a_folder_without_permission_is_told_at_once(tmp_path: Path) -> None:
         plan_jobs([source], tmp_path / "closed" / "out")
 
 
-def test_a_format_that_cannot_hold_a_photo_gives_way(tmp_path: Path) -> None:
+def test_a_format_that_cannot_hold_a_photo_is_replaced(tmp_path: Path) -> None:
     (job,) = plan_jobs(make_files(tmp_path, "a.b.jpg"), tmp_path / "out")
 
     assert final_target(job, SHALLOW) == tmp_path / "out" / "a.b.jpg"
@@ -167,7 +167,7 @@ def test_a_result_too_large_for_a_format_goes_to_another(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("output", "options"), [("out.jpg", {}), ("out", {"ext": "jpg"})])
-def test_a_format_that_was_asked_for_stays(tmp_path: Path, output: str, options: dict) -> None:
+def test_a_requested_format_is_kept(tmp_path: Path, output: str, options: dict) -> None:
     (job,) = plan_jobs(make_files(tmp_path, "a.png"), tmp_path / output, **options)
 
     assert final_target(job, DEEP) == job.target
@@ -252,7 +252,7 @@ def test_nothing_that_is_read_is_written_over(tmp_path: Path, output: str, optio
     paths = {name: tmp_path / path for name, path in options.items()}
 
     with pytest.raises(UsageError, match=r"would be overwritten|priors go to a folder"):
-        plan_jobs([source], tmp_path / output, spared=[tmp_path / "given.safetensors"], **paths)
+        plan_jobs([source], tmp_path / output, protected_paths=[tmp_path / "given.safetensors"], **paths)
 
 
 def test_a_changed_format_never_hits_a_mask(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_target_that_cannot_be_is_known_before_restoring(tmp_path: Path) -> No
 
     refusals = [job.refusal for job in plan_jobs(sources, tmp_path / "out", suffix="_new")]
 
-    assert ["in the way" in refusal for refusal in refusals] == [True, True, False, False]
+    assert ["a folder has that name" in refusal for refusal in refusals] == [True, True, False, False]
     assert ["too long" in refusal for refusal in refusals] == [False, False, True, False]
 
 

@@ -1,42 +1,43 @@
-"""Three stages at once: what they promise to whoever waits for them."""
+"""Three stages that run at the same time, and the guarantees that their caller relies on."""
 
 import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from diffir.batch.pipeline import Overlap
+from diffir.batch.pipeline import Pipeline
 
 
 def never() -> bool:
     return False
 
 
-def threads_of_ours() -> list[str]:
+def pipeline_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("diffir")]
 
 
-def make_overlap(
-    read: Iterator[int],
+def run_pipeline(
+    read: Iterable[int],
     work: Callable[[int], list[int]],
     workers: int = 1,
     is_stopped: Callable[[], bool] = never,
-) -> Overlap[int, int, int]:
-    """Posts what is written."""
-    overlap: Overlap[int, int, int] = Overlap(read, [work] * workers, lambda item: overlap.post(item), is_stopped)
-    return overlap
+) -> AbstractContextManager[Iterator[int]]:
+    """A running pipeline that posts every item it writes."""
+    pipeline: Pipeline[int, int, int] = Pipeline(is_stopped)
+    return pipeline.run(read, [work] * workers, pipeline.post)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_everything_that_is_read_is_worked_on_and_written(workers: int) -> None:
-    with make_overlap(iter(range(50)), lambda n: [n, -n], workers) as overlap:
-        written = sorted(overlap)
+    with run_pipeline(range(50), lambda n: [n, -n], workers) as messages:
+        written = sorted(messages)
 
     assert written == sorted([*range(50), *(-n for n in range(50))])
-    assert not threads_of_ours()
+    assert not pipeline_threads()
 
 
 def test_reading_runs_ahead_but_not_far() -> None:
@@ -52,14 +53,14 @@ def test_reading_runs_ahead_but_not_far() -> None:
         ahead.append(read[-1] - number)
         return []
 
-    with make_overlap(reading(), work) as overlap:
-        assert list(overlap) == []
+    with run_pipeline(reading(), work) as messages:
+        assert list(messages) == []
 
     assert max(ahead) == 2
 
 
 @pytest.mark.parametrize("stage", ["read", "work", "write"])
-def test_an_exception_travels_and_leaves_no_thread_behind(stage: str) -> None:
+def test_an_exception_reaches_the_caller_and_leaves_no_thread_behind(stage: str) -> None:
     def fail(number: int) -> list[int]:
         if number == 3:
             raise ZeroDivisionError(stage)
@@ -71,13 +72,13 @@ def test_an_exception_travels_and_leaves_no_thread_behind(stage: str) -> None:
     work = fail if stage == "work" else lambda number: [number]
     write = fail if stage == "write" else lambda number: None
 
-    with pytest.raises(ZeroDivisionError, match=stage), Overlap(reading(), [work], write, never) as overlap:
-        list(overlap)
+    with pytest.raises(ZeroDivisionError, match=stage), Pipeline(never).run(reading(), [work], write) as messages:
+        list(messages)
 
-    assert not threads_of_ours()
+    assert not pipeline_threads()
 
 
-def test_after_a_stop_what_is_in_hand_is_written_and_no_more_begun() -> None:
+def test_after_a_stop_the_current_item_is_written_and_no_other_started() -> None:
     stopped = threading.Event()
 
     def work(number: int) -> list[int]:
@@ -85,28 +86,29 @@ def test_after_a_stop_what_is_in_hand_is_written_and_no_more_begun() -> None:
             stopped.set()
         return [number]
 
-    with make_overlap(iter(range(1000)), work, is_stopped=stopped.is_set) as overlap:
-        assert list(overlap) == [0, 1, 2]
+    with run_pipeline(range(1000), work, is_stopped=stopped.is_set) as messages:
+        assert list(messages) == [0, 1, 2]
 
 
-def test_who_leaves_early_waits_for_no_more_than_a_check() -> None:
+def test_a_caller_who_leaves_early_waits_no_longer_than_until_the_next_check() -> None:
+    pipeline: Pipeline[int, int, int] = Pipeline(never)
+
     def work(number: int) -> list[int]:
-        for _ in range(1000):
-            overlap.check()
+        for _ in range(1000 if number else 0):
+            pipeline.check()
             time.sleep(0.01)
         return [number]
 
-    overlap = make_overlap(iter(range(1000)), lambda number: [number] if number == 0 else work(number))
     start = time.perf_counter()
-    with overlap:
-        assert next(iter(overlap)) == 0
+    with pipeline.run(range(1000), [work], pipeline.post) as messages:
+        assert next(messages) == 0
 
     assert time.perf_counter() - start < 2
-    assert not threads_of_ours()
+    assert not pipeline_threads()
 
 
 class Result:
-    """As large as a photo."""
+    """A stand-in for a photo, which weak references can follow."""
 
 
 def test_a_result_that_was_written_is_not_kept_while_the_next_is_worked_on() -> None:
@@ -122,8 +124,8 @@ def test_a_result_that_was_written_is_not_kept_while_the_next_is_worked_on() -> 
         results.append(weakref.ref(result))
         yield result
 
-    overlap: Overlap[int, Result, int] = Overlap(iter(range(3)), [work], lambda _: written.set(), never)
-    with overlap:
-        list(overlap)
+    pipeline: Pipeline[int, Result, int] = Pipeline(never)
+    with pipeline.run(range(3), [work], lambda _: written.set()) as messages:
+        list(messages)
 
     assert alive == [None]

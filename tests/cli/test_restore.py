@@ -215,7 +215,7 @@ def test_programs_are_told_everything_and_nothing_else(
 def test_every_field_that_is_printed_is_documented(
     tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("diffir.batch.batch._PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr("diffir.batch.queue_items._PROGRESS_INTERVAL", 0)
     (photos / "broken.png").write_bytes(b"")
     call = [str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "--skip_existing"]
 

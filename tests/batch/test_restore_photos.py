@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.batch.photos import Wishes, restore_animation, restore_photos
+from diffir.batch.events import Settings
+from diffir.batch.restore_photos import restore_animation, restore_photos
 from diffir.image_io import Animation, Photo
 from diffir.inference.restorer import Restorer
 
@@ -20,7 +21,7 @@ def random_photo(seed: int, channels: int = 3, dtype: type = np.uint8, **carried
 
 
 def float_photo(seed: int) -> Photo:
-    """So exact that no difference of priors is rounded away."""
+    """A float photo, in which no difference between priors is lost by rounding."""
     return Photo(np.random.default_rng(seed).random((16, 24, 3), dtype=np.float32))
 
 
@@ -30,7 +31,7 @@ def test_what_transparent_pixels_hide_does_not_show(make_restorer: MakeRestorer)
     photo = random_photo(0, alpha=alpha)
     painted = replace(photo, pixels=np.where(alpha[:, :, None] == 0, 255, photo.pixels).astype(np.uint8))
 
-    (one, _), (other, _) = (restore_photos(make_restorer(), [p], None, Wishes())[0] for p in (photo, painted))
+    (one, _), (other, _) = (restore_photos(make_restorer(), [p], None, Settings())[0] for p in (photo, painted))
 
     assert not np.array_equal(photo.pixels, painted.pixels)
     assert np.array_equal(one.pixels, other.pixels)
@@ -38,14 +39,16 @@ def test_what_transparent_pixels_hide_does_not_show(make_restorer: MakeRestorer)
 
 
 def test_progress_of_a_photo_with_opacity_rises_to_one(make_restorer: MakeRestorer) -> None:
-    told: list[float] = []
+    calls: list[float] = []
     restorer = make_restorer({"unshuffle": 1, "upsample": 4, "global_skip": "nearest"})
 
-    restore_photos(restorer, [random_photo(0, alpha=random_photo(1).pixels[:, :, 0])], None, Wishes(), told.append)
+    restore_photos(
+        restorer, [random_photo(0, alpha=random_photo(1).pixels[:, :, 0])], None, Settings(), on_progress=calls.append
+    )
 
-    assert told == sorted(told)
-    assert told[-1] == pytest.approx(1)
-    assert 0.5 in told
+    assert calls == sorted(calls)
+    assert calls[-1] == pytest.approx(1)
+    assert 0.5 in calls
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
@@ -55,12 +58,12 @@ def test_frames_come_out_as_they_would_alone(make_restorer: MakeRestorer, batch_
     animation = Animation(frames, (10.0, 20.0, 30.0, 40.0), loop=3)
     restorer = make_restorer()
 
-    restored, _ = restore_animation(restorer, animation, None, Wishes(batch_size=batch_size))
+    restored, _ = restore_animation(restorer, animation, None, Settings(batch_size=batch_size))
 
     assert (restored.durations_ms, restored.loop) == (animation.durations_ms, 3)
     assert restored.frames[0].exif == b"x"
     for frame, expected in zip(restored.frames, frames, strict=True):
-        assert np.array_equal(frame.pixels, restore_photos(restorer, [expected], None, Wishes())[0][0].pixels)
+        assert np.array_equal(frame.pixels, restore_photos(restorer, [expected], None, Settings())[0][0].pixels)
 
 
 def test_a_shared_prior_is_that_of_the_first_frame(make_restorer: MakeRestorer) -> None:
@@ -69,7 +72,7 @@ def test_a_shared_prior_is_that_of_the_first_frame(make_restorer: MakeRestorer) 
     prior = restorer.estimate_prior_of(frames[0].pixels)
 
     restored, kept = restore_animation(
-        restorer, Animation(frames, (1.0, 1.0), 0), None, Wishes(share_prior=True, keep_prior=True)
+        restorer, Animation(frames, (1.0, 1.0), 0), None, Settings(share_prior=True), keep_prior=True
     )
 
     assert kept is not None
@@ -80,11 +83,11 @@ def test_a_shared_prior_is_that_of_the_first_frame(make_restorer: MakeRestorer) 
 
 def test_keeping_priors_changes_nothing_but_giving_one_does(make_restorer: MakeRestorer) -> None:
     photos, restorer = [float_photo(0), float_photo(1)], make_restorer()
-    plain = restore_photos(restorer, photos, None, Wishes())
-    kept = restore_photos(restorer, photos, None, Wishes(keep_prior=True))
+    plain = restore_photos(restorer, photos, None, Settings())
+    kept = restore_photos(restorer, photos, None, Settings(), keep_prior=True)
     assert kept[0][1] is not None
 
-    given = restore_photos(restorer, photos, None, Wishes(prior=kept[0][1] + 1))
+    given = restore_photos(restorer, photos, None, Settings(prior=kept[0][1] + 1))
 
     for (expected, _), (same, prior), (other, _) in zip(plain, kept, given, strict=True):
         assert prior is not None
@@ -95,8 +98,8 @@ def test_keeping_priors_changes_nothing_but_giving_one_does(make_restorer: MakeR
 def test_keeping_priors_leaves_a_self_ensemble_as_it_is(make_restorer: MakeRestorer) -> None:
     photos, restorer = [float_photo(0)], make_restorer(tta=True)
 
-    ((plain, _),) = restore_photos(restorer, photos, None, Wishes())
-    ((kept, prior),) = restore_photos(restorer, photos, None, Wishes(keep_prior=True))
+    ((plain, _),) = restore_photos(restorer, photos, None, Settings())
+    ((kept, prior),) = restore_photos(restorer, photos, None, Settings(), keep_prior=True)
 
     assert prior is not None
     assert np.array_equal(plain.pixels, kept.pixels)
@@ -105,6 +108,6 @@ def test_keeping_priors_leaves_a_self_ensemble_as_it_is(make_restorer: MakeResto
 def test_at_strength_0_even_hidden_colours_stay(make_restorer: MakeRestorer) -> None:
     alpha = np.eye(16, 24, dtype=np.uint8)
 
-    ((same, _),) = restore_photos(make_restorer(strength=0), [random_photo(0, alpha=alpha)], None, Wishes())
+    ((same, _),) = restore_photos(make_restorer(strength=0), [random_photo(0, alpha=alpha)], None, Settings())
 
     assert np.array_equal(same.pixels, random_photo(0).pixels)

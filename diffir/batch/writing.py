@@ -1,0 +1,63 @@
+"""The writing stage of a batch: restored files go to their targets, and each job ends with an event.
+
+In: restored files. Out: image files and, if wanted, their priors; each file appears complete or not at all.
+"""
+
+import time
+
+from diffir.batch.events import Event, Settings, Stop
+from diffir.batch.queue_items import Reporter, RestoredFile
+from diffir.batch.restore_photos import pixels_of, size_of, stripped
+from diffir.image_io import Photo, describe_losses, write_image
+from diffir.systems.diffir.prior_file import save_prior
+
+
+class FileWriter:
+    """Writes restored files and reports their events."""
+
+    def __init__(self, settings: Settings, stop: Stop, reporter: Reporter, *, model: str, scale: int) -> None:
+        """
+        Args:
+            model: name of the network, which is stored with saved priors.
+            scale: width of the output divided by width of the input.
+        """
+        self._settings = settings
+        self._stop = stop
+        self._reporter = reporter
+        self._model = model
+        self._scale = scale
+
+    def write(self, restored: RestoredFile) -> None:
+        """Write one file and its prior, then report "done"; an error is reported as "failed"."""
+        start = time.perf_counter()
+        loaded, job = restored.loaded, restored.loaded.job
+        content = stripped(restored.content) if self._settings.strip_metadata else restored.content
+        try:
+            with self._stop.writing:
+                write_image(loaded.target, content, quality=self._settings.quality)
+                if job.prior_target is not None and restored.prior is not None:
+                    save_prior(job.prior_target, restored.prior, self._model)
+        except Exception as error:  # noqa: BLE001 - it is reported, and the other files go on
+            self._reporter.failure(loaded.index, job, error)
+            return
+        event = Event(
+            job,
+            "done",
+            loaded.target,
+            seconds=restored.seconds + time.perf_counter() - start,
+            size=size_of(content),
+            pixels=pixels_of(restored.content) // self._scale**2,
+            tile=restored.tile,
+            losses=describe_losses(content, loaded.target.suffix),
+            notes=(*_notes_on_format(restored), *restored.notes),
+        )
+        self._reporter.event(loaded.index, event)
+
+
+def _notes_on_format(restored: RestoredFile) -> list[str]:
+    first = restored.content if isinstance(restored.content, Photo) else restored.content.frames[0]
+    notes = [first.note] if first.note else []
+    job, written = restored.loaded.job, restored.loaded.target.suffix
+    if job.target_stem is not None and written.lower() != job.source.suffix.lower():
+        notes.append(f"{job.source.suffix[1:]} became {written[1:]}")
+    return notes
