@@ -1,7 +1,8 @@
-"""File <-> photo: the only place that knows codecs, and how a file stores grey, alpha, depth, colour and orientation.
+"""Reading and writing image files. This package alone handles codecs, bit depth, grey, alpha, colour and orientation.
 
-In: a path. Out: a ``Photo`` or an ``Animation``, upright, in the file's own depth, with its metadata; and back. The
-readers are chosen by content; what a format cannot hold is said before it is written.
+In: a path. Out: a ``Photo`` or an ``Animation``, upright, in the file's own depth, with its metadata; and back again.
+Readers are chosen by the content of a file, not by its name. ``describe_losses`` states before writing what the target
+format cannot hold.
 """
 
 from diffir.image_io.formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, list_images

@@ -1,8 +1,8 @@
-"""Animations: frames out of GIF, WebP and PNG files, and back into GIF and WebP.
+"""Animations: read the frames of GIF, WebP and PNG files, and write them as GIF and WebP.
 
-In: an opened Pillow image of many frames, which Pillow lays over one another as the file asks. Out: an ``Animation``
-of whole frames. A GIF counts its repetitions after the first showing, the other formats all showings; here it is all.
-Writing, Pillow joins frames that are equal to the one before and adds their times up.
+In: an opened Pillow image of many frames, which Pillow composes as the file specifies. Out: an ``Animation`` of whole
+frames. A GIF stores how often it repeats after the first showing, the other formats store the number of showings; an
+``Animation`` has the number of showings. When Pillow writes, it merges equal neighbouring frames and adds their times.
 """
 
 import io
@@ -19,15 +19,17 @@ from diffir.image_io.palette import as_palette
 from diffir.image_io.photo import Animation, Limits, Photo, flat_if_grey
 from diffir.image_io.upright import Carried, upright_photo
 
-_CLEAR_BEFORE_NEXT = 2  # GIF's disposal that lets holes of a frame be holes
+_CLEAR_BEFORE_NEXT = 2  # GIF disposal method: clear the frame, so that transparent pixels of the next one stay so
 
 
 def read_frames(image: Image.Image, limits: Limits, carried: Carried) -> Animation:
-    """All frames of an opened image; ``carried`` are the metadata of the first."""
-    first = int(bool(getattr(image, "default_image", False)))  # a PNG's picture for programs without animation
+    """Read all frames of an opened image; ``carried`` holds the metadata of the first frame."""
+    # A PNG may begin with a still picture for programs without animation; it is no frame.
+    first = int(bool(getattr(image, "default_image", False)))
     count = image.n_frames - first  # type: ignore[attr-defined]
     size = image.size
     limits.check(*size, count)
+    # Decode the frames one by one.
     arrays, durations = [], []
     for index in range(first, first + count):
         image.seek(index)
@@ -35,14 +37,15 @@ def read_frames(image: Image.Image, limits: Limits, carried: Carried) -> Animati
         durations.append(float(image.info.get("duration", 0)))
         if image.size != size:
             raise ImageError("damaged (frames of several sizes)")
+    # Give all frames the same channels, and turn them as EXIF says; only the first keeps the metadata.
     arrays = _alike(arrays)
-    photos = [upright_photo(array, is_grey=array.shape[2] < 3, **carried) for array in arrays]  # EXIF may turn them
+    photos = [upright_photo(array, is_grey=array.shape[2] < 3, **carried) for array in arrays]
     bare = [replace(photo, icc_profile=None, exif=None, xmp=None, dpi=None, note="") for photo in photos[1:]]
     return Animation((photos[0], *bare), tuple(durations), _showings(image))
 
 
 def encode_gif(animation: Animation) -> bytes:
-    """256 colours and one bit of alpha a frame; times in whole hundredths of a second."""
+    """Encode as GIF: each frame has 256 colours and one bit of alpha; times are whole hundredths of a second."""
     frames = [as_palette(photo) for photo in animation.frames]
     options: dict[str, Any] = {"duration": _rounded_times(animation, 10)}
     if animation.loop != 1:
@@ -55,7 +58,7 @@ def encode_gif(animation: Animation) -> bytes:
 
 
 def encode_webp(animation: Animation, quality: int) -> bytes:
-    """Times in whole milliseconds."""
+    """Encode as WebP of a quality from 1 to 100, lossless if the first frame is marked so; times are whole ms."""
     first = animation.frames[0]
     images = [Image.fromarray(flat_if_grey(frame_array(photo))) for photo in animation.frames]
     buffer = io.BytesIO()
@@ -77,18 +80,18 @@ def encode_webp(animation: Animation, quality: int) -> bytes:
 
 
 def frame_array(photo: Photo) -> np.ndarray:
-    """H x W x C: colour and alpha in one."""
+    """Return colour and alpha of a photo as one array H x W x C."""
     return photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
 
 
 def _rounded_times(animation: Animation, unit_ms: int) -> list[int]:
-    """Milliseconds, multiples of the unit; what one time loses by it, a later one makes up for."""
+    """Round the frame times to multiples of ``unit_ms`` (in ms) without letting the rounding errors add up."""
     ends = [0, *(unit_ms * round(end / unit_ms) for end in accumulate(animation.durations_ms))]
     return [end - start for start, end in pairwise(ends)]
 
 
 def _alike(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Frames of the same channels: grey only if all are, alpha only if one is not opaque."""
+    """Give all frames the same channels: grey only if all are grey, alpha only if one frame is not opaque."""
     is_grey = all(array.shape[2] < 3 for array in arrays)
     has_alpha = any(array.shape[2] in (2, 4) and array[:, :, -1].min() < 255 for array in arrays)
     return [_with_channels(array, is_grey, has_alpha) for array in arrays]
@@ -106,7 +109,7 @@ def _with_channels(array: np.ndarray, is_grey: bool, has_alpha: bool) -> np.ndar
 
 
 def _showings(image: Image.Image) -> int:
-    """How often it is shown; 0: for ever."""
+    """Return how often the animation is shown; 0 means without end."""
     if image.format != "GIF":
         return int(image.info.get("loop", 0))
     repetitions = image.info.get("loop")

@@ -1,8 +1,9 @@
-"""JPEG, WebP, BMP, GIF, AVIF, JPEG 2000 and odd TIFFs -> photo or animation, opened by Pillow.
+"""Read JPEG, WebP, BMP, GIF, AVIF, JPEG 2000 and unusual TIFFs with Pillow.
 
-In: a file's bytes and the name of its format. Out: 8-bit pixels; JPEG 2000 of more bits through OpenCV, since Pillow
-would cut it. Only the named format is tried: Pillow also knows kinds that start other programs (PostScript). For 8-bit
-files Pillow gives OpenCV's bits and, unlike it, refuses truncated ones.
+In: a file's bytes and the name of its format. Out: a photo or an animation of 8-bit pixels. JPEG 2000 of more than 8
+bit is decoded by OpenCV, since Pillow would reduce it to 8. Only the named format is tried, because some formats that
+Pillow supports start other programs (PostScript). For 8-bit files Pillow and OpenCV give the same bits, but only
+Pillow refuses truncated files.
 """
 
 import io
@@ -20,17 +21,19 @@ from diffir.image_io.metadata import EXIF_PREFIX
 from diffir.image_io.photo import Animation, Limits, Photo
 from diffir.image_io.upright import Carried, upright_photo
 
-_PHOTOSHOP = b"Photoshop 3.0\0"  # holds IPTC
+_PHOTOSHOP = b"Photoshop 3.0\0"  # a segment with this name holds IPTC
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 
 
 def read_by_pillow(content: bytes, kind: str, limits: Limits) -> Photo | Animation:
-    """The photo, or the animation, in a file of a kind that Pillow knows by that name."""
+    """Read the photo or the animation in a file of format ``kind``, which is Pillow's name of the format."""
+    # Check before opening: Pillow allocates the canvas of a WebP as it opens the file.
     if kind == "WEBP":
-        limits.check(*_webp_canvas(content))  # Pillow takes memory for the canvas as it opens the file
+        limits.check(*_webp_canvas(content))
     if kind == "AVIF" and find_spec("PIL._avif") is None:
         raise ImageError("AVIF needs Pillow 11.3 or later: pip install --upgrade pillow")
     with Image.open(io.BytesIO(content), formats=[kind]) as image:
+        # Read the header and the metadata.
         limits.check(*image.size)
         frames = getattr(image, "n_frames", 1)
         carried = _carried(image, content, kind)
@@ -39,15 +42,16 @@ def read_by_pillow(content: bytes, kind: str, limits: Limits) -> Photo | Animati
         if frames > 1 and kind in ("GIF", "WEBP"):
             limits.check(*image.size, frames)
             return read_frames(image, limits, carried)
+        # Decode a still picture.
         array, note = _deep_or_plain(image, content) if kind == "JPEG2000" else plain_array(image)
         if image.mode in ("CMYK", "LAB"):
-            carried["icc_profile"] = None
+            carried["icc_profile"] = None  # the pixels are sRGB now
         carried["note"] = ", ".join(filter(None, [carried["note"], note]))
     return upright_photo(array, is_grey=array.shape[2] < 3, **carried)
 
 
 def _deep_or_plain(image: Image.Image, packed: bytes) -> tuple[np.ndarray, str]:
-    """H x W x C of a JPEG 2000 file, and a note."""
+    """Return the pixels H x W x C of a JPEG 2000 file, and a note on conversions."""
     bits = _bits_of_jpeg2000(packed)
     if bits <= 8:
         return plain_array(image)
@@ -56,20 +60,20 @@ def _deep_or_plain(image: Image.Image, packed: bytes) -> tuple[np.ndarray, str]:
         array, note = plain_array(image)
         return array, ", ".join(filter(None, [note, f"{bits} bit read as 8 bit"]))
     array = np.atleast_3d(array)
-    if bits < 16:  # OpenCV leaves the values as they are
+    if bits < 16:  # OpenCV does not scale the values to 16 bit
         array = np.rint(array * np.float32(65535 / (2**bits - 1))).astype(np.uint16)
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[array.shape[2]]
     return array[:, :, order], ""
 
 
 def _bits_of_jpeg2000(content: bytes) -> int:
-    """ISO 15444-1, A.5.1: the size marker at the head of the stream says the bits of the first component."""
+    """Return the bits of the first component, from the size marker of the stream (ISO 15444-1, A.5.1)."""
     at = content.find(b"\xff\x4f\xff\x51")
     return (content[at + 42] & 127) + 1 if 0 <= at < len(content) - 42 else 8
 
 
 def _carried(image: Image.Image, content: bytes, kind: str) -> Carried:
-    """The metadata as the file has them."""
+    """Return the metadata as stored in the file, and notes on what is left out."""
     exif = image.info.get("exif")
     xmp = image.info.get("xmp")
     notes = []
@@ -96,7 +100,7 @@ def _carried(image: Image.Image, content: bytes, kind: str) -> Carried:
 
 
 def _dpi(image: Image.Image, kind: str) -> tuple[float, float] | None:
-    """Only what the format itself says: a resolution in EXIF stays there."""
+    """Return the resolution that the format itself stores; one in EXIF is kept within EXIF."""
     if kind == "JPEG":
         across, down = image.info.get("jfif_density", (0, 0))
         an_inch = {1: 1.0, 2: 2.54}.get(image.info.get("jfif_unit", 0), 0.0)
@@ -106,7 +110,7 @@ def _dpi(image: Image.Image, kind: str) -> tuple[float, float] | None:
 
 
 def _webp_canvas(content: bytes) -> tuple[int, int]:
-    """Width and height by the first chunk (WebP container and bitstream specifications)."""
+    """Return width and height from the first chunk (WebP container and bitstream specifications)."""
     kind, head = content[12:16], content[20:30]
     if len(head) < 10:
         raise ImageError("damaged or truncated (no header)")
@@ -120,13 +124,13 @@ def _webp_canvas(content: bytes) -> tuple[int, int]:
 
 
 def _is_deep_avif(content: bytes) -> bool:
-    """AV1 in ISO media files, 2.3.3: the third byte of the codec's box begins tier, high bit depth, twelve bit."""
+    """Return whether an AVIF has more than 8 bit: a flag in the codec's box (AV1 in ISO media files, 2.3.3)."""
     at = content.find(b"av1C")
     return 0 <= at < len(content) - 7 and bool(content[at + 6] & 0x40)
 
 
 def _is_lossless_webp(content: bytes) -> bool:
-    """Whether every picture in the file is a VP8L chunk."""
+    """Return whether every picture in a WebP file is lossless, that is, a VP8L chunk."""
     kinds = set()
     at = 12
     while at + 8 <= len(content):

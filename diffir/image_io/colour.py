@@ -1,8 +1,8 @@
-"""Pillow's modes -> grey or RGB arrays, with or without alpha; what is not RGB goes through its colour profile.
+"""Convert Pillow images of any mode to grey or RGB arrays, with or without alpha.
 
-In: an opened Pillow image. Out: an array H x W x 1, 2, 3 or 4, and the words for what had to be converted. CMYK with a
-profile becomes sRGB by relative colorimetric intent with black-point compensation (the usual choice of photo programs);
-without one by Pillow's plain formula. Pillow has turned Adobe's inverted CMYK already.
+In: an opened Pillow image. Out: an array H x W x 1, 2, 3 or 4, and a note on the conversion of colours. CMYK with a
+profile is converted to sRGB by relative colorimetric intent with black-point compensation, the usual choice of photo
+programs; without a profile, by Pillow's plain formula. Pillow has already undone Adobe's inversion of CMYK.
 """
 
 import io
@@ -13,11 +13,11 @@ from PIL import Image, ImageCms
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
-_ROWS = 256
+_ROWS = 256  # rows converted at a time
 
 
 def plain_array(image: Image.Image) -> tuple[np.ndarray, str]:
-    """H x W x C, uint8, and a note; the image is emptied."""
+    """Return the pixels as H x W x C uint8, and a note on how colours were converted (empty if they were not)."""
     image.load()
     image, note = _as_rgb(image)
     mode = plain_mode(image)
@@ -29,19 +29,19 @@ def plain_array(image: Image.Image) -> tuple[np.ndarray, str]:
 
 
 def blocks_of_rows(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """(first row, some rows): turned into arrays one by one, a large photo is not held a third time."""
+    """Yield (number of the first row, these rows) for blocks of rows, which saves a further copy of a large photo."""
     for top in range(0, image.height, _ROWS):
         yield top, image.crop((0, top, image.width, min(top + _ROWS, image.height)))
 
 
 def plain_mode(image: Image.Image) -> str:
-    """L, LA, RGB or RGBA: the one that holds the image."""
+    """Return which of the modes L, LA, RGB and RGBA holds the image."""
     has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
     return ("L" if image.mode in _GREY_MODES else "RGB") + ("A" if has_alpha else "")
 
 
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
-    """CMYK, Lab and the like as RGB, in sRGB."""
+    """Convert CMYK, Lab and similar modes to RGB, and return a note; other modes stay."""
     if image.mode == "CMYK":
         profile = image.info.get("icc_profile")
         if profile:
@@ -60,6 +60,7 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
 
 
 def _through(profile: object, image: Image.Image) -> Image.Image:
+    """Convert an image with this colour profile to sRGB."""
     converted = ImageCms.profileToProfile(
         image,
         profile,  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""The formats: their suffixes, how their bytes begin, and what a file of each can hold.
+"""The table of image formats: their suffixes, how their bytes begin, and what a file of each can hold.
 
-In: a suffix, or the first bytes of a file. Out: a row of the table. A file is read by its content, whatever its name;
-only camera raw files, which look like TIFF, go by their suffix.
+In: a suffix, or the first bytes of a file. Out: a row of the table, or a format name. The content of a file decides its
+format, not its name. Camera raw files are the exception: their bytes look like TIFF, so their suffix decides.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,24 +19,24 @@ _LONGEST_IN_JPEG = {"exif": 65533, "xmp": 65533 - 29, "icc_profile": 255 * (6553
 
 @dataclass(frozen=True)
 class Format:
-    """What a file of one format can hold."""
+    """Properties of one image format: its names, and what a file of it can hold."""
 
     name: str
-    """Pillow's."""
+    """The name that Pillow uses for the format."""
     suffixes: tuple[str, ...]
-    """The usual one first."""
+    """File name suffixes with their dot, the usual one first."""
     can_write: bool = False
     depths: tuple[np.dtype, ...] = (_BYTES,)
     has_alpha: bool = False
     has_frames: bool = False
     metadata: tuple[str, ...] = ()
-    """Fields of ``Photo`` it has a place for."""
+    """Names of the metadata fields of ``Photo`` that a file can hold."""
     largest_side: int = 2**31 - 1
-    """Pixels."""
+    """Largest width or height in pixels."""
     longest: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of metadata, by field of ``Photo``; no entry: no limit that matters."""
+    """Largest size of metadata in bytes, by field of ``Photo``; fields without an entry have no practical limit."""
     is_plugin: bool = False
-    """Read by an optional package."""
+    """Reading this format needs an optional package."""
 
 
 _FORMATS = (
@@ -86,12 +86,13 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 
 def format_of(suffix: str) -> Format | None:
-    """The row of a suffix, in any case; None for an unknown one."""
+    """Return the row of a suffix (upper or lower case), or None if the suffix is unknown."""
     return _BY_SUFFIX.get(suffix.lower())
 
 
 def kind_of(content: bytes, suffix: str) -> str:
-    """The name of the format the bytes are in; empty for none that can be read."""
+    """Return the name of the format that the first bytes of a file show, or "" if it cannot be read."""
+    # The suffix of a camera raw file decides, unless the content is a PNG or a JPEG under a wrong name.
     row = format_of(suffix)
     if row is not None and row.name == "RAW" and not content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
         return "RAW"
@@ -105,10 +106,11 @@ def kind_of(content: bytes, suffix: str) -> str:
 
 
 def list_images(folder: Path, *, recursive: bool = False, with_plugins: bool = True) -> list[Path]:
-    """Image files of a folder by suffix (any case), sorted; hidden files are left out.
+    """Return the image files of a folder, chosen by suffix and sorted; hidden files are left out.
 
     Args:
-        with_plugins: also formats that need an optional package, such as camera raw files beside their JPEGs.
+        recursive: include the folders below.
+        with_plugins: include formats that need an optional package, such as camera raw files beside their JPEGs.
     """
     found: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
     wanted = {suffix for suffix, row in _BY_SUFFIX.items() if with_plugins or not row.is_plugin}
@@ -118,8 +120,9 @@ def list_images(folder: Path, *, recursive: bool = False, with_plugins: bool = T
 
 
 def _kind_of_brands(content: bytes) -> str:
-    """ISO 14496-12, 4.3: the brand, a version, and all brands the file agrees with; HEIF's are the general ones."""
+    """Return AVIF or HEIF by the brands in the first box (ISO 14496-12, 4.3), or "" for other files."""
     length = int.from_bytes(content[:4], "big")
     brands = [content[8:12], *(content[at : at + 4] for at in range(16, min(length, 200), 4))]
+    # AVIF files also list the general brands of HEIF, so AVIF goes first.
     kinds = {_BRANDS[brand] for brand in brands if brand in _BRANDS}
     return "AVIF" if "AVIF" in kinds else "HEIF" if kinds else ""

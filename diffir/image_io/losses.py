@@ -1,7 +1,7 @@
-"""What a format keeps of a photo, what it loses, and which format loses nothing that shows.
+"""Determine what of a photo is lost in a file format, and choose a format that keeps depth, alpha, size and frames.
 
-In: a photo or an animation, a suffix. Out: the photo as a file of that suffix holds it, the difference in words, or a
-suffix. Words and files agree since both come from ``as_held``.
+In: a photo or an animation, and a suffix. Out: the photo as a file of that suffix holds it, a description of the
+losses, or a suffix. The writer and the description agree because both use ``as_held``.
 """
 
 from dataclasses import fields, replace
@@ -20,7 +20,7 @@ _TIME_UNITS = {"GIF": 10, "WEBP": 1}  # milliseconds
 
 
 def as_held(photo: Photo, row: Format) -> Photo:
-    """The photo in the nearest types, and with the metadata, that a file of that format holds."""
+    """Convert a photo to what a file of the format holds: the nearest depth, and only the metadata it can store."""
     changes: dict = {name: None for name in _FIELD_NAMES if _is_lost(photo, name, row)}
     if photo.alpha is not None:
         changes["alpha"] = _in_depth(photo.alpha, row) if row.has_alpha else None
@@ -28,10 +28,11 @@ def as_held(photo: Photo, row: Format) -> Photo:
 
 
 def describe_losses(photo: Photo | Animation, suffix: str) -> str:
-    """What a file of that suffix could not hold of it, in a few words; empty if nothing."""
+    """Describe in a few words what a file of that suffix cannot hold; empty if nothing is lost."""
     row = format_of(suffix)
     if row is None or not row.can_write:
         return ""
+    # Compare frames, depth and colours.
     frames = photo.frames if isinstance(photo, Animation) else (photo,)
     losses = ["no animation"] if len(frames) > 1 and not row.has_frames else []
     before, after = frames[0], as_held(frames[0], row)
@@ -40,9 +41,11 @@ def describe_losses(photo: Photo | Animation, suffix: str) -> str:
         losses.append(f"{depths[0]} became {depths[1]}")
     if row.name == "GIF":
         losses += _gif_losses(frames)
+    # Compare alpha and metadata.
     names = [field.name for field in fields(Photo)]
     lost = [name for name in names if getattr(before, name) is not None and getattr(after, name) is None]
     losses += [f"{_FIELD_NAMES.get(name, name)} dropped{_reason(before, name, row)}" for name in lost]
+    # Compare the times of frames.
     unit = _TIME_UNITS.get(row.name, 0)
     if isinstance(photo, Animation) and unit and any(ms % unit for ms in photo.durations_ms):
         losses.append(f"times rounded to {unit} ms")
@@ -50,9 +53,9 @@ def describe_losses(photo: Photo | Animation, suffix: str) -> str:
 
 
 def kept_suffix(photo: Photo | Animation, suffix: str) -> str:
-    """The suffix itself, if its format holds depth, alpha, size and frames; else ``.png``, and ``.tif`` for floats.
+    """Return the suffix if its format can hold depth, alpha, size and frames; else ``.png``, or ``.tif`` for floats.
 
-    A still never becomes a GIF of 256 colours; an animated GIF stays one.
+    A still photo is never written as GIF, which has only 256 colours; an animation stays a GIF.
     """
     row = format_of(suffix)
     if row is not None and not row.can_write and row.name == "JPEG":
@@ -82,7 +85,7 @@ def _is_lost(photo: Photo, name: str, row: Format) -> bool:
 
 
 def _profile_fits(photo: Photo) -> bool:
-    """A profile of another kind of colour describes nothing (ICC.1, 7.2.6); one of RGB is used for grey, too."""
+    """Return whether the profile suits the channels (ICC.1, 7.2.6); an RGB profile is kept for grey photos, too."""
     space = (photo.icc_profile or b"")[16:20]
     return space not in (b"CMYK", b"Lab ") and not (space == b"GRAY" and photo.pixels.shape[2] == 3)
 

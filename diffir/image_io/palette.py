@@ -1,7 +1,7 @@
-"""A photo as at most 256 colours, for GIF: exactly if it has no more, else those of a median cut, dithered.
+"""Reduce a photo to at most 256 colours for GIF: exactly if it has no more, else by median cut with dithering.
 
-In: a ``Photo``. Out: a Pillow image of mode P (or L, which GIF holds as it is). Alpha becomes one bit, with the limit
-at one half, and takes one of the colours. Source: GIF89a; P. Heckbert, "Color image quantization", 1982; R. Floyd and
+In: a ``Photo``. Out: a Pillow image of mode P (or L, which GIF can hold). Alpha becomes one bit with the threshold at
+one half, and takes one of the 256 colours. Source: GIF89a; P. Heckbert, "Color image quantization", 1982; R. Floyd and
 L. Steinberg, "An adaptive algorithm for spatial grey scale", 1976.
 """
 
@@ -15,7 +15,7 @@ _COLOURS = 256
 
 
 def as_palette(photo: Photo) -> Image.Image:
-    """The photo in mode L or P; transparent pixels have the last colour."""
+    """Convert a photo to mode L or P; transparent pixels get the last colour of the palette."""
     pixels = to_kind(to_float(photo.pixels), np.uint8)
     if photo.alpha is None and pixels.shape[2] == 1:
         return Image.fromarray(flat_if_grey(pixels))
@@ -24,6 +24,7 @@ def as_palette(photo: Photo) -> Image.Image:
     image = _exact(rgb, free) or _dithered(rgb, free)
     if photo.alpha is None:
         return image
+    # Give the transparent pixels the last index, which the colours do not use.
     hole = _COLOURS - 1
     indices = np.where(to_float(photo.alpha) < 0.5, hole, np.asarray(image)).astype(np.uint8)
     with_holes = Image.fromarray(indices).convert("L")
@@ -33,14 +34,17 @@ def as_palette(photo: Photo) -> Image.Image:
 
 
 def _dithered(rgb: np.ndarray, free: int) -> Image.Image:
-    """Pillow dithers only to colours it is given. Undithered, a ramp falls into fields with edges that anyone sees."""
+    """Choose colours by median cut, then dither to them; without dithering, smooth ramps show visible bands.
+
+    Two calls are needed, because Pillow dithers only to a palette that it is given.
+    """
     image = Image.fromarray(rgb)
     colours = image.quantize(free, Image.Quantize.MEDIANCUT)
     return image.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _exact(rgb: np.ndarray, free: int) -> Image.Image | None:
-    """None for more colours than there are places."""
+    """Return the image with exactly its colours, or None if it has more than ``free`` of them."""
     if Image.fromarray(rgb).getcolors(free) is None:
         return None
     packed = rgb @ np.array([65536, 256, 1])

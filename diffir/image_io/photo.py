@@ -1,7 +1,7 @@
-"""What an image file holds, as values: a still photo or an animation, and how large it may be.
+"""The values that reading an image file yields: a still photo or an animation, and the limit on their size.
 
-In and out: arrays H x W x C, RGB or grey, upright, in the file's own depth; metadata as the bytes the file had. The
-limit on pixels is tested on headers, before anything is decoded: a file of 100 bytes can claim 3.6 billion pixels.
+Pixels are arrays H x W x C, RGB or grey, upright, in the file's own depth; metadata are the bytes of the file. The
+limit on pixels is checked against headers before anything is decoded: a file of 100 bytes can claim 3.6 billion pixels.
 """
 
 from dataclasses import dataclass, replace
@@ -11,57 +11,57 @@ import numpy as np
 from diffir.errors import ImageError
 
 MAX_PIXELS = 500_000_000
-"""Over all frames. The largest cameras (multi-shot, 400 megapixels) pass; in float32 RGB that is 6 GB."""
+"""Default limit over all frames. It admits the largest cameras (400 megapixels); 500 take 6 GB as float32 RGB."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """What a file holds, upright."""
+    """A still photo, turned upright, with its metadata."""
 
     pixels: np.ndarray
     """H x W x C with C = 3 (RGB) or 1 (grey); uint8, uint16 or float32."""
     alpha: np.ndarray | None = None
-    """H x W, the type of ``pixels``; None: opaque."""
+    """H x W of the type of ``pixels``, not multiplied into the colours; None means opaque."""
     icc_profile: bytes | None = None
-    """Of the space ``pixels`` are in; None: sRGB is meant."""
+    """ICC profile of the colour space of ``pixels``; None means sRGB."""
     exif: bytes | None = None
-    r"""Begins with ``b"Exif\0\0"``, whatever the format; a TIFF's header and directories follow.
+    r"""The EXIF block: ``b"Exif\0\0"`` for every format, then the header and directories of a TIFF.
 
-    As the file had it, but for the orientation (1) and the thumbnail (taken out).
+    It is the file's own, except that the orientation is 1 and the thumbnail is removed.
     """
     xmp: bytes | None = None
-    """As the file had it, but for the orientation (1)."""
+    """The XMP packet of the file, except that the orientation is 1."""
     dpi: tuple[float, float] | None = None
-    """Pixels an inch, across and down."""
+    """Resolution in pixels per inch, horizontal and vertical."""
     note: str = ""
-    """What reading had to convert or leave out, in words; empty if nothing."""
+    """Describes what was converted or left out in reading; empty if nothing was."""
     lossless: bool = False
-    """The file was a lossless WebP; writing WebP keeps every pixel then."""
+    """True if the file was a lossless WebP; writing it as WebP is lossless, too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """Whole frames of one size, channels and type; metadata and note are those of the first."""
+    """Whole frames of one size, number of channels and type; the first one holds metadata and note."""
 
     frames: tuple[Photo, ...]
     durations_ms: tuple[float, ...]
-    """How long each frame is shown."""
+    """How long each frame is shown, in milliseconds."""
     loop: int = 0
-    """How often it plays; 0: for ever."""
+    """How often the animation is shown; 0 means without end."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts."""
+    """Limits on the files that a reader accepts: the number of pixels, and whether animations are allowed."""
 
     max_pixels: int = MAX_PIXELS
     animations: bool = True
 
     def check(self, width: int, height: int, frames: int = 1) -> None:
-        """Refuse what a header announces.
+        """Check the size in pixels and the number of frames that a header states.
 
         Raises:
-            ImageError: no pixels at all, more than ``max_pixels``, or an animation where none is wanted.
+            ImageError: no pixels at all, more than ``max_pixels``, or an animation where only stills are allowed.
         """
         if frames > 1 and not self.animations:
             raise ImageError(f"an animation of {frames} frames; only still images can be restored")
@@ -75,19 +75,19 @@ class Limits:
 
 
 def flat_if_grey(array: np.ndarray) -> np.ndarray:
-    """H x W x C -> H x W for one channel, as Pillow and tifffile want it; a height or width of 1 stays."""
+    """Drop the channel axis of a grey array H x W x 1, as Pillow and tifffile expect; other arrays stay."""
     return array[:, :, 0] if array.shape[2] == 1 else array
 
 
 def without_metadata(photo: Photo) -> Photo:
-    """The photo without EXIF, XMP and resolution.
+    """Return the photo without EXIF, XMP and resolution.
 
-    A colour profile stays unless it is sRGB's, which is what a file without one means: without it colours would change.
+    A colour profile other than sRGB's stays: a file without a profile means sRGB, so colours would change without it.
     """
     is_srgb = photo.icc_profile is not None and _describes_srgb(photo.icc_profile)
     return replace(photo, exif=None, xmp=None, dpi=None, icc_profile=None if is_srgb else photo.icc_profile)
 
 
 def _describes_srgb(profile: bytes) -> bool:
-    """By the profile's name, which is 8 or 16 bit text; bytes 16-19 say that it is one of RGB (ICC.1, 7.2)."""
+    """Return whether an RGB profile (bytes 16-19; ICC.1, 7.2) has "sRGB" in its name, which is 8 or 16 bit text."""
     return profile[16:20] == b"RGB " and (b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile)

@@ -1,8 +1,8 @@
-"""HEIC, JPEG XL and camera raw -> photo, by packages that are asked for only when such a file is met.
+"""Read HEIC, JPEG XL and camera raw files with optional packages, which are imported only for such files.
 
-In: a file's bytes. Out: the photo, upright (these decoders turn it themselves); 16 bit where the file has more than 8,
-and from raw files, which get the camera's white balance and sRGB. Sizes are known before pixels are decoded. Source:
-ISO 18181-1, 8.2 (JPEG XL's header); LibRaw.
+In: a file's bytes. Out: the photo, which these decoders have already turned upright. It has 16 bit if the file has
+more than 8. Raw files are developed to 16 bit with the camera's white balance in sRGB. Sizes are checked before pixels
+are decoded. Source: ISO 18181-1, 8.2 (the header of JPEG XL); LibRaw.
 """
 
 import io
@@ -23,7 +23,7 @@ _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
 
 def read_heif(content: bytes, limits: Limits) -> Photo:
-    """The main picture of a HEIC or HEIF file."""
+    """Read the main picture of a HEIC or HEIF file."""
     pillow_heif = _package("pillow_heif", "pillow-heif", "reading HEIC and HEIF", "heif")
     heif = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False)
     limits.check(*heif.size)
@@ -46,7 +46,7 @@ def read_heif(content: bytes, limits: Limits) -> Photo:
 
 
 def read_jxl(content: bytes, limits: Limits) -> Photo | Animation:
-    """The photo in a JPEG XL file; a repacked JPEG is read as that JPEG."""
+    """Read the photo in a JPEG XL file; a JPEG that was repacked without loss is read as that JPEG."""
     pillow_jxl = _package("pillow_jxl", "pillow-jxl-plugin", "reading JPEG XL", "jxl")
     limits.check(*_size_of_jxl(content))
     is_jpeg, header, decoded, icc_profile, boxes = pillow_jxl.Decoder(num_threads=-1)(content)
@@ -65,7 +65,7 @@ def read_jxl(content: bytes, limits: Limits) -> Photo | Animation:
 
 
 def read_raw(content: bytes, limits: Limits) -> Photo:
-    """A camera's raw file, developed to 16 bit."""
+    """Read a camera raw file and develop it to 16-bit sRGB."""
     rawpy = _package("rawpy", "rawpy", "reading camera raw files", "raw")
     with rawpy.imread(io.BytesIO(content)) as raw:
         limits.check(raw.sizes.width, raw.sizes.height)
@@ -83,7 +83,10 @@ def _package(module: str, package: str, purpose: str, extra: str) -> ModuleType:
 
 
 def _jxl_array(decoded: bytes, width: int, height: int, mode: str) -> np.ndarray:
-    """The depth follows from the length: 1, 2 or 4 bytes a sample."""
+    """Return decoded bytes as H x W x C of uint8, uint16 or float32.
+
+    The decoder does not state the depth; it follows from the number of bytes (1, 2 or 4 per sample).
+    """
     channels = _CHANNELS.get(mode.partition(";")[0], 1)
     size = len(decoded) // (width * height * channels)
     if len(decoded) != width * height * channels * size or size not in (1, 2, 4):
@@ -99,7 +102,7 @@ def _jxl_array(decoded: bytes, width: int, height: int, mode: str) -> np.ndarray
 
 
 def _jxl_exif(box: bytes | None) -> bytes | None:
-    """An Exif box may begin with four bytes that say where the block begins."""
+    """Return the EXIF block in a box, which may begin with an offset of four bytes; None if there is none."""
     if not box:
         return None
     block = box[4:] if box[4:8] in _TIFF_BEGINNINGS else box
@@ -107,12 +110,13 @@ def _jxl_exif(box: bytes | None) -> bytes | None:
 
 
 def _size_of_jxl(content: bytes) -> tuple[int, int]:
-    """Width and height by the size header, whose bits come lowest first; a stream may be cut into boxes."""
+    """Return width and height from the size header of a stream or of a container; its lowest bits come first."""
     head = content[2:14] if content.startswith(b"\xff\x0a") else _jxl_stream(content)
     bits = int.from_bytes(head, "little")
     if len(head) < 10:
         raise ImageError("damaged or truncated (no header)")
     is_small, bits = bits & 1, bits >> 1
+    # The width follows from the height where the header names a common ratio.
     height, bits = _jxl_length(bits, is_small)
     ratio, bits = bits & 7, bits >> 3
     if ratio:
@@ -122,6 +126,7 @@ def _size_of_jxl(content: bytes) -> tuple[int, int]:
 
 
 def _jxl_length(bits: int, is_small: int) -> tuple[int, int]:
+    """Decode a width or a height in pixels; return it and the bits that follow it."""
     if is_small:
         return ((bits & 31) + 1) * 8, bits >> 5
     count = (9, 13, 18, 30)[bits & 3]
@@ -129,7 +134,7 @@ def _jxl_length(bits: int, is_small: int) -> tuple[int, int]:
 
 
 def _jxl_stream(content: bytes) -> bytes:
-    """The first bytes of the stream in a container's first jxlc or jxlp box."""
+    """Return 12 bytes after the signature of the stream in a container's first jxlc or jxlp box."""
     at = 0
     while at + 8 <= len(content):
         length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]

@@ -1,8 +1,9 @@
-"""PNG -> photo or animation: the chunks are read here, the pixels by Pillow, which would cut 16 bit to 8.
+"""Read PNG files: this module parses the chunks, Pillow decodes the pixels.
 
-In: a file's bytes. Out: pixels in the file's depth, metadata byte for byte. Pillow is handed only the chunks that make
-the picture, checked, so that no odd text or profile stops it. Where it has no 16-bit mode it is asked twice, for the
-upper and for the lower bytes. Source: PNG specification, third edition, sections 5, 11 and 12.
+In: a file's bytes. Out: a photo or an animation, in the file's depth, with its metadata byte for byte. Pillow gets only
+the chunks that define the picture, after their checksums are verified, so that a broken text or profile does no harm.
+By itself Pillow reduces 16-bit colour to 8, so it decodes such files twice, once for the upper and once for the lower
+bytes. Source: PNG specification, third edition, sections 5, 11 and 12.
 """
 
 import io
@@ -28,8 +29,8 @@ _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _COLOURS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 _RAW_PROFILES = {b"Raw profile type exif": b"eXIf", b"Raw profile type APP1": b"eXIf", b"Raw profile type xmp": b"xmp"}
-_LONGEST_METADATA = 64 * 2**20  # bytes unpacked, against bombs; the largest profiles have a few million
-_SRGB_GAMMA, _GAMMA_CLOSE = 45455, 0.05  # 1/2.2 in 1/100000; a part of it, of taste
+_LONGEST_METADATA = 64 * 2**20  # unpacked bytes, against zip bombs; the largest profiles have a few million
+_SRGB_GAMMA, _GAMMA_CLOSE = 45455, 0.05  # 1/2.2 in 1/100000; relative tolerance, a matter of taste
 _SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # white, red, green, blue of BT.709 in 1/100000
 _POINTS_CLOSE = 1000  # a hundredth of x or y; a matter of taste
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6  # colour types
@@ -37,23 +38,25 @@ _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6  # colour types
 
 @dataclass
 class _Chunks:
-    """The parts of a file, sorted out."""
+    """The chunks of a file, sorted by their use."""
 
     picture: list[memoryview] = field(default_factory=list)
     with_frames: list[memoryview] = field(default_factory=list)
     metadata: dict[bytes, bytes] = field(default_factory=dict)
-    """By the kind of chunk; unpacked."""
+    """Unpacked content by the kind of chunk; XMP has the key ``xmp``."""
     has_pixels: bool = False
     frames: int = 0
     left_out: list[str] = field(default_factory=list)
 
 
 def read_png(content: bytes, limits: Limits) -> Photo | Animation:
-    """The photo, or the animation, in a PNG file."""
+    """Read the photo or the animation in a PNG file."""
+    # Parse the chunks, and check the size before pixels are decoded.
     chunks = _sort_chunks(content)
     del content
     width, height, depth, colour_type = struct.unpack_from(">IIBB", chunks.metadata[b"IHDR"])
     limits.check(width, height)
+    # Decode the frames of an animation, or the pixels of a still.
     if chunks.frames > 1:
         limits.check(width, height, chunks.frames)
         with Image.open(io.BytesIO(b"".join([SIGNATURE, *chunks.with_frames])), formats=["PNG"]) as image:
@@ -65,12 +68,12 @@ def read_png(content: bytes, limits: Limits) -> Photo | Animation:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk, as section 5.3 has it."""
+    """Return one chunk as bytes: length, kind, content and checksum (section 5.3)."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
-def _walk(content: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
-    """(kind, whole chunk, its content); what makes the picture is checked against its sum."""
+def _iterate_chunks(content: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
+    """Yield (kind, whole chunk, its content), and verify the checksums of chunks that define the picture."""
     view, at = memoryview(content), len(SIGNATURE)
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -95,7 +98,7 @@ def _number(content: memoryview, at: int) -> int:
 
 def _sort_chunks(content: bytes) -> _Chunks:
     chunks = _Chunks()
-    for kind, whole, inside in _walk(content):
+    for kind, whole, inside in _iterate_chunks(content):
         if kind in _PICTURE:
             chunks.picture.append(whole)
         if kind in _PICTURE + _FRAMES:
@@ -115,7 +118,10 @@ def _sort_chunks(content: bytes) -> _Chunks:
 
 
 def _lost_colours(found: dict[bytes, bytes]) -> list[str]:
-    """Of what says which colours are meant, the first counts (section 4.3): cICP, iCCP, sRGB, gAMA with cHRM."""
+    """Name colour spaces that a ``Photo`` cannot hold: cICP, or gAMA and cHRM that differ from sRGB's.
+
+    A file may state its colour space several times; the order cICP, iCCP, sRGB, gAMA with cHRM decides (section 4.3).
+    """
     if b"cICP" in found:
         return ["a colour space named by number (cICP) left out"]
     if b"iCCP" in found or b"sRGB" in found:
@@ -131,7 +137,7 @@ def _lost_colours(found: dict[bytes, bytes]) -> list[str]:
 
 
 def _read_text(kind: bytes, inside: bytes, chunks: _Chunks) -> None:
-    """Profiles, XMP, and EXIF as ImageMagick once hid it in texts."""
+    """Read a profile, XMP, or EXIF in a text chunk, where old versions of ImageMagick stored it."""
     keyword, _, rest = inside.partition(b"\0")
     try:
         if kind == b"iCCP":
@@ -152,6 +158,7 @@ def _read_text(kind: bytes, inside: bytes, chunks: _Chunks) -> None:
 
 
 def _inflate(packed: bytes) -> bytes:
+    """Unpack metadata, and refuse more than ``_LONGEST_METADATA`` bytes."""
     stream = zlib.decompressobj()
     content = stream.decompress(packed, _LONGEST_METADATA)
     if not stream.eof:
@@ -172,10 +179,10 @@ def _carried(chunks: _Chunks) -> Carried:
 
 
 def _loaded(parts: list[memoryview], raw_mode: str = "") -> Image.Image:
-    """The picture of these chunks; they are taken out of the list, so that a large file is not held twice.
+    """Decode the picture in these chunks. The list is emptied, so that a large file is not held twice.
 
     Args:
-        raw_mode: what Pillow is told that the samples are; empty: what the header says.
+        raw_mode: Pillow's name for the layout of the samples; empty means the one the header states.
     """
     with io.BytesIO(b"".join([SIGNATURE, *parts])) as packed:
         parts.clear()
@@ -192,20 +199,23 @@ def _plain_pixels(chunks: _Chunks) -> np.ndarray:
 
 
 def _deep_pixels(chunks: _Chunks, colour_type: int) -> np.ndarray:
-    """H x W x C, uint16."""
+    """Decode the pixels of a 16-bit file to H x W x C uint16."""
     parts = [part for part in chunks.picture if part[4:8] != b"tRNS"]
     header = bytearray(chunks.metadata[b"IHDR"])
+    # Colour: decode the upper and the lower bytes one after the other.
     if colour_type in (_RGB, _RGBA):
         channels = 3 if colour_type == _RGB else 4
         array = np.zeros((int.from_bytes(header[4:8], "big"), int.from_bytes(header[:4], "big"), channels), np.uint16)
         _add_half(array, parts[:], 8)
         _add_half(array, parts, 0)
-    elif colour_type == _GREY_ALPHA:  # the bytes of a pixel are as many as those of 8-bit RGBA
+    # Grey with alpha: a pixel has as many bytes as one of 8-bit RGBA, so the header is changed to that.
+    elif colour_type == _GREY_ALPHA:
         header[8:10] = bytes([8, _RGBA])
         image = _loaded([memoryview(chunk(b"IHDR", bytes(header))), *parts[1:]])
         array = plain_array(image)[0].view(">u2").astype(np.uint16)
     else:
         array = np.atleast_3d(np.asarray(_loaded(parts)).astype(np.uint16))
+    # One colour may be declared transparent.
     key = chunks.metadata.get(b"tRNS", b"")
     if colour_type in (_GREY, _RGB) and len(key) == 2 * array.shape[2]:
         opaque = (array != np.frombuffer(key, ">u2")).any(axis=2)
@@ -214,7 +224,10 @@ def _deep_pixels(chunks: _Chunks, colour_type: int) -> np.ndarray:
 
 
 def _add_half(array: np.ndarray, parts: list[memoryview], shift: int) -> None:
-    """The upper bytes (shift 8) or the lower ones: Pillow's ``16L`` takes the second of each pair for the upper."""
+    """Add the upper bytes (shift 8) or the lower ones (shift 0) to the array.
+
+    Pillow keeps the first byte of each sample in mode ``16B`` and the second one in mode ``16L``.
+    """
     mode = ("RGB" if array.shape[2] == 3 else "RGBA") + (";16B" if shift else ";16L")
     for top, rows in blocks_of_rows(_loaded(parts, mode)):
         array[top : top + rows.height] |= np.asarray(rows).astype(np.uint16) << shift

@@ -1,7 +1,8 @@
-"""What foreign decoders may do while we call them: warn nobody, and leave the limit on pixels to us.
+"""Silence the warnings of Pillow, OpenCV and tifffile while files are read, and switch off Pillow's limit on pixels.
 
-Pillow, OpenCV and tifffile keep that in variables of the whole process, while several threads read files at once. So
-the first reader sets them, the last one puts back what it found, and a count under a lock says which is which.
+``photo.Limits`` limits the pixels instead. These settings belong to the whole process, while several threads may read
+files at once. Therefore the first reader changes them and the last one restores them; a counter under a lock tells
+who is first and last.
 """
 
 import logging
@@ -21,7 +22,7 @@ _restoration = ExitStack()
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Until the last reader has left: no warnings, no log lines, and Pillow accepts any size."""
+    """Suppress warnings and log lines, and let Pillow accept any size, until the last reader has left the context."""
     global _readers
     with _lock:
         if _readers == 0:
@@ -37,6 +38,7 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def _silence(restoration: ExitStack) -> None:
+    """Change the settings, and register in ``restoration`` how each one is restored."""
     restoration.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
     for name in _LOGGERS:

@@ -1,7 +1,7 @@
-"""A path -> what the file holds; every failure is one line that begins with the path.
+"""Read an image file of any supported format; every error message is one line that begins with the path.
 
-In: a path, and how many pixels are welcome. Out: a ``Photo`` or an ``Animation``. The reader is chosen by the bytes,
-not by the name. Nothing but our own errors leaves here, whatever a damaged file makes a decoder do.
+In: a path, and the largest number of pixels. Out: a ``Photo`` or an ``Animation``. The content of the file decides
+which reader is used, not its name. Whatever a decoder raises on a damaged file is converted to ``ImageError``.
 """
 
 from functools import partial
@@ -17,17 +17,17 @@ from diffir.image_io.pnm import is_pnm, read_pnm
 from diffir.image_io.quiet import quiet_decoders
 from diffir.image_io.tiff import read_tiff
 
-_BEGINNING = 512  # bytes, more than any kind needs to be known
-_READABLE = "PNG, JPEG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000, PNM; HEIC, JPEG XL and camera raw by extra packages"
+_BEGINNING = 512  # bytes; enough to recognise any format
+_READABLE = "PNG, JPEG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000, PNM; HEIC, JPEG XL and camera raw with extra packages"
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """The photo in a file.
+    """Read the still photo in a file.
 
     Raises:
-        ImageError: no such file, an empty one, not an image, a damaged or truncated one, one of more than
-            ``max_pixels``, an animation.
-        MissingDependency: HEIC, JPEG XL or camera raw, and the package for it is not installed.
+        ImageError: the file does not exist, is empty, damaged, truncated or no image, has more than ``max_pixels``,
+            or holds an animation.
+        MissingDependency: the file is HEIC, JPEG XL or camera raw, and the package for it is not installed.
     """
     found = _read(Path(path), Limits(max_pixels, animations=False))
     assert isinstance(found, Photo)
@@ -35,10 +35,10 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def read_file(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo | Animation:
-    """The photo, or the animation, in a file; ``max_pixels`` counts all frames together.
+    """Read the photo or the animation in a file; ``max_pixels`` limits all frames together.
 
     Raises:
-        ImageError, MissingDependency: as ``read_image``.
+        ImageError, MissingDependency: in the cases that ``read_image`` lists, except for animations.
     """
     return _read(Path(path), Limits(max_pixels))
 
@@ -52,7 +52,7 @@ def _read(path: Path, limits: Limits) -> Photo | Animation:
         raise
     except MemoryError as error:
         raise ImageError(f"{path}: there is not enough memory for it") from error
-    except Exception as error:  # on damaged bytes, decoders raise whatever their parsers stumble over
+    except Exception as error:  # decoders raise errors of many types on damaged bytes
         raise ImageError(f"{path}: damaged or truncated ({' '.join(str(error).split())})") from error
 
 
@@ -61,11 +61,12 @@ def _read_bytes(path: Path) -> bytes:
         if path.is_dir():
             raise ImageError("a folder, not an image")
         if path.exists() and not path.is_file():
-            raise ImageError("a pipe or a device, not a file")  # it might never end
+            raise ImageError("a pipe or a device, not a file")  # reading it might never end
         with path.open("rb") as file:
+            # Recognise the format first, so that a video of 3 GB is not read in vain.
             beginning = file.read(_BEGINNING)
-            if beginning and not kind_of(beginning, path.suffix):  # before a film of 3 GB is read for nothing
-                raise ImageError(f"not an image that can be read here; can: {_READABLE}")
+            if beginning and not kind_of(beginning, path.suffix):
+                raise ImageError(f"not an image in a format that can be read; readable are {_READABLE}")
             file.seek(0)
             content = file.read()
     except FileNotFoundError as error:
@@ -86,8 +87,9 @@ def _decode(content: bytes, suffix: str, limits: Limits) -> Photo | Animation:
     readers = {"PNG": read_png, "HEIF": read_heif, "JXL": read_jxl, "RAW": read_raw}
     if kind not in readers:
         return read_by_pillow(content, kind, limits)
+    # Give up this function's reference, so that the reader can release the bytes before it decodes them.
     packed = [content]
-    del content  # a PNG is held once while its chunks are sorted, and not at all once it is decoded
+    del content
     return readers[kind](packed.pop(), limits)
 
 

@@ -1,41 +1,44 @@
-"""The tree of tagged values that TIFF files and EXIF blocks share: read it, and write it again.
+"""Read and write the tree of tagged values that TIFF files and EXIF blocks share.
 
-In: the bytes of a file or a block. Out: ``Tag`` with its value's raw bytes, in the order of bytes of the whole, or the
-directory it points to. Source: TIFF 6.0, section 2; BigTIFF; EXIF 2.32, section 4.6 (pointers). Damage is a ValueError.
+In: the bytes of a file or of an EXIF block. Out: tags, each with the raw bytes of its value in the byte order of the
+file, or with the directory it points to. Damaged data raise a ValueError. Source: TIFF 6.0, section 2; BigTIFF; EXIF
+2.32, section 4.6 (pointers).
 """
 
 import struct
 from dataclasses import dataclass
 from typing import Literal
 
+# Bytes of one value, by its kind.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 POINTERS = {34665, 34853, 40965}
 """Tags that point to a directory: EXIF, GPS, interoperability."""
-_DEEPEST = 3  # first directory, EXIF, interoperability
+_DEEPEST = 3  # levels: first directory, EXIF, interoperability
 
-SHORT, LONG, LONG8 = 3, 4, 16
+SHORT, LONG, LONG8 = 3, 4, 16  # kinds of whole numbers: 16, 32 and 64 bit
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a tree is written: the order of bytes, and whether places have 32 or 64 bits."""
+class TagLayout:
+    """How numbers are stored: the byte order, and whether offsets have 32 bits or (BigTIFF) 64."""
 
     order: Literal["<", ">"]
-    """``<`` or ``>``, as ``struct`` has it."""
+    """The byte order in the notation of ``struct``: ``<`` little-endian, ``>`` big-endian."""
     is_big: bool = False
 
     @property
     def place(self) -> str:
-        """The code of a place or a count; it holds that many bytes of a value itself."""
+        """The ``struct`` code of an offset or of a count of values."""
         return self.order + ("Q" if self.is_big else "I")
 
     @property
     def place_size(self) -> int:
+        """Bytes of an offset; a value that is no longer is stored in its place."""
         return 8 if self.is_big else 4
 
     @property
     def count(self) -> str:
-        """The code of the number of entries."""
+        """The ``struct`` code of the number of entries in a directory."""
         return self.order + ("Q" if self.is_big else "H")
 
     @property
@@ -49,47 +52,49 @@ class Layout:
 
 @dataclass(frozen=True)
 class Tag:
-    """One entry of a directory."""
+    """One entry of a directory; ``kind`` and ``count`` give the type and the number of its values."""
 
     code: int
     kind: int
     count: int
     value: bytes
-    """Raw; of a pointer to a directory: the pointer."""
+    """Raw bytes of the value; for a pointer to a directory, those of the pointer."""
     at: int
-    """Where its entry begins."""
+    """Offset in bytes at which the entry begins."""
     value_at: int
-    """Where its value begins."""
+    """Offset in bytes at which the value begins."""
     below: "tuple[Tag, ...]" = ()
-    """The directory a pointer leads to."""
+    """The tags of the directory that a pointer refers to; empty for other tags."""
 
     def number(self, order: str) -> int | None:
-        """The value, if it is one whole number."""
+        """Return the value if it is one whole number, else None."""
         codes = {1: "B", SHORT: "H", LONG: "I", 13: "I", LONG8: "Q", 18: "Q"}
         if self.count != 1 or self.kind not in codes:
             return None
         return int(struct.unpack(order + codes[self.kind], self.value)[0])
 
 
-def layout_of(content: bytes) -> tuple[Layout, int]:
-    """The layout a header names, and where the first directory is."""
+def layout_of(content: bytes) -> tuple[TagLayout, int]:
+    """Return the layout that the header states, and the offset of the first directory."""
     orders: dict[bytes, Literal["<", ">"]] = {b"II": "<", b"MM": ">"}
     order = orders.get(content[:2])
     if order is None or len(content) < 16:
         raise ValueError("neither II nor MM")
-    layout = Layout(order, is_big=struct.unpack_from(order + "H", content, 2)[0] == 43)
+    layout = TagLayout(order, is_big=struct.unpack_from(order + "H", content, 2)[0] == 43)
     return layout, struct.unpack_from(layout.place, content, 8 if layout.is_big else 4)[0]
 
 
-def read_directory(content: bytes, at: int, layout: Layout, depth: int = 1) -> tuple[tuple[Tag, ...], int]:
-    """The tags of a directory, and where it says where the next one is."""
+def read_directory(content: bytes, at: int, layout: TagLayout, depth: int = 1) -> tuple[tuple[Tag, ...], int]:
+    """Return the tags of the directory at an offset, and the offset at which that of the next directory is stored."""
+    # Find where the entries begin and end.
     entries = _unpack(layout.count, content, at)
     first = at + layout.count_size
     end = first + entries * layout.entry_size
     if end > len(content):
         raise ValueError("a directory beyond the end")
+    # Read them; the first of several entries with one code counts.
     tags: dict[int, Tag] = {}
-    room = len(content)  # values that overlap could make gigabytes of a small file
+    room = len(content)  # a small file with overlapping values could otherwise take gigabytes of memory
     for entry in range(first, end, layout.entry_size):
         code = struct.unpack_from(layout.order + "H", content, entry)[0]
         tag = _read_tag(content, entry, layout, depth) if code not in tags else None
@@ -101,12 +106,13 @@ def read_directory(content: bytes, at: int, layout: Layout, depth: int = 1) -> t
     return tuple(tags.values()), end
 
 
-def write_directory(tags: "tuple[Tag, ...]", at: int, layout: Layout) -> bytes:
-    """A directory for the place ``at`` (even), with all values and directories below behind it."""
+def write_directory(tags: "tuple[Tag, ...]", at: int, layout: TagLayout) -> bytes:
+    """Return the bytes of a directory to be stored at the even offset ``at``; its values and subdirectories follow."""
     tags = tuple(sorted(tags, key=lambda tag: tag.code))
     entries = [struct.pack(layout.count, len(tags))]
     behind = bytearray()
     start = at + layout.count_size + len(tags) * layout.entry_size + layout.place_size
+    # Values longer than an offset, and subdirectories, go behind the entries; entries then hold their offset.
     for tag in tags:
         value = tag.value
         if tag.below:
@@ -121,8 +127,8 @@ def write_directory(tags: "tuple[Tag, ...]", at: int, layout: Layout) -> bytes:
     return b"".join([*entries, bytes(layout.place_size), bytes(behind)])
 
 
-def _read_tag(content: bytes, at: int, layout: Layout, depth: int) -> Tag | None:
-    """None for a kind nobody knows, or a value beyond the end."""
+def _read_tag(content: bytes, at: int, layout: TagLayout, depth: int) -> Tag | None:
+    """Read one entry; None if its kind is unknown, its value lies beyond the end, or its directory is damaged."""
     code, kind = struct.unpack_from(layout.order + "HH", content, at)
     count = _unpack(layout.place, content, at + 4)
     value_at = at + 4 + layout.place_size
@@ -132,6 +138,7 @@ def _read_tag(content: bytes, at: int, layout: Layout, depth: int) -> Tag | None
     if not size or value_at + size > len(content):
         return None
     tag = Tag(code, kind, count, bytes(content[value_at : value_at + size]), at, value_at)
+    # Follow a pointer to a directory.
     if code not in POINTERS or depth >= _DEEPEST:
         return tag
     target = tag.number(layout.order)

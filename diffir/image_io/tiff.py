@@ -1,8 +1,9 @@
-"""TIFF -> photo: tags are read here, packed bytes are unpacked by OpenCV's libtiff, and what they mean is decided here.
+"""Read TIFF files: this module reads and interprets the tags, OpenCV's libtiff unpacks compressed pixels.
 
-In: a file's bytes, classic or BigTIFF. Out: 8 and 16 bit, and float as float32; grey, RGB, CMYK through its profile.
-Fax, JPEG and other kinds inside TIFF go to Pillow, which gives 8 bit. No single reader keeps everything: OpenCV
-multiplies 8-bit colour with alpha, Pillow cuts 16 bit, tifffile knows no LZW. Source: TIFF 6.0, sections 2-18.
+In: a file's bytes, classic or BigTIFF. Out: a photo of 8 or 16 bit, or of float32; grey or RGB. CMYK is converted
+through its profile. Fax, JPEG and other codecs inside TIFF go to Pillow, which gives 8 bit. No single library keeps
+everything: OpenCV multiplies 8-bit colour with alpha, Pillow reduces 16 bit to 8, and tifffile does not decode LZW.
+Source: TIFF 6.0, sections 2-18.
 """
 
 import struct
@@ -16,30 +17,30 @@ from diffir.errors import ImageError
 from diffir.image_io.colour import plain_array
 from diffir.image_io.metadata import ORIENTATION, exif_of_tiff
 from diffir.image_io.photo import Limits, Photo
-from diffir.image_io.tags import Layout, Tag, layout_of, read_directory
+from diffir.image_io.tags import Tag, TagLayout, layout_of, read_directory
 from diffir.image_io.tiff_segments import Segments, unpack
 from diffir.image_io.upright import Carried, upright_photo
 from diffir.pixels import to_float, to_kind, white
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # photometric
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
-_UNPACKED_HERE = (1, 5, 8, 32773, 32946)  # compression: none, LZW, deflate, PackBits, deflate again
+_LOSSLESS = (1, 5, 8, 32773, 32946)  # compression: none, LZW, deflate, PackBits, deflate under its older number
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha
-_FAR_OUTSIDE = 1.0  # noise leaves [0, 1] by less; scientific files from 0 to 255 would come out white
-_IPTC = (33723, 34377)  # as such, and in Photoshop's blocks
-_MOST_SAMPLES = 16  # a pixel; a matter of taste, against absurd headers
+_FAR_OUTSIDE = 1.0  # noise exceeds [0, 1] by less; scientific files with values from 0 to 255 exceed it by more
+_IPTC = (33723, 34377)  # the tag of IPTC itself, and that of Photoshop's blocks, which hold it
+_MOST_SAMPLES = 16  # per pixel; a matter of taste, to refuse absurd headers
 _MOST_PAGES = 100_000
 
 
 @dataclass(frozen=True)
 class Page:
-    """The numbers of a directory, by tag."""
+    """One picture of a TIFF file: the tags of its directory by their code."""
 
     tags: dict[int, Tag]
-    layout: Layout
+    layout: TagLayout
 
     def numbers(self, code: int, default: int) -> tuple[int, ...]:
-        """All whole numbers of a tag."""
+        """Return all whole numbers of a tag; ``(default,)`` if it is missing or of another kind."""
         tag = self.tags.get(code)
         kind = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}.get(tag.kind) if tag else None
         if tag is None or kind is None:
@@ -47,10 +48,11 @@ class Page:
         return tuple(np.frombuffer(tag.value, self.layout.order + kind).tolist())
 
     def number(self, code: int, default: int = 0) -> int:
+        """Return the first whole number of a tag."""
         return self.numbers(code, default)[0]
 
     def ratio(self, code: int) -> float:
-        """A rational; 0 if it is none."""
+        """Return the value of a tag that is a rational number; 0 if it is missing or of another kind."""
         tag = self.tags.get(code)
         if tag is None or tag.kind != 5:
             return 0.0
@@ -58,12 +60,14 @@ class Page:
         return over / under if under else 0.0
 
     def raw(self, code: int) -> bytes | None:
+        """Return the raw bytes of a tag; None if it is missing."""
         tag = self.tags.get(code)
         return tag.value if tag is not None else None
 
 
 def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits], Photo]) -> Photo:
-    """The photo in a TIFF file; ``by_pillow`` decodes the kinds that are left to Pillow."""
+    """Read the photo in a TIFF file; ``by_pillow`` decodes the kinds of TIFF that this module does not."""
+    # Read the directory, check the size, and collect the metadata.
     page, pages = _first_page(content)
     width, height = page.number(256), page.number(257)
     limits.check(width, height)
@@ -76,15 +80,17 @@ def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits
     notes = [f"the first of {pages} pages"] if pages > 1 else []
     if not page.tags.keys().isdisjoint(_IPTC):
         notes.append("IPTC left out")
+    # Leave pixels in unusual codecs to Pillow.
     if not _is_plain(page):
         try:
             photo = by_pillow(content, limits)
         except UnidentifiedImageError as error:
             kind = f"compression {page.number(259, 1)}, photometric {page.number(262, -1)}, {page.number(258, 1)} bit"
             raise ImageError(
-                f"a TIFF of a kind that cannot be read here ({kind}); save it as LZW or deflate"
+                f"a TIFF of a kind that cannot be read ({kind}); save it with LZW or deflate compression"
             ) from error
         return _with_carried(photo, carried, notes)
+    # Decode all others, and convert them to grey or RGB with black at 0.
     array = _samples(content, page)
     if page.number(262) == _CMYK:
         rgb, note = _cmyk_as_rgb(array[:, :, :4], carried["icc_profile"])
@@ -103,11 +109,12 @@ def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits
 
 
 def _first_page(content: bytes) -> tuple[Page, int]:
-    """The first directory, and how many pictures there are.
+    """Return the first directory, and the number of pictures without their smaller copies (previews).
 
     Raises:
-        ImageError: several pages of one size, as scanners and microscopes write them.
+        ImageError: several pages have one size, as scanners and microscopes write them.
     """
+    # Read all directories; those behind a damaged one are ignored.
     layout, at = layout_of(content)
     pages: list[Page] = []
     seen = set()
@@ -123,6 +130,7 @@ def _first_page(content: bytes) -> tuple[Page, int]:
         pages.append(Page({tag.code: tag for tag in tags}, layout))
     if not pages:
         raise ImageError("damaged or truncated (no picture in it)")
+    # Refuse several pages of the first one's size.
     sizes = [(page.number(256), page.number(257)) for page in pages]
     is_smaller_copy = [page.number(254) & 1 for page in pages]
     same = [size for size, copy in zip(sizes, is_smaller_copy, strict=True) if size == sizes[0] and not copy]
@@ -132,19 +140,20 @@ def _first_page(content: bytes) -> tuple[Page, int]:
 
 
 def _is_plain(page: Page) -> bool:
-    """Whole bytes, unpacked without a codec of pictures."""
+    """Return whether the samples are whole bytes, stored without a lossy or fax codec."""
     bits, photometric = page.numbers(258, 1), page.number(262, -1)
     return (
         len(set(bits)) == 1
         and bits[0] in (8, 16, 32, 64)
         and photometric in _COLOURS
-        and page.number(259, 1) in _UNPACKED_HERE
+        and page.number(259, 1) in _LOSSLESS
         and page.number(266, 1) == 1
     )
 
 
 def _samples(content: bytes, page: Page) -> np.ndarray:
-    """H x W x samples, of uint8, uint16 or float32."""
+    """Decode the pixels to H x W x samples of uint8, uint16 or float32."""
+    # Check number and type of the samples.
     width, height, samples = page.number(256), page.number(257), page.number(277, 1)
     colours = _COLOURS[page.number(262)]
     if not colours <= samples <= _MOST_SAMPLES:
@@ -153,6 +162,7 @@ def _samples(content: bytes, page: Page) -> np.ndarray:
     bits = page.number(258)
     if (name, bits) not in {("uint", 8), ("uint", 16), ("float", 16), ("float", 32), ("float", 64)}:
         raise ImageError(f"pixels of type {name}{bits}; 8 and 16 bit and float can be read")
+    # Locate the strips or tiles of each plane, and unpack them.
     is_tiled = 322 in page.tags
     offsets, sizes = page.numbers(*((324, 0) if is_tiled else (273, 0))), page.numbers(325 if is_tiled else 279, 0)
     if len(sizes) == 1 and not sizes[0]:
@@ -176,6 +186,7 @@ def _samples(content: bytes, page: Page) -> np.ndarray:
     array = arrays[0] if planes == 1 else np.concatenate(arrays, axis=2)
     if array.dtype.kind != "f":
         return array
+    # Check the range of floats.
     array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise ImageError("pixels that are no numbers (NaN or infinite); replace them first")
@@ -186,14 +197,16 @@ def _samples(content: bytes, page: Page) -> np.ndarray:
 
 
 def _check_tiles(plane: Segments) -> None:
+    """Refuse tiles without pixels, and tiles that together store far more pixels than the picture has."""
     if plane.segment_width < 1 or plane.segment_height < 1:
         raise ImageError("damaged (tiles without pixels)")
     stored = plane.rows * plane.across * plane.segment_width
-    if stored > 4 * max(plane.width * plane.height, 2**20):  # small pictures in one tile of 1024 pixels a side are fine
+    if stored > 4 * max(plane.width * plane.height, 2**20):  # a small picture may lie in one tile of 1024 x 1024
         raise ImageError(f"damaged: tiles of {plane.segment_width} x {plane.segment_height} pixels")
 
 
 def _planes(plane: Segments, count: int) -> list[Segments]:
+    """Distribute the segments over the planes, which are stored one after the other."""
     each = plane.across * plane.down
     return [
         replace(plane, offsets=plane.offsets[index * each :], sizes=plane.sizes[index * each :])
@@ -202,12 +215,17 @@ def _planes(plane: Segments, count: int) -> list[Segments]:
 
 
 def _colour_and_alpha(array: np.ndarray, page: Page, notes: list[str]) -> np.ndarray:
-    """Black is zero; alpha, where there is one, is the last channel and not multiplied in."""
+    """Return colour with black at 0, and alpha as the last channel if there is one; add what is lost to ``notes``.
+
+    Colours that the file stores multiplied with alpha are divided by it.
+    """
+    # Select the colour channels.
     colours = _COLOURS[page.number(262)]
     extra = page.numbers(338, 0)[0] if array.shape[2] > colours else 0
     colour = array[:, :, :colours]
     if page.number(262) == _WHITE_IS_ZERO:
         colour = white(array.dtype) - colour
+    # Add alpha, and leave out other channels.
     has_alpha = extra in (_ASSOCIATED, _UNASSOCIATED)
     if array.shape[2] > colours + has_alpha:
         notes.append("channels beside colour and alpha left out")
@@ -222,6 +240,7 @@ def _colour_and_alpha(array: np.ndarray, page: Page, notes: list[str]) -> np.nda
 
 
 def _cmyk_as_rgb(array: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str]:
+    """Convert H x W x 4 CMYK to 8-bit RGB, and return a note on how."""
     inks = array if array.dtype == np.uint8 else to_kind(to_float(array), np.uint8)
     image = Image.fromarray(np.ascontiguousarray(inks), "CMYK")
     if profile:
@@ -230,14 +249,14 @@ def _cmyk_as_rgb(array: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, 
 
 
 def _dpi(page: Page) -> tuple[float, float] | None:
-    """Unit 2: a inch, 3: a centimetre; 1 says nothing but the shape of a pixel."""
-    an_inch = {2: 1.0, 3: 2.54}.get(page.number(296, 2))
+    """Return the resolution; None if it has no unit (1), since it then states only the shape of a pixel."""
+    an_inch = {2: 1.0, 3: 2.54}.get(page.number(296, 2))  # 2: per inch, 3: per centimetre
     across, down = page.ratio(282), page.ratio(283)
     return (across * an_inch, down * an_inch) if an_inch and across > 0 and down > 0 else None
 
 
 def _with_carried(photo: Photo, carried: Carried, notes: list[str]) -> Photo:
-    """Pillow has turned the pixels; the metadata are read here."""
+    """Combine the pixels that Pillow decoded, which are upright already, with the metadata read by this module."""
     turned = upright_photo(np.zeros((1, 1, 1), np.uint8), is_grey=True, orientation=1, **carried)
     is_converted = (carried["icc_profile"] or b"")[16:20] in (b"CMYK", b"Lab ")
     return replace(

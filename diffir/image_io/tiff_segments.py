@@ -1,8 +1,9 @@
-"""Strips and tiles of a TIFF -> rows of samples: unpacking by OpenCV, differences undone here.
+"""Decode the strips and tiles of a TIFF: OpenCV unpacks them, this module undoes the predictor.
 
-In: a file's bytes and where the segments are. Out: H x W x samples in the file's type. OpenCV is handed a small TIFF of
-our own around each plane's packed bytes, which calls them 16-bit grey (8-bit, if a row is odd): so its libtiff unpacks
-them as they are, whatever they mean, to the size we expect and no further. Source: TIFF 6.0, sections 9, 13-15.
+In: a file's bytes and the places of its segments. Out: H x W x samples in the file's type. For each plane a small TIFF
+is built around the packed bytes that declares them as 16-bit grey (8-bit if a row has an odd number of bytes). So
+OpenCV's libtiff only unpacks and never interprets them, and the result cannot be larger than expected. Source: TIFF
+6.0, sections 9, 13-15.
 """
 
 import struct
@@ -14,24 +15,24 @@ import cv2
 import numpy as np
 
 from diffir.errors import ImageError
-from diffir.image_io.tags import LONG, Layout, Tag, write_directory
+from diffir.image_io.tags import LONG, Tag, TagLayout, write_directory
 
-_ROWS = 256
-_NONE = 1
+_ROWS = 256  # rows summed at a time
+_NONE = 1  # compression
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3  # predictor
-_HOST = Layout("<" if sys.byteorder == "little" else ">")
+_HOST = TagLayout("<" if sys.byteorder == "little" else ">")
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Where one plane of pixels lies; strips are tiles as wide as the picture."""
+    """Size, type and places of the strips or tiles of one plane; strips count as tiles as wide as the picture."""
 
     width: int
     height: int
     samples: int
-    """A pixel, in this plane."""
+    """Samples per pixel in this plane."""
     dtype: np.dtype
-    """With the file's order of bytes."""
+    """Type of a sample, with the byte order of the file."""
     segment_width: int
     segment_height: int
     is_tiled: bool
@@ -42,25 +43,27 @@ class Segments:
 
     @property
     def across(self) -> int:
+        """Number of segments beside each other."""
         return -(-self.width // self.segment_width)
 
     @property
     def down(self) -> int:
+        """Number of segments below each other."""
         return -(-self.height // self.segment_height)
 
     @property
     def rows(self) -> int:
-        """Rows that are stored: strips end with the picture, tiles do not."""
+        """Number of stored rows: the last strip ends with the picture, the last tile does not."""
         return self.down * self.segment_height if self.is_tiled else self.height
 
     @property
     def row_bytes(self) -> int:
-        """Of a row through all tiles."""
+        """Bytes of one row through all segments."""
         return self.across * self.segment_width * self.samples * self.dtype.itemsize
 
 
 def unpack(content: bytes, plane: Segments) -> np.ndarray:
-    """H x W x samples, in the order of bytes of this machine."""
+    """Decode a plane to H x W x samples in the byte order of this machine."""
     if len(plane.offsets) < plane.across * plane.down or len(plane.sizes) < plane.across * plane.down:
         raise ImageError("damaged or truncated (parts of the picture are missing)")
     raw = _copied(content, plane) if plane.compression == _NONE else _unpacked(content, plane)
@@ -69,7 +72,7 @@ def unpack(content: bytes, plane: Segments) -> np.ndarray:
 
 
 def _copied(content: bytes, plane: Segments) -> np.ndarray:
-    """rows x bytes of unpacked segments."""
+    """Assemble uncompressed segments to an array of rows x bytes."""
     raw = np.empty((plane.rows, plane.row_bytes), np.uint8)
     length = plane.row_bytes // plane.across
     view = np.frombuffer(content, np.uint8)
@@ -84,7 +87,7 @@ def _copied(content: bytes, plane: Segments) -> np.ndarray:
 
 
 def _unpacked(content: bytes, plane: Segments) -> np.ndarray:
-    """rows x bytes, by libtiff."""
+    """Unpack compressed segments with libtiff to an array of rows x bytes."""
     wide = 2 if plane.row_bytes // plane.across % 2 == 0 else 1
     wrapped = cv2.imdecode(np.frombuffer(_wrap(content, plane, wide), np.uint8), cv2.IMREAD_UNCHANGED)
     shape = (plane.rows, plane.row_bytes // wide)
@@ -94,13 +97,15 @@ def _unpacked(content: bytes, plane: Segments) -> np.ndarray:
 
 
 def _wrap(content: bytes, plane: Segments, wide: int) -> bytes:
-    """A TIFF of grey pixels ``wide`` bytes large, with the plane's packed segments as they are."""
+    """Return a TIFF file of grey pixels of ``wide`` bytes that holds the packed segments of a plane unchanged."""
+    # Collect the segments.
     count = plane.across * plane.down
     view = memoryview(content)
     parts = [view[at : at + size] for at, size in zip(plane.offsets[:count], plane.sizes, strict=False)]
     if sum(map(len, parts)) > len(content):
         raise ImageError("damaged (parts of the picture overlap)")
-    *places, end = accumulate(map(len, parts), initial=8)  # behind the header
+    *places, end = accumulate(map(len, parts), initial=8)  # they begin behind the header of 8 bytes
+    # Write the tags: width, height, bits, compression, photometric, samples, and the segments.
     row = plane.row_bytes // wide
     numbers = {256: row, 257: plane.rows, 258: 8 * wide, 259: plane.compression, 262: 1, 277: 1}
     if plane.is_tiled:
@@ -112,6 +117,7 @@ def _wrap(content: bytes, plane: Segments, wide: int) -> bytes:
     packed = {code: struct.pack(_HOST.place, value) for code, value in numbers.items()}
     packed[at_code] = struct.pack(f"{_HOST.order}{count}I", *places)
     packed[size_code] = struct.pack(f"{_HOST.order}{count}I", *map(len, parts))
+    # Join header, segments and directory, which begins at an even place.
     end += end % 2
     tags = tuple(Tag(code, LONG, len(value) // 4, value, 0, 0) for code, value in packed.items())
     magic = (b"II*\0" if _HOST.order == "<" else b"MM\0*") + struct.pack(_HOST.place, end)
@@ -120,7 +126,10 @@ def _wrap(content: bytes, plane: Segments, wide: int) -> bytes:
 
 
 def _without_differences(raw: np.ndarray, plane: Segments) -> np.ndarray:
-    """Sections 14 and 15 (technical note 3 for floats): samples are stored as differences to the one on the left."""
+    """Undo the predictor, with which each sample is stored as its difference to the one on the left.
+
+    Source: sections 14 and 15; for floats, whose bytes are also regrouped, technical note 3.
+    """
     shape = (plane.rows, plane.across, plane.segment_width, plane.samples)
     native = plane.dtype.newbyteorder("=")
     if plane.predictor == _FLOAT_DIFFERENCES:
@@ -136,7 +145,7 @@ def _without_differences(raw: np.ndarray, plane: Segments) -> np.ndarray:
 
 
 def _add_up(array: np.ndarray) -> None:
-    """Along the third axis, in place; some rows at a time, since numpy copies what it adds up in place."""
+    """Replace values by their cumulative sums along the third axis; in blocks of rows, since numpy makes a copy."""
     for top in range(0, len(array), _ROWS):
         rows = array[top : top + _ROWS]
         rows[:] = np.add.accumulate(rows, axis=2, dtype=array.dtype)

@@ -1,8 +1,8 @@
-"""A photo -> TIFF: pixels by tifffile, deflated, with everything that describes the photo in the file's directory.
+"""Write a photo as TIFF: tifffile writes the pixels with deflate compression, this module adds EXIF, GPS and XMP.
 
-In: a ``Photo`` of uint8, uint16 or float32. Out: a file's bytes. tifffile writes no directories below the first, so a
-new first directory is put behind the pixels: its own entries, and those of EXIF, GPS and XMP. Bytes go in the order
-EXIF has them, so that values are copied as they are. Source: TIFF 6.0, section 2; XMP part 3 (tag 700).
+In: a ``Photo`` of uint8, uint16 or float32. Out: a file's bytes. tifffile cannot write subdirectories, so a new first
+directory is appended, with tifffile's own entries and those of EXIF, GPS and XMP. The file has the byte order of the
+EXIF block, so that its values can be copied unchanged. Source: TIFF 6.0, section 2; XMP part 3 (tag 700).
 """
 
 import io
@@ -16,11 +16,11 @@ from diffir.image_io.photo import Photo, flat_if_grey
 from diffir.image_io.tags import Tag, layout_of, read_directory, write_directory
 
 _XMP, _BYTE = 700, 1
-_CLASSIC_LIMIT = 2**32 - 2**25  # bytes of pixels; places have 32 bits, and some room is left for the rest
+_CLASSIC_LIMIT = 2**32 - 2**25  # bytes of pixels; offsets have 32 bits, and metadata need some room
 
 
 def encode_tiff(photo: Photo) -> bytes:
-    """One page; alpha is not multiplied in."""
+    """Encode a photo as a TIFF of one page; colour is not multiplied with alpha."""
     array = frame_array(photo)
     layout, tags = exif_tags(photo.exif)
     buffer = io.BytesIO()
@@ -46,13 +46,14 @@ def encode_tiff(photo: Photo) -> bytes:
 
 
 def _with_tags(file: io.BytesIO, added: tuple[Tag, ...]) -> io.BytesIO:
-    """The file with a directory of its own tags and the added ones; its own go first."""
+    """Append a directory of the file's own tags and the added ones; of two with one code, its own is kept."""
     if not added:
         return file
     content = file.getvalue()
     layout, at = layout_of(content)
     own = read_directory(content, at, layout)[0]
     codes = {tag.code for tag in own}
+    # Append the directory at an even offset, and let the header point to it.
     end = file.seek(0, io.SEEK_END)
     end += file.write(bytes(end % 2))
     file.write(write_directory((*own, *(tag for tag in added if tag.code not in codes)), end, layout))

@@ -1,8 +1,8 @@
-"""Decoded pixels and metadata -> a photo that stands upright.
+"""Build an upright photo from decoded pixels and metadata.
 
-In: an array H x W x C as decoders give it (grey, grey with alpha, RGB, RGBA), and metadata as the file had them. Out:
-a ``Photo`` whose colour and alpha are apart, and whose metadata no longer ask for a turn. EXIF is asked for the
-orientation first, then XMP (as Pillow does). Source: EXIF 2.32, tag 274.
+In: an array H x W x C from a decoder (grey, grey with alpha, RGB, RGBA), and the metadata of the file. Out: a
+``Photo`` with colour and alpha in separate arrays, whose metadata state orientation 1. The orientation is taken from
+EXIF, or else from XMP, in the same order as Pillow does. Source: EXIF 2.32, tag 274.
 """
 
 from typing import TypedDict
@@ -14,7 +14,7 @@ from diffir.image_io.photo import Photo
 
 
 class Carried(TypedDict, total=False):
-    """What a file holds beside its pixels, as ``Photo`` names it."""
+    """The fields of ``Photo`` that a reader passes on beside the pixels."""
 
     icc_profile: bytes | None
     exif: bytes | None
@@ -40,7 +40,8 @@ def upright_photo(
 
     Args:
         array: H x W x 1, 2 (grey, alpha), 3 or 4 (RGB, alpha).
-        orientation: 1-8, where the format itself says it; None: EXIF or XMP may.
+        is_grey: True if the first channel alone is colour.
+        orientation: 1-8 if the format itself states it; None means that EXIF or XMP may.
     """
     from_exif, exif = upright_exif(exif)
     from_xmp, xmp = upright_xmp(xmp)
@@ -54,7 +55,10 @@ def upright_photo(
 
 
 def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """1 upright, 2-4 flips and half turn, 5-8 with the sides exchanged; rows and columns come first."""
+    """Undo an orientation: 1 is upright, 2-4 are flips and the half turn, 5-8 also exchange height and width.
+
+    The first two axes of the array are rows and columns.
+    """
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

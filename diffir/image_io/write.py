@@ -1,8 +1,8 @@
-"""A photo or an animation -> a file in the format of the suffix, written whole or not at all.
+"""Write a photo or an animation to a file whose suffix chooses the format; the file is written whole or not at all.
 
-In: a ``Photo``, an ``Animation`` or an array; a path. Out: the file. What the format cannot hold is converted or left
-out, and ``describe_losses`` says beforehand what that is; ``kept_suffix`` names a format that loses neither depth nor
-alpha nor frames. EXIF gets the size of the picture it goes with.
+In: a ``Photo``, an ``Animation`` or an array, and a path. Out: the file. What the format cannot hold is converted or
+left out; ``describe_losses`` states beforehand what that is, and ``kept_suffix`` chooses a format that keeps depth,
+alpha and frames. The width and height in EXIF become those of the written picture.
 """
 
 import io
@@ -29,20 +29,20 @@ _XMP_MARKER = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, quality: int = 95) -> None:
-    """Write a photo, an animation, or an array H x W x C or H x W, in the format of the suffix; makes missing folders.
+    """Write a photo, an animation, or an array H x W x C or H x W, in the format of the suffix.
 
-    A file appears complete or not at all. Floats have white at 1 and are clipped where the format has whole numbers.
+    Missing folders are created. Floats have white at 1, and are clipped to [0, 1] if the format stores whole numbers.
 
     Args:
-        quality: 1-100, of JPEG, WebP (unless ``lossless``) and AVIF.
+        quality: 1-100, for JPEG, WebP (unless ``lossless``) and AVIF.
     Raises:
-        UsageError: a quality out of range.
-        ImageError: an unknown suffix, an array that is no image, more pixels a side than the format has, an animation
-            for a format of stills, or a disk that refuses.
+        UsageError: the quality is out of range.
+        ImageError: the suffix is unknown, the array is no image, a side is longer than the format allows, the format
+            cannot hold an animation, or the disk cannot be written.
     """
     path = Path(path)
     if not 1 <= quality <= 100:
-        raise UsageError(f"quality {quality} cannot be: 1 (smallest file) to 100 (best)")
+        raise UsageError(f"quality must be from 1 (smallest file) to 100 (best), got {quality}")
     row = format_of(path.suffix)
     if row is None or not row.can_write:
         shown = path.suffix.lower() or "a file without suffix"
@@ -58,11 +58,13 @@ def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, qual
 
 
 def _encode(photo: Photo | Animation, row: Format, quality: int) -> bytes:
+    # Check the frames, and convert them to what the format can hold.
     frames = photo.frames if isinstance(photo, Animation) else (photo,)
     _check(photo, frames, row)
     held = [as_held(frame, row) for frame in frames]
     height, width = held[0].pixels.shape[:2]
     held[0] = replace(held[0], exif=sized_exif(held[0].exif, width, height))
+    # Encode them.
     if not isinstance(photo, Animation):
         return _encode_still(held[0], row, quality)
     animation = replace(photo, frames=tuple(held))
@@ -72,6 +74,7 @@ def _encode(photo: Photo | Animation, row: Format, quality: int) -> bytes:
 
 
 def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> None:
+    """Raise ImageError unless the frames agree with each other and fit the format."""
     if isinstance(photo, Animation) and not row.has_frames:
         raise ImageError(f"{row.name} cannot hold an animation; .gif, .png and .webp can")
     if isinstance(photo, Animation) and not len(frames) == len(photo.durations_ms) > 0:
@@ -89,16 +92,18 @@ def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> 
 
 
 def _encode_still(photo: Photo, row: Format, quality: int) -> bytes:
+    # Formats with an encoder of their own.
     encoders = {"PNG": encode_png, "TIFF": encode_tiff, "GIF": _encode_still_gif}
     if row.name in encoders:
         return encoders[row.name](photo)
+    # Pillow writes the others; collect its options.
     array = frame_array(photo)
     options: dict[str, Any] = {}
     if row.name != "BMP":
         options = {"quality": quality, "icc_profile": photo.icc_profile or b"", "exif": photo.exif or b""}
     if row.name == "JPEG":
         options["subsampling"] = 0 if quality >= _FULL_CHROMA_QUALITY else 2
-        options["extra"] = _xmp_segment(photo.xmp)  # Pillow's own way came with version 11
+        options["extra"] = _xmp_segment(photo.xmp)  # Pillow has an option for XMP only from version 11 on
     elif row.name == "WEBP":
         options |= {"xmp": photo.xmp or b"", "lossless": photo.lossless, "exact": photo.lossless}
     elif row.name == "AVIF":

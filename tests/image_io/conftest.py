@@ -1,4 +1,4 @@
-"""Small pictures that every test here is fed with."""
+"""Small pictures that the tests of image files use."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Draw = Callable[..., np.ndarray]
 
 @pytest.fixture
 def draw() -> Draw:
-    """``draw(13, 9, 3, dtype=np.uint16)``: noise over the whole range of a type, the same in every test."""
+    """Return a function for noise over the whole range of a type: ``draw(13, 9, 3, dtype=np.uint16)``."""
     generator = np.random.default_rng(0)
 
     def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -23,6 +23,6 @@ def draw() -> Draw:
 
 @pytest.fixture
 def ramp() -> np.ndarray:
-    """64 x 48 RGB that lossy codecs keep nearly as it is."""
+    """Return a smooth RGB picture of 64 x 48 pixels, which lossy codecs hardly change."""
     values = np.linspace(0, 255, 64 * 48).reshape(64, 48)
     return np.dstack([values, values[::-1], values[:, ::-1]]).astype(np.uint8)

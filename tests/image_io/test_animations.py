@@ -13,7 +13,7 @@ TIMES = (50.0, 100.0, 30.0)
 
 
 def moving(draw, channels: int = 3, *, has_alpha: bool = False, loop: int = 0, dtype: type = np.uint8) -> Animation:
-    """Three frames of at most 64 colours, so that a GIF holds them."""
+    """Return an animation of three frames with at most 64 colours, so that a GIF can hold it."""
     scale = np.iinfo(dtype).max // 3
     frames = [Photo((draw(12, 10, channels) % 4).astype(dtype) * dtype(scale)) for _ in TIMES]
     if has_alpha:
@@ -153,7 +153,7 @@ def test_times_of_a_png_are_fractions_of_a_second(tmp_path: Path, draw, ms: floa
         (".png", ""),
     ],
 )
-def test_what_frames_lose_is_told(draw, suffix: str, words: str) -> None:
+def test_losses_of_an_animation_are_described(draw, suffix: str, words: str) -> None:
     assert describe_losses(moving(draw, dtype=np.uint16), suffix) == words
 
 

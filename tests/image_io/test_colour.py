@@ -1,4 +1,4 @@
-"""What is not RGB becomes sRGB through its profile, and the photo's note says how; or what it leaves out of colours."""
+"""Colours other than RGB are converted to sRGB through their profile; the photo's note states how, or what is lost."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from diffir.image_io import read_image, write_image
 
 
 def cmyk_profile() -> bytes:
-    """A printer of our own (ICC.1:2001-04, 6.5.8, lut8Type): no ink is white, black ink is black."""
+    """Return the profile of an imaginary printer (ICC.1:2001-04, 6.5.8, lut8Type)."""
 
     def fixed(*numbers: float) -> bytes:
         return struct.pack(f">{len(numbers)}i", *(round(number * 65536) for number in numbers))

@@ -1,6 +1,6 @@
-"""Whatever is done to a file's bytes, reading gives a photo or one line, and what was read can be written again.
+"""Reading a damaged file gives a photo or an error of one line, and a photo that was read can be written again.
 
-Hypothesis mutates small files of every format that is read without extra packages. DIFFIR_FUZZ_CASES says how many.
+Hypothesis mutates small files of every format that needs no extra package; DIFFIR_FUZZ_CASES sets the number of cases.
 """
 
 import io
@@ -33,7 +33,7 @@ def by_pillow(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def small_files() -> dict[str, bytes]:
-    """By name; 24 x 20 pixels most, with metadata where the format has them."""
+    """Return files by name, most of 24 x 20 pixels, with metadata if the format can hold them."""
     noise = np.random.default_rng(0).integers(0, 256, (20, 24, 4), np.uint8)
     rgb, rgba = Image.fromarray(noise[:, :, :3]), Image.fromarray(noise)
     frames = {"save_all": True, "append_images": [rgb.rotate(90), rgb.rotate(180)], "duration": 50}
@@ -84,7 +84,7 @@ FILES = small_files()
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A file's name and its bytes with one to eight changes; most hit the head, where the structure is."""
+    """Yield the name of a file and its bytes with one to eight changes, most of them in the head of the file."""
     name = draw(st.sampled_from(sorted(FILES)))
     content = bytearray(FILES[name])
     for _ in range(draw(st.integers(1, 8))):
@@ -112,7 +112,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def with_right_sums(content: bytearray) -> bytearray:
-    """A PNG whose chunks have the check sums of what is in them now."""
+    """Return the PNG with the checksums of its chunks recomputed."""
     at = 8
     while at + 12 <= len(content):
         end = at + 8 + int.from_bytes(content[at : at + 4], "big")

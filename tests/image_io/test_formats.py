@@ -1,4 +1,4 @@
-"""Which files are images, which format a result keeps, and what it loses in another."""
+"""Image files are recognised by suffix; results keep their format if it can hold them, or the losses are described."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A header that claims more pixels than are welcome is refused before anything is decoded, in every format."""
+"""A header that claims more pixels than allowed is refused before anything is decoded, in every format."""
 
 import logging
 import struct
@@ -33,7 +33,7 @@ def png(side: int = SIDE, bits: int = 8, frames: int = 0) -> bytes:
 
 
 def jpeg() -> bytes:
-    """Of 8 pixels a side, but for what the frame header says (height and width, five bytes after its marker)."""
+    """Return a JPEG of 8 x 8 pixels whose frame header states another height and width."""
     content = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
     at = content.index(b"\xff\xc0") + 5
     return content[:at] + struct.pack(">HH", SIDE, SIDE) + content[at + 4 :]

@@ -1,4 +1,4 @@
-"""Profiles, EXIF, XMP and resolution travel; only what the new pixels make wrong is changed."""
+"""Profiles, EXIF, XMP and resolution are kept; only entries that the new pixels make wrong are changed."""
 
 import struct
 from dataclasses import replace
@@ -20,7 +20,7 @@ SUFFIXES = [
 
 
 def exif_block(order: str = "<", orientation: int = 1, thumbnail: bytes = b"") -> bytes:
-    """Make, orientation, a description of odd length, an EXIF directory with a width, and maybe a thumbnail."""
+    """Build EXIF with make, orientation, a description of odd length, a width, and perhaps a thumbnail."""
 
     def entry(tag: int, kind: int, count: int, value: int) -> bytes:
         packed = struct.pack(order + "HHI", tag, kind, count)
@@ -40,7 +40,7 @@ def exif_block(order: str = "<", orientation: int = 1, thumbnail: bytes = b"") -
 
 
 def all_tags(block: bytes) -> dict[int, object]:
-    """But the orientation, which is 1 or not named, and the places of directories."""
+    """Return all values except the orientation, which must be 1 or missing, and the offsets of directories."""
     assert block.startswith(b"Exif\0\0")
     exif = Image.Exif()
     exif.load(block)
@@ -52,7 +52,7 @@ def all_tags(block: bytes) -> dict[int, object]:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_metadata_travel_byte_for_byte_or_their_loss_is_told(
+def test_metadata_are_kept_byte_for_byte_or_their_loss_is_described(
     tmp_path: Path, draw, suffix: str, dtype: type, channels: int, order: str
 ) -> None:
     photo = Photo(

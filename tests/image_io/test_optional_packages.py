@@ -1,4 +1,4 @@
-"""HEIC, JPEG XL and camera raw name the package they need; with the package they are read in full."""
+"""Reading HEIC, JPEG XL and camera raw names the package it needs, and works if the package is installed."""
 
 import io
 import struct
@@ -98,7 +98,7 @@ def test_a_jpeg_inside_jpeg_xl_comes_back_as_that_jpeg(tmp_path: Path, ramp) -> 
 
 
 def small_dng(orientation: int = 1) -> bytes:
-    """A camera raw file of 64 x 48 grey pixels under a red, green, green, blue mosaic."""
+    """Return a camera raw file of 64 x 48 grey pixels in a mosaic of red, green, green and blue."""
     width, height = 64, 48
     rationals = struct.pack(
         "<18i", *(v for row in np.eye(3, dtype=int) * 10000 for number in row for v in (number, 10000))

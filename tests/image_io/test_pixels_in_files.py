@@ -1,4 +1,4 @@
-"""What can be written comes back as it was, in every depth and kind; files of others are read right."""
+"""Written pixels are read back unchanged in every depth and format; files of other programs are read correctly."""
 
 import struct
 import tracemalloc

@@ -1,4 +1,4 @@
-"""The table of the README, cell by cell: what it says a format keeps comes back, what it says is lost is told."""
+"""Each cell of the README's table of formats is true: what a format keeps is read back, other losses are described."""
 
 import re
 from collections.abc import Iterator

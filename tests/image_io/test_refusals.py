@@ -1,4 +1,4 @@
-"""What is no photo is refused in one line, writing leaves nothing half done, and nobody but us speaks."""
+"""Files that hold no photo are refused with one line, writing leaves no partial file, and decoders print nothing."""
 
 import os
 from pathlib import Path
@@ -138,7 +138,7 @@ def test_alpha_of_another_size_is_not_written(tmp_path: Path, draw) -> None:
 
 @pytest.mark.parametrize("quality", [0, 101, -5])
 def test_a_quality_out_of_range_is_refused(tmp_path: Path, ramp, quality: int) -> None:
-    with pytest.raises(UsageError, match=f"quality {quality} cannot be: 1 .* to 100"):
+    with pytest.raises(UsageError, match=f"quality must be from 1 .* to 100 .*, got {quality}"):
         write_image(tmp_path / "a.jpg", ramp, quality=quality)
 
 
