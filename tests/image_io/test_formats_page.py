@@ -11,13 +11,13 @@ from PIL import Image, ImageCms
 
 from diffir.image_io import WRITABLE_SUFFIXES, Animation, Photo, describe_losses, read_file, write_image
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text("utf-8")
 SUFFIX = {"PNG": ".png", "TIFF": ".tif", "JPEG": ".jpg", "WebP": ".webp", "AVIF": ".avif", "BMP": ".bmp", "GIF": ".gif"}
 LOSSY = ("JPEG", "WebP", "AVIF", "GIF")
 
 
 def cells() -> Iterator[tuple[str, str, str]]:
-    table = README[README.index("| | depth |") :].split("\n\n")[0].splitlines()
+    table = PAGE[PAGE.index("| | depth |") :].split("\n\n")[0].splitlines()
     columns = [cell.strip() for cell in table[0].split("|")[2:-1]]
     for line in table[2:]:
         name, *values = (cell.strip() for cell in line.split("|")[1:-1])
