@@ -6,7 +6,6 @@ or weights that a run names; each line says what repairs it.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from benchmark_runs import RUNS, words_after
 from diffir.data.cards.cards import load_card
 from diffir.data.cards.published_rows import load_published
 from diffir.errors import DiffIRError, UsageError
+from diffir.evaluation.document import EvaluationDocument, Result, read_document
 from diffir.files import write_atomically
-from diffir.report.document import Place, Result, place_of, read_sections
 from diffir.report.markdown import results_as_markdown
+from diffir.report.sections import ComparisonKey, comparison_key
 from diffir.weights.fingerprint import fingerprint
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -42,9 +42,18 @@ class Measured:
     """One file of ``diffir eval --json``."""
 
     path: Path
-    results: tuple[Result, ...]
-    made_with: str
-    """One line on the machine and its versions."""
+    document: EvaluationDocument
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """All results of the file, in its order."""
+        return self.document.results
+
+    @property
+    def made_with(self) -> str:
+        """One line that names versions and machine."""
+        facts = {**self.document.versions, **self.document.machine}
+        return "Measured with " + ", ".join(f"{name} {value}" for name, value in facts.items()) + "."
 
     @property
     def repair(self) -> str:
@@ -63,27 +72,16 @@ def read_files(paths: Iterable[Path]) -> list[Measured]:
     Raises:
         UsageError: no evaluation, or a method that stands twice in one place.
     """
-    files = [_read(path) for path in paths]
-    found: dict[tuple[Place, str], Path] = {}
+    files = [Measured(path, read_document(path)) for path in paths]
+    found: dict[tuple[ComparisonKey, str], Path] = {}
     for file in files:
         for result in file.results:
-            key = place_of(result), result.method
+            key = comparison_key(result), result.method
             if key in found:
-                named = f"{result.method} on {result.dataset}, {result.condition},"
+                named = f"{result.method} on {result.dataset}, {result.degradation},"
                 raise UsageError(f"{named} is in {found[key]} and in {file.path}: keep one")
             found[key] = file.path
     return files
-
-
-def _read(path: Path) -> Measured:
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        sections = read_sections(document)
-    except (json.JSONDecodeError, UsageError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    facts = {**document["versions"], **document["machine"]}
-    made_with = "Measured with " + ", ".join(f"{name} {value}" for name, value in facts.items()) + "."
-    return Measured(path, tuple(r for section in sections for table in section.tables for r in table), made_with)
 
 
 def write_page(files: Sequence[Measured]) -> str:
@@ -105,18 +103,18 @@ def uncovered(
         for name in named:
             lacking = _lacking(by_name[name].results, fingerprint(path)) if name in by_name else []
             if lacking:
-                where = "; ".join(f"{place.dataset}, {place.condition}" for place in lacking)
+                where = "; ".join(f"{key.dataset}, {key.degradation}" for key in lacking)
                 yield f"{path.stem} is not measured as it ships on {where}: {command_of(name)}"
 
 
-def _lacking(results: Sequence[Result], weights: str) -> list[Place]:
+def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
     """Places of these results where weights of that fingerprint do not stand with the prior that ships."""
     seen = {
-        place_of(result)
+        comparison_key(result)
         for result in results
         if result.network.get("fingerprint") == weights and result.network.get("prior") in (None, "diffusion")
     }
-    return [place for place in dict.fromkeys(map(place_of, results)) if place not in seen]
+    return [key for key in dict.fromkeys(map(comparison_key, results)) if key not in seen]
 
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:

@@ -6,24 +6,24 @@ All runs when none is named: an hour on one CPU core. Scores are kept, so a stop
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import benchmarks_page
 from benchmark_runs import RUNS, words_after
 
 from diffir.cli.main import main as diffir
 from diffir.cli.scores import write_json
+from diffir.evaluation.document import EvaluationDocument, Result, document_to_json, read_document
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/benchmarks"
 
 
-def with_results(file: dict[str, Any], new: dict[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+def with_results(old: EvaluationDocument, new: EvaluationDocument, methods: Sequence[str]) -> EvaluationDocument:
     """The document with the new results in place of, or beside, its own; in each place in the order of the methods.
 
     A method that is not among them is left out.
@@ -31,16 +31,16 @@ def with_results(file: dict[str, Any], new: dict[str, Any], methods: Sequence[st
     Raises:
         SystemExit: the two were measured with other versions or on other machines.
     """
-    for facts in ("format", "versions", "machine"):
-        if file[facts] != new[facts]:
-            raise SystemExit(f"{facts} were {file[facts]} and are {new[facts]}: measure the whole run")
+    for name, before, now in (("versions", old.versions, new.versions), ("machine", old.machine, new.machine)):
+        if before != now:
+            raise SystemExit(f"{name} were {before} and are {now}: measure the whole run")
 
-    def place(result: dict[str, Any]) -> tuple[str, str]:
-        return result["dataset"], result["condition"]
+    def place(result: Result) -> tuple[str, str]:
+        return result.dataset, result.degradation
 
-    found = {(place(result), result["method"]): result for result in [*file["results"], *new["results"]]}
+    found = {(place(result), result.method): result for result in [*old.results, *new.results]}
     keys = product(dict.fromkeys(where for where, _ in found), methods)
-    return {**file, "results": [found[key] for key in keys if key in found]}
+    return replace(old, results=tuple(found[key] for key in keys if key in found))
 
 
 def measure(run: str, only: str | None) -> int:
@@ -57,8 +57,8 @@ def measure(run: str, only: str | None) -> int:
         failed = diffir(["eval", *words, "--json", str(part)])
         if failed:
             return failed
-        old, new = (json.loads(path.read_text("utf-8")) for path in (target, part))
-    write_json(target, with_results(old, new, words_after("-n", RUNS[run])))
+        merged = with_results(read_document(target), read_document(part), words_after("-n", RUNS[run]))
+    write_json(target, document_to_json(merged))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""``diffir eval``: methods x sets x conditions x metrics, with every convention printed beside the numbers.
+"""``diffir eval``: methods x sets x degradations x metrics, with every convention printed beside the numbers.
 
-Decided here: the flags and what is printed. The protocol is that of the condition's published tables, or of the set's
+Decided here: the flags and what is printed. The protocol is that of the degradation's published tables, or of the set's
 card where the inputs come with it; flags override it. Scores are kept, so a stopped call goes on where it was.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffir.cli.scores import (
     add_metric_arguments,
@@ -24,20 +24,21 @@ from diffir.cli.scores import (
 )
 
 if TYPE_CHECKING:
-    from diffir.cli.eval_setup import Plan
+    from diffir.cli.eval_setup import EvalPlan
     from diffir.evaluation.benchmark import Benchmark
     from diffir.evaluation.contestant import Contestant
+    from diffir.evaluation.document import EvaluationDocument, Result
     from diffir.evaluation.scoring import Evaluation
-    from diffir.metrics.table import Meter
+    from diffir.metrics.table import LoadedMetrics
 
 _EPILOG = """\
-conditions, for sets of clean images; each value is a table of its own:
+degradations, for sets of clean images; each value is a table of its own:
   --sigma 15,25,50       Gaussian noise of published denoising tables: float, seeded, not clipped; RGB
   --quality 10,20,30,40  JPEG; RGB, or with --grey the luma alone, as in published JPEG tables
   --recipe NAME,FILE     what a degradation recipe draws by each image's name; RGB
   --mask thin,FOLDER     holes, drawn (thin, medium, wide) or read; RGB, whole and the holes alone
   methods that enlarge   MATLAB bicubic; Y, without a border of the scale
-Sets with inputs of their own are read as they are. Without inputs and conditions, metrics that need no ground truth
+Sets with inputs of their own are read as they are. Without inputs and degradations, metrics that need no ground truth
 judge the photos themselves: diffir eval -n input,photo -d PHOTOS --metrics niqe
 
 Metrics whose weights are not here are skipped, and the line says which file belongs where.
@@ -47,7 +48,7 @@ Metrics whose weights are not here are skipped, and the line says which file bel
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``diffir eval``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = "diffir eval -n METHOD[,METHOD] -d SET[,SET] [condition] [flags]"
+    parser.usage = "diffir eval -n METHOD[,METHOD] -d SET[,SET] [degradation] [flags]"
     parser.epilog = _EPILOG
     parser.add_argument(
         "-n",
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data_root", type=Path, help="where the sets lie; default: $DIFFIR_DATA, else datasets/")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images of each set only")
-    _add_condition_arguments(parser.add_argument_group("conditions, see below"))
+    _add_degradation_arguments(parser.add_argument_group("degradations, see below"))
     add_metric_arguments(parser.add_argument_group("what is compared"))
     _add_prior_arguments(parser.add_argument_group("what the prior buys (DiffIR networks)"))
     _add_network_arguments(parser.add_argument_group("networks"))
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     results.add_argument("--no_cache", action="store_true", help="measure all anew and keep nothing")
 
 
-def _add_condition_arguments(group: argparse._ArgumentGroup) -> None:
+def _add_degradation_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sigma", metavar="S[,S]", help="standard deviations of noise, in 1/255")
     group.add_argument("--quality", metavar="Q[,Q]", help="JPEG qualities, 1 to 100")
     group.add_argument("--grey", action="store_true", help="save and compare luma alone (with --quality)")
@@ -136,43 +137,42 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.json, "--json")
     check_target(args.html, "--html")
     from diffir.cli.eval_plan import make_plan
-    from diffir.evaluation.document import document
+    from diffir.evaluation.document import document_of, document_to_json
 
     plan = make_plan(args)
-    for benchmark in {one.files: one for one in plan.benchmarks}.values():  # once a set, whatever its conditions
+    for benchmark in {one.files: one for one in plan.benchmarks}.values():  # once a set, whatever its degradations
         benchmark.refuse_unreadable()
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     try:
         for table in _tables(args, plan):
             results += table
     finally:  # a set that fails does not take those before it along
         if args.json and results:
-            write_json(args.json, document(results, plan.device))
-    for line in dict.fromkeys(f"{result['method']}: {result['summary']}" for result in results):
+            write_json(args.json, document_to_json(document_of(results, plan.device)))
+    for line in dict.fromkeys(f"{result.method}: {result.summary}" for result in results):
         say(line)
     if args.html:
-        _write_html(args.html, document(results, plan.device), plan, args.cases)
+        _write_html(args.html, document_of(results, plan.device), plan, args.cases)
     return 0
 
 
-def _tables(args: argparse.Namespace, plan: Plan) -> Iterator[list[dict[str, Any]]]:
-    """The results of each set and condition, printed."""
+def _tables(args: argparse.Namespace, plan: EvalPlan) -> Iterator[list[Result]]:
+    """The results of each set and degradation, printed."""
     from diffir.evaluation.document import result_of
 
-    meters: dict[tuple[str, ...], Meter] = {}
+    meters: dict[tuple[str, ...], LoadedMetrics] = {}
     for benchmark in plan.benchmarks:
         names = plan.metrics_for(benchmark)
         if names not in meters:
             meters[names] = meter_from(args, names, plan.device)
-        contestants = plan.contestants(benchmark.condition)
+        contestants = plan.contestants(benchmark.degradation)
         evaluations = [_measured(benchmark, one, meters[names], plan.cache) for one in contestants]
         table = [result_of(benchmark, *row) for row in zip(contestants, evaluations, strict=True)]
-        _print_table(f"{benchmark.dataset}, {benchmark.condition.label}", table)
-        _add_spreads(table, plan, benchmark, args.prior_samples)
-        yield table
+        _print_table(f"{benchmark.dataset}, {benchmark.degradation.label}", table)
+        yield _with_spreads(table, plan, benchmark, args.prior_samples)
 
 
-def _measured(benchmark: Benchmark, contestant: Contestant, meter: Meter, cache: Path | None) -> Evaluation:
+def _measured(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics, cache: Path | None) -> Evaluation:
     from tqdm import tqdm
 
     from diffir.evaluation.benchmark import measure
@@ -185,37 +185,38 @@ def _measured(benchmark: Benchmark, contestant: Contestant, meter: Meter, cache:
         return measure(benchmark, contestant, meter, cache=cache, on_image=tell)
 
 
-def _print_table(title: str, table: list[dict[str, Any]]) -> None:
-    say_as_it_is(scores_table(title, [(result["method"], result) for result in table]))
-    told = next((result for result in table if result["protocol"]["round_output"]), table[0])
-    say(f"protocol: {told['protocol']['line']}")
-    exact = [result["method"] for result in table if not result["protocol"]["round_output"]]
+def _print_table(title: str, table: list[Result]) -> None:
+    say_as_it_is(scores_table(title, [(result.method, result.evaluation) for result in table]))
+    described = next((result for result in table if result.evaluation.round_output), table[0])
+    say(f"protocol: {described.protocol_line}")
+    exact = [result.method for result in table if not result.evaluation.round_output]
     if exact:
         say(f"scored as it is, not rounded: {', '.join(exact)}")
-    for metric, names in told["unscored"].items():
-        say(f"{metric} could not judge {len(names)} of {told['count']} images, they are too small: {', '.join(names)}")
-    say("\n".join([*skipped_lines(told["skipped"]), ""]))
+    for metric, names in described.evaluation.unscored.items():
+        number = f"{len(names)} of {described.count} images"
+        say(f"{metric} could not judge {number}, they are too small: {', '.join(names)}")
+    say("\n".join([*skipped_lines(described.evaluation.skipped), ""]))
 
 
-def _add_spreads(table: list[dict[str, Any]], plan: Plan, benchmark: Benchmark, noises: int) -> None:
-    """Print how results spread over start noises, and add it to the row of the diffusion's prior."""
-    from diffir.evaluation.document import plain
+def _with_spreads(table: list[Result], plan: EvalPlan, benchmark: Benchmark, noises: int) -> list[Result]:
+    """Print how results spread over start noises, and add this to the results that use the prior of the diffusion."""
     from diffir.systems.diffir.prior_study import spread_over_noises
 
+    spreads = {}
     for name, restorers in plan.restorers_of_noises(noises).items():
         spread = spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)
         say(f"{name}, {spread}\n")
-        for result in (result for result in table if result["method"] == name):
-            result["prior_spread"] = {key: plain(value) for key, value in asdict(spread).items()}
+        spreads[name] = asdict(spread)
+    return [replace(result, prior_spread=spreads.get(result.method, {})) for result in table]
 
 
-def _write_html(path: Path, document: dict[str, Any], plan: Plan, shown: int) -> None:
+def _write_html(path: Path, document: EvaluationDocument, plan: EvalPlan, shown: int) -> None:
     from diffir.cli.eval_cases import cases_of, evenly
     from diffir.data.cards.published_rows import rows_for
     from diffir.report import choose_cases, write_report
 
     public = [one for one in plan.benchmarks if one.is_public_set]
-    published = [row.to_dict() for one in public for row in rows_for(one.dataset, one.condition.label)]
+    published = [row for one in public for row in rows_for(one.dataset, one.degradation.label)]
     chosen = choose_cases(document, per_group=-(-shown // len(plan.benchmarks)))
-    write_report(path, document, cases_of(evenly(chosen, shown), plan, document), published=published)
+    write_report(path, document, cases_of(evenly(chosen, shown), plan, document.results), published=published)
     say(f"report {path}")

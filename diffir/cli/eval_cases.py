@@ -4,14 +4,14 @@ In: chosen names, the plan of the evaluation. Out: cases with pictures of the si
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
-from diffir.cli.eval_setup import Plan
+from diffir.cli.eval_setup import EvalPlan
 from diffir.evaluation import Sample
 from diffir.evaluation.benchmark import Benchmark, named
+from diffir.evaluation.document import Result
 from diffir.evaluation.scoring import as_scored
 from diffir.pixels import as_rgb
 from diffir.report import Case, Chosen
@@ -24,38 +24,39 @@ def evenly(chosen: Sequence[Chosen], most: int) -> list[Chosen]:
     return [chosen[number * len(chosen) // most] for number in range(most)]
 
 
-def cases_of(chosen: Sequence[Chosen], plan: Plan, document: Mapping[str, Any]) -> list[Case]:
-    """One case a chosen image, with its scores in the document."""
+def cases_of(chosen: Sequence[Chosen], plan: EvalPlan, results: Sequence[Result]) -> list[Case]:
+    """One case a chosen image, with its scores in the results."""
     scores: dict[tuple[str, str, str], dict[str, Mapping[str, float]]] = {}
-    for result in document["results"]:
-        for image in result["images"]:
-            place = result["dataset"], result["condition"], image["name"]
-            own = {name: float(value) for name, value in image["scores"].items()}  # a string where it is not finite
-            scores.setdefault(place, {})[result["method"]] = own
+    for result in results:
+        for image in result.evaluation.images:
+            place = result.dataset, result.degradation, image.name
+            scores.setdefault(place, {})[result.method] = image.scores
     return list(_cases(chosen, plan, scores))
 
 
 def _cases(
-    chosen: Sequence[Chosen], plan: Plan, scores: Mapping[tuple[str, str, str], Mapping[str, Mapping[str, float]]]
+    chosen: Sequence[Chosen], plan: EvalPlan, scores: Mapping[tuple[str, str, str], Mapping[str, Mapping[str, float]]]
 ) -> Iterator[Case]:
     for benchmark in plan.benchmarks:
-        own = [one for one in chosen if (one.dataset, one.condition) == (benchmark.dataset, benchmark.condition.label)]
-        contestants = plan.contestants(benchmark.condition) if own else []
+        place = benchmark.dataset, benchmark.degradation.label
+        own = [one for one in chosen if (one.dataset, one.degradation) == place]
+        contestants = plan.contestants(benchmark.degradation) if own else []
         for contestant in contestants:
             if contestant.prepare is not None:
                 contestant.prepare(benchmark.samples())
         for one in own:
             sample = benchmark.sample(named(benchmark.files, one.name))
             restored = {c.name: _shown(c.restore(sample)) for c in contestants if c.name != "input"}
-            place = one.dataset, one.condition, one.name
-            yield Case(*place, one.why, _pictures(sample, restored, benchmark), scores[place])
+            pictures = _pictures(sample, restored, benchmark)
+            yield Case(*place, one.name, one.why, pictures, scores[*place, one.name])
 
 
 def _pictures(sample: Sample, restored: dict[str, np.ndarray], benchmark: Benchmark) -> dict[str, np.ndarray]:
     """Input, results, ground truth; an input that is smaller is enlarged pixel by pixel, as it is."""
     untouched = _shown(sample.lq)
-    if benchmark.condition.scale > 1:
-        size = (untouched.shape[1] * benchmark.condition.scale, untouched.shape[0] * benchmark.condition.scale)
+    scale = benchmark.degradation.scale
+    if scale > 1:
+        size = (untouched.shape[1] * scale, untouched.shape[0] * scale)
         untouched = cv2.resize(untouched, size, interpolation=cv2.INTER_NEAREST)
     truth = {} if sample.gt is None else {"ground truth": _shown(sample.gt)}
     return {"input": untouched, **restored, **truth}

@@ -1,6 +1,6 @@
-"""What the flags of ``diffir eval`` mean: which sets under which conditions, by which protocol, and who takes part.
+"""What the flags of ``diffir eval`` mean: which sets under which degradations, by which protocol, and who takes part.
 
-In: parsed flags. Out: a ``Plan``. All that cannot be measured is refused here, before the first image. Imported by the
+In: parsed flags. Out: a ``EvalPlan``. All that cannot be measured is refused here, before the first image. Imported by the
 command only when it runs, so heavy packages stand at the top.
 """
 
@@ -9,26 +9,26 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from diffir.baselines.baseline_table import BASELINES
 from diffir.baselines.foreign import load_foreign
-from diffir.baselines.table import BASELINES
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
-from diffir.cli.eval_setup import Entrant, Plan
+from diffir.cli.eval_setup import Entrant, EvalPlan
 from diffir.cli.scores import metrics_from, protocol_from
 from diffir.data.cards.cards import DatasetCard, find_images, load_card
 from diffir.errors import UsageError
 from diffir.evaluation import (
     AsGiven,
     BicubicDownscale,
-    Condition,
+    Degradation,
     GaussianNoise,
     Holes,
     JpegCompression,
     NoReference,
-    RecipeDamage,
+    RecipeDegradation,
 )
 from diffir.evaluation.benchmark import Benchmark
-from diffir.evaluation.conditions import MASK_RECIPES, LowResolution
 from diffir.evaluation.contestant import baseline, foreign, network
+from diffir.evaluation.degradation import MASK_RECIPES, LowResolution
 from diffir.inference.device import resolve_device
 from diffir.inference.restorer import load
 from diffir.metrics.protocol import Protocol
@@ -41,7 +41,7 @@ from diffir.weights.load import load_network, locate
 FOREIGN = "spandrel:"
 
 
-def make_plan(args: argparse.Namespace) -> Plan:
+def make_plan(args: argparse.Namespace) -> EvalPlan:
     """Read the flags.
 
     Raises:
@@ -52,7 +52,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"--limit must be 1 or more, got {args.limit}")
     if args.prior_samples < 1:
         raise UsageError(f"--prior_samples must be 1 or more, got {args.prior_samples}")
-    conditions = list(_asked_conditions(args))
+    degradations = list(_requested_degradations(args))
     cards = [load_card(name) for name in _words(args.dataset)]
     found = [tuple(find_images(card, args.data_root)) for card in cards]
     kinds, teacher = _prior_kinds(args), _teacher(args)
@@ -60,54 +60,54 @@ def make_plan(args: argparse.Namespace) -> Plan:
     for name in _words(args.model_name):
         entrants += (_entrant(name, args, kinds, teacher, taken=[entrant.name for entrant in entrants]),)
     scale = _common_scale(entrants)
-    refuse_idle_flags(args, cards, conditions, entrants)
+    refuse_idle_flags(args, cards, degradations, entrants)
     benchmarks = [
         Benchmark(
             card.name,
             images[: args.limit],
             card.count or len(images),
-            condition,
-            _protocol(args, card, condition),
+            degradation,
+            _protocol(args, card, degradation),
             is_public_set=card.count == len(images[: args.limit]),
         )
         for card, images in zip(cards, found, strict=True)
-        for condition in _conditions_for(card, conditions, args, entrants, scale, metrics)
+        for degradation in _degradations_for(card, degradations, args, entrants, scale, metrics)
     ]
     cache = None if args.no_cache else args.cache or cache_folder() / "eval"
-    plan = Plan(tuple(benchmarks), entrants, metrics, cache, str(resolve_device(args.device)))
+    plan = EvalPlan(tuple(benchmarks), entrants, metrics, cache, str(resolve_device(args.device)))
     refuse_what_cannot_be_measured(plan, kinds, args.prior_samples)
     return plan
 
 
-def _asked_conditions(args: argparse.Namespace) -> Iterator[Condition]:
+def _requested_degradations(args: argparse.Namespace) -> Iterator[Degradation]:
     """Those of the flags, in the order of the help."""
     yield from (GaussianNoise(sigma) for sigma in _numbers(args.sigma, "--sigma", "a number of 0 or more"))
     for quality in _numbers(args.quality, "--quality", "a whole number from 1 to 100"):
         if quality != int(quality):
             raise UsageError(f"--quality must be a whole number from 1 to 100, got {quality:g}")
         yield JpegCompression(int(quality), args.grey)
-    yield from (RecipeDamage(name, args.seed) for name in _words(args.recipe))
+    yield from (RecipeDegradation(name, args.seed) for name in _words(args.recipe))
     for mask in _words(args.mask):
         if mask in MASK_RECIPES:
-            yield RecipeDamage(MASK_RECIPES[mask], args.seed)
+            yield RecipeDegradation(MASK_RECIPES[mask], args.seed)
         elif Path(mask).is_dir():
             yield Holes(mask, white_is_missing=args.mask_is_white == "missing")
         else:
             raise UsageError(f"--mask {mask} is neither a folder nor one of {', '.join(MASK_RECIPES)}")
 
 
-def _conditions_for(
+def _degradations_for(
     card: DatasetCard,
-    asked: Sequence[Condition],
+    asked: Sequence[Degradation],
     args: argparse.Namespace,
     entrants: Sequence[Entrant],
     scale: int,
     metrics: Sequence[str],
-) -> list[Condition]:
+) -> list[Degradation]:
     """What makes the inputs of one set."""
     if card.input:
         return [AsGiven(scale)]
-    fitting = [condition for condition in asked if condition.scale == scale]
+    fitting = [degradation for degradation in asked if degradation.scale == scale]
     if asked and not fitting:
         raise UsageError(f"{asked[0].label} makes inputs of scale {asked[0].scale}, but the methods enlarge x{scale}")
     if fitting:
@@ -136,11 +136,11 @@ def _low_resolution(args: argparse.Namespace, entrants: Sequence[Entrant], metri
     return args.lr or ("y_float" if fits else "rgb8")
 
 
-def _protocol(args: argparse.Namespace, card: DatasetCard, condition: Condition) -> Protocol:
-    """Of the condition's published tables, else of the card; flags are laid over it."""
-    usual = condition.protocol or card.protocol
+def _protocol(args: argparse.Namespace, card: DatasetCard, degradation: Degradation) -> Protocol:
+    """Of the degradation's published tables, else of the card; flags are laid over it."""
+    usual = degradation.protocol or card.protocol
     if usual is None:
-        usual = Protocol(crop_border=condition.scale, test_y_channel=True) if condition.scale > 1 else Protocol()
+        usual = Protocol(crop_border=degradation.scale, test_y_channel=True) if degradation.scale > 1 else Protocol()
     return protocol_from(args, usual)
 
 
@@ -157,11 +157,11 @@ def _entrant(
     """A baseline, a network of others, or a DiffIR network; of two networks of one name, the later tells its file."""
     if name in BASELINES:
         method = baseline(name, None)
-        return Entrant(name, lambda condition: [baseline(name, _sigma(condition))], method.scale, method.has_mask)
+        return Entrant(name, lambda degradation: [baseline(name, _sigma(degradation))], method.scale, method.has_mask)
     if name.startswith(FOREIGN):
         path = Path(name.removeprefix(FOREIGN))
         one = foreign(load_foreign(path, device=resolve_device(args.device)), path)
-        return Entrant(name, lambda condition: [one], one.scale, one.has_mask)
+        return Entrant(name, lambda degradation: [one], one.scale, one.has_mask)
     try:
         path = locate(name)
     except UsageError as error:
@@ -173,11 +173,11 @@ def _entrant(
         restorer.name = f"{restorer.name} ({path.stem})"
     base = network(restorer, path)
     rows = [with_prior(base, restorer, kind, teacher) for kind in kinds]
-    return Entrant(restorer.name, lambda condition: rows, base.scale, base.has_mask, restorer)
+    return Entrant(restorer.name, lambda degradation: rows, base.scale, base.has_mask, restorer)
 
 
-def _sigma(condition: Condition) -> float | None:
-    return condition.sigma if isinstance(condition, GaussianNoise) else None
+def _sigma(degradation: Degradation) -> float | None:
+    return degradation.sigma if isinstance(degradation, GaussianNoise) else None
 
 
 def _prior_kinds(args: argparse.Namespace) -> list[PriorKind]:

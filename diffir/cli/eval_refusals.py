@@ -7,10 +7,10 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 
-from diffir.cli.eval_setup import Entrant, Plan, cuts_holes
+from diffir.cli.eval_setup import Entrant, EvalPlan, cuts_holes
 from diffir.data.cards.cards import DatasetCard
 from diffir.errors import UsageError
-from diffir.evaluation import Condition, NoReference
+from diffir.evaluation import Degradation, NoReference
 from diffir.metrics.table import METRICS
 from diffir.systems.diffir.prior_study import NEED_TEACHER, PriorKind
 
@@ -19,7 +19,10 @@ OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": 
 
 
 def refuse_idle_flags(
-    args: argparse.Namespace, cards: Sequence[DatasetCard], conditions: Sequence[Condition], entrants: Sequence[Entrant]
+    args: argparse.Namespace,
+    cards: Sequence[DatasetCard],
+    degradations: Sequence[Degradation],
+    entrants: Sequence[Entrant],
 ) -> None:
     """A flag that would change nothing was meant to change something.
 
@@ -27,14 +30,14 @@ def refuse_idle_flags(
         UsageError: naming the flag and what it goes with.
     """
     clean, scale = [card for card in cards if not card.input], entrants[0].scale
-    if conditions and not clean:
-        raise UsageError(f"{conditions[0].label} makes inputs, but {cards[0].name} has its own inputs")
-    if args.lr and (scale == 1 or not clean or conditions):
+    if degradations and not clean:
+        raise UsageError(f"{degradations[0].label} makes inputs, but {cards[0].name} has its own inputs")
+    if args.lr and (scale == 1 or not clean or degradations):
         raise UsageError("--lr is for methods that enlarge, on a set of clean images")
-    has_folder = any(condition.kind == "mask" for condition in conditions)
+    has_folder = any(degradation.kind == "mask" for degradation in degradations)
     needs = {
         "--grey goes with --quality": args.grey and not args.quality,
-        "--seed goes with --recipe, or drawn masks": args.seed and not any(c.kind == "recipe" for c in conditions),
+        "--seed goes with --recipe, or drawn masks": args.seed and not any(c.kind == "recipe" for c in degradations),
         "--mask_is_white goes with a folder of masks": args.mask_is_white == "keep" and not has_folder,
         "--cache and --no_cache exclude each other": args.cache and args.no_cache,
         "--cases must be 0 or more": args.cases < 0,
@@ -50,17 +53,17 @@ def refuse_idle_flags(
         raise UsageError(f"--stage1 is for --prior {' and '.join(NEED_TEACHER)}")
 
 
-def refuse_what_cannot_be_measured(plan: Plan, kinds: Sequence[PriorKind], noises: int) -> None:
+def refuse_what_cannot_be_measured(plan: EvalPlan, kinds: Sequence[PriorKind], noises: int) -> None:
     """Rows that would fail, or that nothing would tell apart.
 
     Raises:
         UsageError: naming the method, metric or set.
     """
-    _refuse_twice([f"{one.dataset}, {one.condition.label}," for one in plan.benchmarks])
+    _refuse_twice([f"{one.dataset}, {one.degradation.label}," for one in plan.benchmarks])
     _refuse_twice([entrant.name for entrant in plan.entrants])
     for benchmark in plan.benchmarks:
-        holes, judged = cuts_holes(benchmark.condition), isinstance(benchmark.condition, NoReference)
-        place = f"{benchmark.dataset}, {benchmark.condition.label}"
+        holes, judged = cuts_holes(benchmark.degradation), isinstance(benchmark.degradation, NoReference)
+        place = f"{benchmark.dataset}, {benchmark.degradation.label}"
         for entrant in plan.entrants:
             if entrant.has_mask and not holes:
                 raise UsageError(f"{entrant.name} fills holes, and {place} has none: choose --mask, or leave it out")

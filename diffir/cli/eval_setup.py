@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffir.baselines.table import BASELINES
-from diffir.evaluation import Condition, Holes, NoReference, RecipeDamage
+from diffir.baselines.baseline_table import BASELINES
+from diffir.evaluation import Degradation, Holes, NoReference, RecipeDegradation
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import Contestant
 from diffir.inference.restorer import Restorer
@@ -23,8 +23,8 @@ class Entrant:
     """One name behind ``-n``."""
 
     name: str
-    at: Callable[[Condition], list[Contestant]]
-    """What it is under a condition: a baseline may be told sigma, a network stands there once for each prior."""
+    at: Callable[[Degradation], list[Contestant]]
+    """What it is under a degradation: a baseline may be told sigma, a network stands there once for each prior."""
     scale: int
     has_mask: bool
     restorer: Restorer | None = None
@@ -35,27 +35,27 @@ class Entrant:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvalPlan:
     """All that will be measured."""
 
     benchmarks: tuple[Benchmark, ...]
     entrants: tuple[Entrant, ...]
     metrics: tuple[str, ...]
-    """Empty: what is usual for each condition."""
+    """Empty: what is usual for each degradation."""
     cache: Path | None
     device: str
 
-    def contestants(self, condition: Condition) -> list[Contestant]:
+    def contestants(self, degradation: Degradation) -> list[Contestant]:
         """The rows of a table."""
-        return [contestant for entrant in self.entrants for contestant in entrant.at(condition)]
+        return [contestant for entrant in self.entrants for contestant in entrant.at(degradation)]
 
     def metrics_for(self, benchmark: Benchmark) -> tuple[str, ...]:
         """Those asked for, else the usual ones."""
         if self.metrics:
             return self.metrics
-        if isinstance(benchmark.condition, NoReference):
+        if isinstance(benchmark.degradation, NoReference):
             return ("niqe",)
-        return HOLE_METRICS if cuts_holes(benchmark.condition) else USUAL_METRICS
+        return HOLE_METRICS if cuts_holes(benchmark.degradation) else USUAL_METRICS
 
     def restorers_of_noises(self, noises: int) -> dict[str, list[Restorer]]:
         """Name of each network -> itself with ``noises`` seeds; empty where one is enough."""
@@ -65,6 +65,6 @@ class Plan:
         return {one.name: [reseeded(one, one.seed + number) for number in range(noises)] for one in networks}
 
 
-def cuts_holes(condition: Condition) -> bool:
+def cuts_holes(degradation: Degradation) -> bool:
     """Whether inputs lack pixels under a mask."""
-    return isinstance(condition, Holes) or (isinstance(condition, RecipeDamage) and condition.cuts_holes)
+    return isinstance(degradation, Holes) or (isinstance(degradation, RecipeDegradation) and degradation.cuts_holes)

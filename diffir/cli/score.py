@@ -10,7 +10,7 @@ import argparse
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffir.cli.scores import (
     add_metric_arguments,
@@ -27,7 +27,8 @@ from diffir.cli.scores import (
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from diffir.evaluation import Sample
+    from diffir.evaluation import Evaluation, Sample
+    from diffir.evaluation.document import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from diffir.evaluation import evaluate
-    from diffir.evaluation.document import conventions, document, scores_of
+    from diffir.evaluation.document import conventions, document_of, document_to_json
     from diffir.metrics.protocol import Protocol
 
     names = metrics_from(args, "niqe" if args.gt is None else "psnr,ssim")
@@ -57,42 +58,46 @@ def run(args: argparse.Namespace) -> int:
     pairs = _alone(args.restored) if args.gt is None else _match(args.restored, args.gt, args.suffix)
     meter = meter_from(args, names)
     samples = _read(tqdm(pairs, "score", leave=False, unit="image", disable=None))
-    result = evaluate(lambda sample: sample.lq, samples, meter, protocol, round_output=False, timed=False)
+    evaluation = evaluate(lambda sample: sample.lq, samples, meter, protocol, round_output=False, timed=False)
     number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
     against = "without ground truth" if args.gt is None else f"against {args.gt.name}"
-    line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(result.means))])
-    scored = {**_identity(args, pairs), **scores_of(result, line)}
-    say_as_it_is(scores_table("images", [(args.restored.name, scored)]))
+    line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(evaluation.scores))])
+    say_as_it_is(scores_table("images", [(args.restored.name, evaluation)]))
     say(f"protocol: {line}")
-    for skipped in skipped_lines(result.skipped):
+    for skipped in skipped_lines(evaluation.skipped):
         say(skipped)
     if args.json:
-        write_json(args.json, document([scored]))
+        write_json(args.json, document_to_json(document_of([_result(args, pairs, evaluation, line)])))
     return 0
 
 
-def _identity(args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]]) -> dict[str, Any]:
-    """What was compared with what, as in a result of ``diffir eval``."""
+def _result(
+    args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]], evaluation: Evaluation, line: str
+) -> Result:
+    """The scores with what was compared, as one result of ``diffir eval``."""
     from diffir.evaluation.cache import hash_of
+    from diffir.evaluation.document import Result
 
     # Of what the images are compared with: several folders against one share a table.
     hashes = [
         [name, hashlib.sha256(Path(paths[-1]).read_bytes()).hexdigest() if args.gt else ""] for name, *paths in pairs
     ]
-    return {
-        "method": args.restored.name,
-        "kind": "folder",
-        "summary": "images as they were stored",
-        "network": None,
-        "parameters": None,
-        "multiply_adds": None,
-        "dataset": (args.gt or args.restored).name,
-        "count": len(pairs),
-        "of": len(pairs),
-        "data_sha256": hash_of({"images": hashes}),
-        "condition": "as stored",
-        "degradation": {"kind": "given", "description": "inputs are not known"},
-    }
+    return Result(
+        method=args.restored.name,
+        kind="folder",
+        summary="images as they were stored",
+        network={},
+        parameters=None,
+        multiply_adds=None,
+        dataset=(args.gt or args.restored).name,
+        count=len(pairs),
+        of=len(pairs),
+        data_sha256=hash_of({"images": hashes}),
+        degradation="as stored",
+        degradation_facts={"kind": "given", "description": "inputs are not known"},
+        evaluation=evaluation,
+        protocol_line=line,
+    )
 
 
 def _alone(restored: Path) -> list[tuple[str, Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import sys
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
+    from diffir.evaluation import Evaluation
     from diffir.metrics.protocol import Protocol
-    from diffir.metrics.table import Meter
+    from diffir.metrics.table import LoadedMetrics
 
 
 def add_metric_arguments(group: argparse._ActionsContainer) -> None:
@@ -58,13 +60,13 @@ def metrics_from(args: argparse.Namespace, default: str = "psnr,ssim") -> list[s
     return [metric.name for metric in get_metrics((args.metrics or default).split(","))]
 
 
-def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cpu") -> Meter:
+def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cpu") -> LoadedMetrics:
     """The metrics, ready.
 
     Raises:
         UsageError: a ``--metric_file`` that is not NAME=FILE, or none of the metrics can be computed.
     """
-    from diffir.metrics.table import Meter
+    from diffir.metrics.table import LoadedMetrics
 
     files = {}
     for given in args.metric_file:
@@ -72,7 +74,7 @@ def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cp
         if not equals:
             raise UsageError(f"--metric_file {given} is not NAME=FILE, such as alexnet=alexnet-owt-7be5be79.pth")
         files[name] = Path(path)
-    meter = Meter.prepare(names, files=files, download=args.download, device=device)
+    meter = LoadedMetrics.prepare(names, files=files, download=args.download, device=device)
     if not meter.names:
         raise UsageError("; ".join(skipped_lines(meter.skipped)))
     return meter
@@ -83,36 +85,36 @@ def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
     return [f"{name} skipped: {reason}" for name, reason in skipped.items()]
 
 
-def scores_table(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
     """Aligned text: one row per method with its means, the interval of the first one and seconds per image.
 
     Args:
-        rows: name and result, as ``diffir.evaluation.document`` makes it.
+        rows: name of the method, and its scores.
     """
     from diffir.metrics.table import get_metrics
 
-    columns = get_metrics(list(rows[0][1]["scores"]))
-    timed = any(result["seconds"] is not None for _, result in rows)
-    sure = any(interval(result) for _, result in rows)
+    columns = get_metrics(list(rows[0][1].scores))
+    timed = any(evaluation.seconds is not None for _, evaluation in rows)
+    sure = any(interval(evaluation) for _, evaluation in rows)
     head = [column.heading for column in columns]
     lines = [[title, *head, *(["95 % of " + columns[0].title] if sure else []), *(["s/image"] if timed else [])]]
-    for name, result in rows:
-        means = [f"{float(result['scores'][column.name]['mean']):.{column.digits}f}" for column in columns]
-        seconds = "-" if result["seconds"] is None else f"{result['seconds']:.3f}"
-        lines.append([name, *means, *([interval(result)] if sure else []), *([seconds] if timed else [])])
+    for name, evaluation in rows:
+        means = [f"{evaluation.means[column.name]:.{column.digits}f}" for column in columns]
+        seconds = "-" if evaluation.seconds is None else f"{evaluation.seconds:.3f}"
+        lines.append([name, *means, *([interval(evaluation)] if sure else []), *([seconds] if timed else [])])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
-def interval(result: Mapping[str, Any]) -> str:
+def interval(evaluation: Evaluation) -> str:
     """Where the mean of the first metric lies with 95 % confidence; empty where too few images tell."""
     from diffir.metrics.table import get_metrics
 
-    name, score = next(iter(result["scores"].items()))
-    if not all(isinstance(score[key], float) for key in ("low", "high")):
+    name, score = next(iter(evaluation.scores.items()))
+    if score.low is None or score.high is None or not (math.isfinite(score.low) and math.isfinite(score.high)):
         return ""
     digits = get_metrics([name])[0].digits
-    return f"{score['low']:.{digits}f} to {score['high']:.{digits}f}"
+    return f"{score.low:.{digits}f} to {score.high:.{digits}f}"
 
 
 def say(text: str) -> None:

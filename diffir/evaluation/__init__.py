@@ -1,14 +1,14 @@
-"""Method x condition x images -> scores: the one eye of validation, ``diffir eval``, ``diffir score`` and reports."""
+"""Method x degradation x images -> scores: the one eye of validation, ``diffir eval``, ``diffir score`` and reports."""
 
-from diffir.evaluation.conditions import (
+from diffir.evaluation.degradation import (
     AsGiven,
     BicubicDownscale,
-    Condition,
+    Degradation,
     GaussianNoise,
     Holes,
     JpegCompression,
     NoReference,
-    RecipeDamage,
+    RecipeDegradation,
 )
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import Evaluation, ImageScores, evaluate
@@ -16,14 +16,14 @@ from diffir.evaluation.scoring import Evaluation, ImageScores, evaluate
 __all__ = [
     "AsGiven",
     "BicubicDownscale",
-    "Condition",
+    "Degradation",
     "Evaluation",
     "GaussianNoise",
     "Holes",
     "ImageScores",
     "JpegCompression",
     "NoReference",
-    "RecipeDamage",
+    "RecipeDegradation",
     "Sample",
     "evaluate",
 ]

@@ -1,6 +1,6 @@
-"""A set under a condition, and how a contestant is measured on it: image by image, from the cache where it is known.
+"""A set under a degradation, and how a contestant is measured on it: image by image, from the cache where it is known.
 
-In: the files of a set, a condition, a protocol, contestants and a meter. Out: an ``Evaluation`` each.
+In: the files of a set, a degradation, a protocol, contestants and a meter. Out: an ``Evaluation`` each.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ import torch
 from diffir.data.cards.cards import ImageFiles
 from diffir.errors import ImageError
 from diffir.evaluation.cache import KeptScores, hash_of
-from diffir.evaluation.conditions import Condition
 from diffir.evaluation.contestant import Contestant
+from diffir.evaluation.degradation import Degradation
 from diffir.evaluation.peak_memory import PeakMemory
 from diffir.evaluation.sample import Sample
-from diffir.evaluation.scoring import Evaluation, ImageScores, score
+from diffir.evaluation.scoring import Evaluation, ImageScores, score, summarise
 from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
-from diffir.metrics.table import METRICS, Meter
+from diffir.metrics.table import METRICS, LoadedMetrics
 
 WARM_UP_SIDE = 64  # pixels of lq
 OnImage = Callable[[str], None]
@@ -37,7 +37,7 @@ class Benchmark:
     files: tuple[ImageFiles, ...]
     complete: int
     """Images of the whole set."""
-    condition: Condition
+    degradation: Degradation
     protocol: Protocol
     is_public_set: bool = False
     """Whether these are all images of a set that others publish numbers of."""
@@ -68,7 +68,7 @@ class Benchmark:
             ImageError: a file that is not an image of 8 bit.
         """
         given = None if files.input is None else _read_8bit(files.input)
-        return self.condition(files.name, _read_8bit(files.gt), given)
+        return self.degradation(files.name, _read_8bit(files.gt), given)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Benchmark:
 def measure(
     benchmark: Benchmark,
     contestant: Contestant,
-    meter: Meter,
+    meter: LoadedMetrics,
     *,
     cache: Path | None = None,
     on_image: OnImage = lambda name: None,
@@ -109,7 +109,9 @@ def measure(
             if not is_ready:
                 if contestant.prepare is not None:
                     contestant.prepare(benchmark.samples())
-                contestant.restore(_corner(sample, benchmark.condition.scale))  # imports and first calls are not timed
+                contestant.restore(
+                    _corner(sample, benchmark.degradation.scale)
+                )  # imports and first calls are not timed
                 is_ready = True
             scored = score(
                 contestant.restore,
@@ -127,8 +129,13 @@ def measure(
     scores_of_set = of_set.scores() if must_see_all else {name: known_of_set[name] for name in set_names}
     if kept is not None and must_see_all:
         kept.keep_set(benchmark.sha256, scores_of_set)
-    return Evaluation(
-        tuple(images), benchmark.protocol, contestant.round_output, scores_of_set, meter.skipped, meter.sha256
+    return summarise(
+        images,
+        benchmark.protocol,
+        round_output=contestant.round_output,
+        of_set=scores_of_set,
+        skipped=meter.skipped,
+        metric_files=meter.sha256,
     )
 
 
@@ -147,10 +154,10 @@ def _corner(sample: Sample, scale: int) -> Sample:
     return replace(sample, lq=sample.lq[:side, :side], gt=gt, mask=mask)
 
 
-def _facts(benchmark: Benchmark, contestant: Contestant, meter: Meter) -> dict[str, object]:
+def _facts(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics) -> dict[str, object]:
     facts: dict[str, object] = {
         "contestant": dict(contestant.settings),
-        "condition": benchmark.condition.facts(),
+        "condition": benchmark.degradation.facts(),
         "protocol": asdict(benchmark.protocol),
         "round_output": contestant.round_output,
         "metric_files": meter.sha256,

@@ -1,7 +1,7 @@
 """Scores kept between calls, so that a stopped evaluation goes on and a repeated one costs nothing.
 
-A file holds the images of one contestant under one condition and protocol, a line each, and is named by a hash of all
-that its scores depend on: weights, settings, condition, protocol, versions and the code that computes them. Lines are
+A file holds the images of one contestant under one degradation and protocol, a line each, and is named by a hash of all
+that its scores depend on: weights, settings, degradation, protocol, versions and the code that computes them. Lines are
 found by a hash of the image's own files. A line that was torn by a stop is not read.
 """
 
@@ -15,7 +15,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import diffir
 from diffir.evaluation.scoring import ImageScores
 
 _NOT_OF_SCORES = ("cli", "report", "training", "__pycache__")
@@ -81,7 +80,7 @@ def hash_of(facts: Mapping[str, Any]) -> str:
 @cache
 def _code() -> str:
     """Of the files that decide scores, shipped weights of metrics among them."""
-    root, digest = Path(diffir.__file__).parent, hashlib.sha256()
+    root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.npz"), *root.rglob("*.yml")]):
         if not set(path.relative_to(root).parts) & set(_NOT_OF_SCORES):
             digest.update(path.read_bytes())

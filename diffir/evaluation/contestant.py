@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from diffir.baselines.baseline_table import BASELINES, Method, get_baseline
 from diffir.baselines.foreign import ForeignMethod
-from diffir.baselines.table import BASELINES, Method, get_baseline
 from diffir.errors import UsageError
 from diffir.evaluation.multiply_adds import SIDE, count_multiply_adds, multiply_adds_of
 from diffir.evaluation.sample import Sample

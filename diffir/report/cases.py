@@ -7,12 +7,13 @@ pictures. Chosen by numbers alone, so that nobody picks the pretty ones.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from diffir.report.document import ImageRow, Result, Section, primary_of, read_sections
+from diffir.evaluation.document import EvaluationDocument, Result
+from diffir.evaluation.scoring import ImageScores
 from diffir.report.measures import Measure, image_measures
+from diffir.report.sections import Section, primary_of, sections_of, sees_ground_truth
 
 INPUT = "input"
 GROUND_TRUTH = "ground truth"
@@ -23,7 +24,7 @@ class Chosen:
     """An image to show."""
 
     dataset: str
-    condition: str
+    degradation: str
     name: str
     why: str
 
@@ -33,7 +34,7 @@ class Case:
     """An image that is shown."""
 
     dataset: str
-    condition: str
+    degradation: str
     name: str
     why: str
     """Such as "worst of photo by PSNR"."""
@@ -49,19 +50,17 @@ class Case:
         return [name for name in self.pictures if name not in (INPUT, GROUND_TRUTH)]
 
 
-def choose_cases(document: Mapping[str, Any], *, per_group: int = 2) -> list[Chosen]:
-    """The images worth looking at, for each set and condition, none of them twice.
+def choose_cases(document: EvaluationDocument, *, per_group: int = 2) -> list[Chosen]:
+    """The images worth looking at, for each set and degradation, none of them twice.
 
     They are taken from both ends of the first network's scores (first metric with a direction): the worst, the best,
     the second worst and so on. The image on which it loses most against the best other method comes on top, if it
     loses at all.
 
     Args:
-        per_group: images of a set and condition from the two ends; 0 chooses none at all.
-    Raises:
-        UsageError: the document is no evaluation.
+        per_group: images of a set and degradation from the two ends; 0 chooses none at all.
     """
-    return [choice for section in read_sections(document) for choice in _of_section(section, per_group)]
+    return [choice for section in sections_of(document.results) for choice in _of_section(section, per_group)]
 
 
 def _of_section(section: Section, per_group: int) -> list[Chosen]:
@@ -74,7 +73,7 @@ def _of_section(section: Section, per_group: int) -> list[Chosen]:
     name, loss = _largest_loss(primary, table, measure)
     if name:
         reasons[name] = f"{reasons[name]}; {loss}" if name in reasons else loss
-    return [Chosen(section.dataset, section.condition, name, why) for name, why in reasons.items()]
+    return [Chosen(section.dataset, section.degradation, name, why) for name, why in reasons.items()]
 
 
 def _ends(primary: Result, measure: Measure, number: int) -> dict[str, str]:
@@ -94,7 +93,7 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
     worst, name, reason = 0.0, "", ""
     own = {image.name: image.scores[measure.name] for image in _ranked(primary, measure)}
     for rival in table:
-        if rival is primary or rival.sees_ground_truth:
+        if rival is primary or sees_ground_truth(rival):
             continue
         for image in _ranked(rival, measure):
             if image.name not in own:
@@ -107,6 +106,6 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
     return name, reason
 
 
-def _ranked(result: Result, measure: Measure) -> list[ImageRow]:
+def _ranked(result: Result, measure: Measure) -> list[ImageScores]:
     """Images with a number; infinite ones are numbers too."""
-    return [image for image in result.images if not math.isnan(image.scores.get(measure.name, math.nan))]
+    return [image for image in result.evaluation.images if not math.isnan(image.scores.get(measure.name, math.nan))]

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from diffir.data.cards.published_rows import PublishedRow, rows_for
+from diffir.evaluation.document import Result
+from diffir.evaluation.scoring import MeanScore
 from diffir.metrics.table import METRICS
-from diffir.report.document import Mean, Place, Result, place_of
 from diffir.report.grouping import each_once, grouped
 from diffir.report.measures import best_shown, measure_of
+from diffir.report.sections import ComparisonKey, comparison_key, left_out_images, sees_ground_truth
 
 MOST_MEASURED = 5  # columns beside the names; by taste
 MOST_PUBLISHED = 6  # narrower ones, without intervals
@@ -40,9 +42,9 @@ def results_as_markdown(results: Sequence[Result], published: Sequence[Published
     in_order = sorted(results, key=lambda result: kinds.index(_kind(result)))
     blocks: list[str] = []
     for title, members in grouped(in_order, lambda result: _title(result, published)).items():
-        names = list(grouped(members, lambda result: (result.dataset, result.condition)))
+        names = list(grouped(members, lambda result: (result.dataset, result.degradation)))
         blocks += [f"## {title}", *_measured(members), _protocol(members), *_published(names, published)]
-    skipped = dict.fromkeys(f"- {name}: {why}" for result in results for name, why in result.skipped.items())
+    skipped = dict.fromkeys(f"- {name}: {why}" for result in results for name, why in result.evaluation.skipped.items())
     if skipped:
         blocks += ["## Not measured", "\n".join(skipped)]
     return "\n\n".join([*blocks, "## What the methods cost", *_costs(in_order)]) + "\n"
@@ -50,39 +52,39 @@ def results_as_markdown(results: Sequence[Result], published: Sequence[Published
 
 def _kind(result: Result) -> str:
     """Of damage; holes that a recipe cuts are holes."""
-    return "mask" if result.condition.startswith("mask ") else str(result.degradation["kind"])
+    return "mask" if result.degradation.startswith("mask ") else str(result.degradation_facts["kind"])
 
 
 def _title(result: Result, published: Sequence[PublishedRow]) -> str:
     kind = _kind(result)
-    beside = rows_for(result.dataset, result.condition, published) if kind == "given" else ()
+    beside = rows_for(result.dataset, result.degradation, published) if kind == "given" else ()
     return f"{TITLES[kind]}: {beside[0].task}" if beside else TITLES[kind]
 
 
 def _measured(results: Sequence[Result]) -> Iterator[str]:
-    columns = grouped(results, place_of)
+    columns = grouped(results, comparison_key)
     heads = _heads(columns)
-    metrics = each_once(name for result in results for name in result.scores)
+    metrics = each_once(name for result in results for name in result.evaluation.scores)
     yield f"{_legend(metrics)}."
     for places in _side_by_side(list(columns), MOST_MEASURED):
         cells = [_measured_column(columns[place], metrics) for place in places]
         yield _table("method", [heads[place] for place in places], cells)
-    yield from each_once(f"{line}." for result in results for line in result.not_judged)
+    yield from each_once(f"{line}." for result in results for line in left_out_images(result))
     for result in (column[0] for column in columns.values()):
         if result.count < FEW:
-            yield f"{result.dataset}, {result.condition}: n = {result.count}: not a table, an impression."
+            yield f"{result.dataset}, {result.degradation}: n = {result.count}: not a table, an impression."
 
 
 def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[str, str]:
     """Cells by method, the best of the first metric in bold."""
     first = measure_of(metrics[0])
-    rivals = [result for result in column if not result.sees_ground_truth]
-    best = best_shown(first, [r.scores[first.name].value if first.name in r.scores else None for r in rivals])
-    return {r.method: _cell(r.scores, metrics, best if r in rivals else set()) for r in column}
+    rivals = [result for result in column if not sees_ground_truth(result)]
+    best = best_shown(first, [r.evaluation.means.get(first.name) for r in rivals])
+    return {r.method: _cell(r.evaluation.scores, metrics, best if r in rivals else set()) for r in column}
 
 
 def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRow]) -> Iterator[str]:
-    """Tables of what others got; ``names``: sets and conditions."""
+    """Tables of what others got; ``names``: sets and degradations."""
     by_source: dict[tuple[str, str], dict[tuple[str, str], list[PublishedRow]]] = {}
     for name in names:
         for row in rows_for(*name, published):
@@ -96,7 +98,7 @@ def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRo
             yield _table("published", ["<br>".join(name) for name in part], cells)
 
 
-def _cell(scores: Mapping[str, Mean], metrics: Sequence[str], best: set[str]) -> str:
+def _cell(scores: Mapping[str, MeanScore], metrics: Sequence[str], best: set[str]) -> str:
     """First metric with its interval, the others beneath."""
     shown = [measure_of(name).show(scores[name].value if name in scores else None) for name in metrics]
     first, mean = shown[0], scores.get(metrics[0])
@@ -125,19 +127,19 @@ def _protocol(results: Sequence[Result]) -> str:
 
 def _conventions(result: Result) -> list[str]:
     """Without the number of images, which stands above the column; what was done to the images stays one piece."""
-    line, done = str(result.protocol["line"]), str(result.degradation.get("description", ""))
+    line, done = result.protocol_line, str(result.degradation_facts.get("description", ""))
     before, found, after = line.partition(done) if done else (line, "", "")
     parts = [*before.split("; "), *([done] if found else []), *after.split("; ")]
     return [part for part in parts if part and not part.startswith(f"{result.dataset}, mean over")]
 
 
 def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
-    """These results in few words: their conditions, sets or methods, where one of these tells them from the others."""
-    for key in ("condition", "dataset", "method"):
+    """These results in few words: their degradations, sets or methods, where one of these tells them from the others."""
+    for key in ("degradation", "dataset", "method"):
         values = each_once(getattr(result, key) for result in some)
         if sum(getattr(result, key) in values for result in every) == len(some):
             return ", ".join(values)
-    return "; ".join(f"{result.method} on {result.dataset}, {result.condition}" for result in some)
+    return "; ".join(f"{result.method} on {result.dataset}, {result.degradation}" for result in some)
 
 
 def _costs(results: Sequence[Result]) -> Iterator[str]:
@@ -145,8 +147,8 @@ def _costs(results: Sequence[Result]) -> Iterator[str]:
     rows = []
     for (method, summary, digest), members in grouped(results, _version).items():
         first = members[0]
-        seconds = sorted(result.seconds for result in members if result.seconds is not None)
-        peaks = [result.peak_memory_mb for result in members if result.peak_memory_mb is not None]
+        seconds = sorted(result.evaluation.seconds for result in members if result.evaluation.seconds is not None)
+        peaks = [result.evaluation.peak_memory_mb for result in members if result.evaluation.peak_memory_mb is not None]
         times = each_once(f"{time:.2g}" for time in (seconds[:1] + seconds[-1:]))
         rows.append(
             [
@@ -194,8 +196,8 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([texts[0], "|---" * len(rows[0]) + "|", *texts[1:]])
 
 
-def _heads(columns: Mapping[Place, Sequence[Result]]) -> dict[Place, str]:
-    """Set, condition and number of images; where columns would read alike, also what tells them apart."""
+def _heads(columns: Mapping[ComparisonKey, Sequence[Result]]) -> dict[ComparisonKey, str]:
+    """Set, degradation and number of images; where columns would read alike, also what tells them apart."""
     heads = {place: f"{place[0]}<br>{place[1]}<br>{_count(column[0])}" for place, column in columns.items()}
     for alike in grouped(list(heads), heads.__getitem__).values():
         lines = list(zip(*map(_particulars, alike), strict=True))
@@ -204,10 +206,10 @@ def _heads(columns: Mapping[Place, Sequence[Result]]) -> dict[Place, str]:
     return heads
 
 
-def _particulars(place: Place) -> tuple[str, str, str]:
-    damage = hashlib.sha256(place.degradation.encode()).hexdigest()
+def _particulars(place: ComparisonKey) -> tuple[str, str, str]:
+    damage = hashlib.sha256(place.degradation_facts.encode()).hexdigest()
     hashes = f"files `{place.data_sha256[:HASH_DIGITS]}`", f"damage `{damage[:HASH_DIGITS]}`"
-    return str(place.compared), *hashes
+    return str(place.protocol), *hashes
 
 
 def _count(result: Result) -> str:
@@ -215,5 +217,5 @@ def _count(result: Result) -> str:
     return f"{result.count}{of} images"
 
 
-def _means(row: PublishedRow) -> dict[str, Mean]:
-    return {name: Mean(value, None, None) for name, value in row.scores.items()}
+def _means(row: PublishedRow) -> dict[str, MeanScore]:
+    return {name: MeanScore(value) for name, value in row.scores.items()}

@@ -8,8 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from diffir.evaluation.document import Result
+from diffir.evaluation.scoring import ImageScores
 from diffir.metrics.table import METRICS
-from diffir.report.document import ImageRow, Result
 from diffir.report.grouping import each_once
 from diffir.report.markup import Html, join, tag
 
@@ -56,12 +57,12 @@ MEMORY = Measure("", "Peak memory", "MB", 0, False)
 
 def metric_measures(results: Sequence[Result]) -> list[Measure]:
     """One for each metric that any of the results has, in the order of the file."""
-    return [measure_of(name) for name in each_once(name for result in results for name in result.scores)]
+    return [measure_of(name) for name in each_once(name for result in results for name in result.evaluation.scores)]
 
 
 def image_measures(results: Sequence[Result]) -> list[Measure]:
     """One for each metric that images have one by one; metrics of whole sets are not among them."""
-    names = each_once(name for result in results for image in result.images for name in image.scores)
+    names = each_once(name for result in results for image in result.evaluation.images for name in image.scores)
     return [measure_of(name) for name in names]
 
 
@@ -73,7 +74,7 @@ def measure_of(name: str) -> Measure:
     return Measure(name, metric.title, metric.unit, metric.digits, metric.higher_is_better)
 
 
-def of_image(measure: Measure, image: ImageRow) -> float | None:
+def of_image(measure: Measure, image: ImageScores) -> float | None:
     """What an image got: its score, or its seconds, or its memory."""
     if measure is SECONDS:
         return image.seconds

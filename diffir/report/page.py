@@ -6,36 +6,37 @@ forbids every request, and every script and style but the two that are written i
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from diffir.data.cards.published_rows import PublishedRow
 from diffir.errors import UsageError
+from diffir.evaluation.document import EvaluationDocument, Result
 from diffir.files import write_atomically
 from diffir.report.cases import Case
-from diffir.report.document import Result, Section, primary_of, read_sections
 from diffir.report.markup import Html, join, tag
 from diffir.report.score_table import notes, published_table, score_table
+from diffir.report.sections import Section, primary_of, sections_of
 from diffir.report.spread import spread
 from diffir.report.viewer import case_view
 
 
 def write_report(
     path: str | Path,
-    document: Mapping[str, Any],
+    document: EvaluationDocument,
     cases: Sequence[Case],
     *,
-    published: Sequence[Mapping[str, Any]] = (),
+    published: Sequence[PublishedRow] = (),
     title: str = "Restoration report",
 ) -> None:
     """Write the page; the file appears complete or not at all.
 
     Args:
         document: what ``diffir eval --json`` writes.
-        cases: images to show, each of a set and condition of the document.
-        published: rows from papers: method, dataset, condition, scores by metric, source, protocol. Those of a set and
-            condition of the document are shown in a table of their own.
+        cases: images to show, each of a set and degradation of the document.
+        published: rows from papers: method, dataset, degradation, scores by metric, source, protocol. Those of a set and
+            degradation of the document are shown in a table of their own.
     Raises:
         UsageError: the document is no evaluation, a case belongs to none of its sections, or the disk refuses.
         ImageError: the pictures of a case are not of one size and kind.
@@ -48,18 +49,16 @@ def write_report(
         raise UsageError(f"{path}: the report cannot be written ({error.strerror or error})") from error
 
 
-def _page(
-    document: Mapping[str, Any], cases: Sequence[Case], published: Sequence[Mapping[str, Any]], title: str
-) -> Html:
-    sections = read_sections(document)
+def _page(document: EvaluationDocument, cases: Sequence[Case], published: Sequence[PublishedRow], title: str) -> Html:
+    sections = sections_of(document.results)
     _check_places(sections, cases)
     numbered = list(enumerate(cases))
     shown = [
         _section(
             section,
             number,
-            [(n, case) for n, case in numbered if _same_place(section, case.dataset, case.condition)],
-            [row for row in published if _same_place(section, row["dataset"], row["condition"])],
+            [(n, case) for n, case in numbered if _same_place(section, case.dataset, case.degradation)],
+            [row for row in published if _same_place(section, row.dataset, row.condition)],
         )
         for number, section in enumerate(sections)
     ]
@@ -87,13 +86,11 @@ def _script() -> Html:
     return tag("script", Html(_text("page.js")))
 
 
-def _head(document: Mapping[str, Any], sections: Sequence[Section], title: str) -> Html:
-    results = [result for section in sections for table in section.tables for result in table]
-    machine = document.get("machine", {})
-    facts = [f"{name} {version}" for name, version in document.get("versions", {}).items()]
-    facts += [f"{key}: {value}" for key, value in machine.items()]
+def _head(document: EvaluationDocument, sections: Sequence[Section], title: str) -> Html:
+    facts = [f"{name} {version}" for name, version in document.versions.items()]
+    facts += [f"{key}: {value}" for key, value in document.machine.items()]
     links = [
-        tag("li", tag("a", s.dataset, tag("span", s.condition, class_="under"), href=f"#section-{n}"))
+        tag("li", tag("a", s.dataset, tag("span", s.degradation, class_="under"), href=f"#section-{n}"))
         for n, s in enumerate(sections)
     ]
     return tag(
@@ -101,7 +98,7 @@ def _head(document: Mapping[str, Any], sections: Sequence[Section], title: str) 
         tag("button", "Dark", type="button", class_="theme", aria_pressed="false", hidden=True),
         tag("p", "diffir", class_="brand"),
         tag("h1", title),
-        tag("p", _what(results), class_="what"),
+        tag("p", _what(document.results), class_="what"),
         tag("p", " · ".join(facts), class_="versions"),
         tag("nav", tag("ul", *links), aria_label="Sections") if len(sections) > 1 else None,
         class_="top",
@@ -116,9 +113,9 @@ def _what(results: Sequence[Result]) -> str:
 
 
 def _section(
-    section: Section, number: int, cases: Sequence[tuple[int, Case]], published: Sequence[Mapping[str, Any]]
+    section: Section, number: int, cases: Sequence[tuple[int, Case]], published: Sequence[PublishedRow]
 ) -> Html:
-    title = f"{section.dataset}, {section.condition}"
+    title = f"{section.dataset}, {section.degradation}"
     measured = []
     for table_number, table in enumerate(section.tables):
         measured += [
@@ -131,7 +128,7 @@ def _section(
     shown = [case_view(case, primary, n) for n, case in cases]
     return tag(
         "section",
-        tag("h2", section.dataset, tag("span", section.condition)),
+        tag("h2", section.dataset, tag("span", section.degradation)),
         *measured,
         published_table(published, title),
         join(tag("h3", "Case by case"), *shown) if shown else None,
@@ -142,21 +139,21 @@ def _section(
 def _about(result: Result) -> str:
     """Which images, and what was done to them."""
     number = f"{result.count} of {result.of}" if result.of else f"{result.count}"
-    described = result.degradation.get("description")
+    described = result.degradation_facts.get("description")
     images = "image" if number == "1" else "images"
     return f"{number} {images}. {str(described).rstrip('.')}." if described else f"{number} {images}."
 
 
 def _check_places(sections: Sequence[Section], cases: Sequence[Case]) -> None:
     for case in cases:
-        if not any(_same_place(section, case.dataset, case.condition) for section in sections):
-            known = "; ".join(f"{s.dataset}, {s.condition}" for s in sections)
-            raise UsageError(f"case {case.name}: no section {case.dataset}, {case.condition}; there are: {known}")
+        if not any(_same_place(section, case.dataset, case.degradation) for section in sections):
+            known = "; ".join(f"{s.dataset}, {s.degradation}" for s in sections)
+            raise UsageError(f"case {case.name}: no section {case.dataset}, {case.degradation}; there are: {known}")
 
 
-def _same_place(section: Section, dataset: str, condition: str) -> bool:
+def _same_place(section: Section, dataset: str, degradation: str) -> bool:
     """Names compare without case: papers and cards do not agree on it."""
-    return (section.dataset.lower(), section.condition.lower()) == (dataset.lower(), condition.lower())
+    return (section.dataset.lower(), section.degradation.lower()) == (dataset.lower(), degradation.lower())
 
 
 def _text(name: str) -> str:

@@ -1,16 +1,18 @@
 """The table of a section: methods x measures with intervals, what it was measured by beneath, published rows apart.
 
-In: results that can be compared; published rows of the same set and condition. Out: HTML. The best measured value of a
+In: results that can be compared; published rows of the same set and degradation. Out: HTML. The best measured value of a
 column is marked; a prior that saw the ground truth is a bound and stays out of that, and so does every published row.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from diffir.report.document import Mean, Result
+from diffir.data.cards.published_rows import PublishedRow
+from diffir.evaluation.document import Result
+from diffir.evaluation.scoring import MeanScore
 from diffir.report.markup import Html, tag
 from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, measure_of, metric_measures
+from diffir.report.sections import left_out_images, sees_ground_truth
 from diffir.systems.diffir.prior_study import MEANINGS, PRIOR_KINDS, Spread
 
 KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network", "folder": "files of a folder"}
@@ -19,8 +21,8 @@ KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network
 def score_table(table: Sequence[Result], title: str) -> Html:
     """Methods x measures, sortable; the script fills ``aria-sort``."""
     costs = [
-        (SECONDS, lambda r: r.seconds, None),
-        (MEMORY, lambda r: r.peak_memory_mb, None),
+        (SECONDS, lambda r: r.evaluation.seconds, None),
+        (MEMORY, lambda r: r.evaluation.peak_memory_mb, None),
         (Measure("", "Parameters", "", 0, None), lambda r: r.parameters, with_prefix),
         (Measure("", "Multiply-adds", "256 × 256", 0, None), lambda r: r.multiply_adds, with_prefix),
     ]
@@ -74,49 +76,48 @@ def measure_head(measure: Measure, method: str | None = None) -> Html:
 def notes(table: Sequence[Result]) -> Html:
     """What a number is worth nothing without: what was skipped and why, protocol, weights, data, settings."""
     skipped = _who_shares(
-        table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.skipped.items()]
+        table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.evaluation.skipped.items()]
     )
-    bounds = [r.method for r in table if r.sees_ground_truth]
+    bounds = [r.method for r in table if sees_ground_truth(r)]
     priors = [f"{r.method}: {MEANINGS[kind]}." for r in table for kind in PRIOR_KINDS if r.network.get("prior") == kind]
-    spreads = [f"{r.method}, {Spread(**_finite(r.prior_spread))}." for r in table if r.prior_spread]
+    spreads = [f"{r.method}, {_spread_of(r)}." for r in table if r.prior_spread]
     return tag(
         "div",
         *(tag("p", line, class_="skipped") for line in skipped),
-        *(tag("p", f"{line}.") for line in _who_shares(table, lambda r: r.not_judged)),
+        *(tag("p", f"{line}.") for line in _who_shares(table, left_out_images)),
         *(tag("p", line) for line in (priors if len(priors) > 1 else [])),
         *(tag("p", line) for line in spreads),
         tag("p", f"{', '.join(bounds)}: sees the ground truth; a bound, not ranked.") if bounds else None,
-        tag("details", tag("summary", f"Protocol ({table[0].compared}), weights, data"), _facts(table)),
+        tag("details", tag("summary", f"Protocol ({table[0].evaluation.protocol}), weights, data"), _facts(table)),
         class_="notes",
     )
 
 
-def _finite(spread: Mapping[str, float | str]) -> dict[str, Any]:
-    """Numbers again: what is not finite is a string in the file."""
-    return {name: float(value) if isinstance(value, str) else value for name, value in spread.items()}
+def _spread_of(result: Result) -> Spread:
+    spread = result.prior_spread
+    return Spread(int(spread["noises"]), spread["psnr"], spread["pixel"], spread["prior"])
 
 
-def published_table(rows: Sequence[Mapping[str, object]], title: str) -> Html | None:
+def published_table(rows: Sequence[PublishedRow], title: str) -> Html | None:
     """Rows from papers, in the order given: not sorted, nothing marked."""
     if not rows:
         return None
-    scores = [_scores_of(row) for row in rows]
-    measures = [measure_of(name) for name in dict.fromkeys(name for given in scores for name in given)]
+    measures = [measure_of(name) for name in dict.fromkeys(name for row in rows for name in row.scores)]
     heads = [tag("th", "Method", scope="col"), *(tag("th", m.head, scope="col", class_="number") for m in measures)]
     heads += [tag("th", "Source and protocol", scope="col")]
     body = [
         tag(
             "tr",
-            tag("th", str(row["method"]), scope="row"),
-            *(number_cell(given.get(m.name), m.show(given.get(m.name))) for m in measures),
+            tag("th", row.method, scope="row"),
+            *(number_cell(row.scores.get(m.name), m.show(row.scores.get(m.name))) for m in measures),
             tag(
                 "td",
-                tag("span", str(row["source"])),
-                tag("span", str(row["protocol"]), class_="under"),
+                tag("span", row.source),
+                tag("span", row.protocol, class_="under"),
                 class_="source",
             ),
         )
-        for row, given in zip(rows, scores, strict=True)
+        for row in rows
     ]
     return tag(
         "div",
@@ -127,12 +128,12 @@ def published_table(rows: Sequence[Mapping[str, object]], title: str) -> Html | 
 
 
 def _metric_column(measure: Measure, table: Sequence[Result]) -> tuple[Html, list[Html]]:
-    means = [result.scores.get(measure.name) for result in table]
-    best = best_shown(measure, [m.value for m, r in zip(means, table, strict=True) if m and not r.sees_ground_truth])
+    means = [result.evaluation.scores.get(measure.name) for result in table]
+    best = best_shown(measure, [m.value for m, r in zip(means, table, strict=True) if m and not sees_ground_truth(r)])
     cells = []
     for mean, result in zip(means, table, strict=True):
         shown = measure.show(mean.value if mean else None)
-        is_best = shown in best and not result.sees_ground_truth
+        is_best = shown in best and not sees_ground_truth(result)
         cells.append(
             number_cell(
                 mean.value if mean else None,
@@ -144,7 +145,7 @@ def _metric_column(measure: Measure, table: Sequence[Result]) -> tuple[Html, lis
     return measure_head(measure), cells
 
 
-def _interval(measure: Measure, mean: Mean | None) -> Html | None:
+def _interval(measure: Measure, mean: MeanScore | None) -> Html | None:
     if mean is None or mean.low is None or mean.high is None:
         return None
     return tag("span", f"{measure.show(mean.low)} – {measure.show(mean.high)}", class_="under")
@@ -156,7 +157,7 @@ def _cost_column(
     show: Callable[[float | None], str] | None,
     table: Sequence[Result],
 ) -> tuple[Html, list[Html]]:
-    values = [read(result) for result in table]
+    values = [None if (value := read(result)) is None else float(value) for result in table]
     return measure_head(measure), [number_cell(value, (show or measure.show)(value)) for value in values]
 
 
@@ -170,7 +171,7 @@ def _method_cell(result: Result) -> Html:
 def _facts(table: Sequence[Result]) -> Html:
     """Everything that says which numbers these are, as terms and descriptions."""
     facts = [tag("dt", "protocol")]
-    facts += [tag("dd", line) for line in _who_shares(table, lambda r: [str(r.protocol.get("line", "not told"))])]
+    facts += [tag("dd", line) for line in _who_shares(table, lambda r: [r.protocol_line or "not known"])]
     for result in table:
         settings = [f"{key} {value}" for key, value in result.network.items() if key != "fingerprint"]
         facts += [tag("dt", result.method), tag("dd", result.summary)]
@@ -192,9 +193,3 @@ def _who_shares(table: Sequence[Result], lines_of: Callable[[Result], Sequence[s
         for line in lines_of(result):
             owners.setdefault(line, []).append(result.method)
     return [line if len(who) == len(table) else f"{line} ({', '.join(who)})" for line, who in owners.items()]
-
-
-def _scores_of(row: Mapping[str, object]) -> dict[str, float]:
-    scores = row["scores"]
-    assert isinstance(scores, Mapping)
-    return {str(name): float(value) for name, value in scores.items()}

@@ -9,11 +9,13 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from diffir.report.document import ImageRow, Result, primary_of
+from diffir.evaluation.document import Result
+from diffir.evaluation.scoring import ImageScores
 from diffir.report.markup import Html, join, tag
 from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, image_measures, of_image
 from diffir.report.scale import Scale, keep_apart
 from diffir.report.score_table import measure_head, number_cell, scrolling, sort_head
+from diffir.report.sections import primary_of, sees_ground_truth
 
 HEIGHT = 46  # pixels of a strip; a matter of taste like the next two
 DIAMETER = 7.0  # pixels of a dot
@@ -23,7 +25,7 @@ FEWEST_FOR_A_BOX = 5
 
 def spread(table: Sequence[Result], name: str) -> Html | None:
     """Panels of one table; ``name`` is unique on the page. None where images have no values."""
-    every = [image for result in table for image in result.images]
+    every = [image for result in table for image in result.evaluation.images]
     known = (*image_measures(table), SECONDS, MEMORY)
     measures = [m for m in known if any(of_image(m, image) is not None for image in every)]
     if not measures:
@@ -50,7 +52,11 @@ def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
     primary = primary_of(table)
     ticks = [tag("text", scale.label(t), x=f"{scale.place(t)}%", y=14, text_anchor="middle") for t in scale.ticks]
     unit = f", {measure.unit}" if measure.unit else ""
-    box = "; a box holds the middle half, its line is the median" if len(table[0].images) >= FEWEST_FOR_A_BOX else ""
+    box = (
+        "; a box holds the middle half, its line is the median"
+        if len(table[0].evaluation.images) >= FEWEST_FOR_A_BOX
+        else ""
+    )
     return tag(
         "figure",
         *(_strip(result, measure, scale, is_primary=result is primary) for result in table),
@@ -64,7 +70,7 @@ def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
 def _strip(result: Result, measure: Measure, scale: Scale, *, is_primary: bool) -> Html:
     drawn = sorted(_drawn(result, measure), key=lambda pair: pair[1])
     values = [value for _, value in drawn]
-    left_out = len(result.images) - len(drawn)
+    left_out = len(result.evaluation.images) - len(drawn)
     grid = [_upright(scale.place(tick), 0, HEIGHT, "grid") for tick in scale.ticks]
     said = f"{result.method}: {measure.label} of {len(drawn)} images"
     if drawn:
@@ -83,7 +89,7 @@ def _strip(result: Result, measure: Measure, scale: Scale, *, is_primary: bool) 
     )
 
 
-def _dots(drawn: Sequence[tuple[ImageRow, float]], measure: Measure, scale: Scale) -> list[Html]:
+def _dots(drawn: Sequence[tuple[ImageScores, float]], measure: Measure, scale: Scale) -> list[Html]:
     places = [scale.place(value) for _, value in drawn]
     heights = keep_apart([p * NOMINAL_WIDTH / 100 for p in places], DIAMETER, (HEIGHT - DIAMETER) / 2)
     return [
@@ -115,7 +121,7 @@ def _image_table(table: Sequence[Result], measure: Measure) -> Html:
     heads = [sort_head("Image"), sort_head("Pixels", numeric=True)]
     heads += [measure_head(measure, result.method) for result in table]
     rows = []
-    for images in zip(*(result.images for result in table), strict=True):
+    for images in zip(*(result.evaluation.images for result in table), strict=True):
         name, width, height = images[0].name, images[0].width, images[0].height
         named = tag("th", name, scope="row", data_value=name)
         size = number_cell(width * height, f"{width} × {height}")
@@ -129,11 +135,11 @@ def _image_table(table: Sequence[Result], measure: Measure) -> Html:
 
 
 def _cells(measure: Measure, table: Sequence[Result], values: Sequence[float | None]) -> list[Html]:
-    best = best_shown(measure, [v for v, r in zip(values, table, strict=True) if not r.sees_ground_truth])
+    best = best_shown(measure, [v for v, r in zip(values, table, strict=True) if not sees_ground_truth(r)])
     return [
         number_cell(value, measure.show(value), class_="best" if is_best else "")
         for value, is_best in (
-            (value, measure.show(value) in best and not result.sees_ground_truth)
+            (value, measure.show(value) in best and not sees_ground_truth(result))
             for value, result in zip(values, table, strict=True)
         )
     ]
@@ -143,6 +149,6 @@ def _finite(table: Sequence[Result], measure: Measure) -> list[float]:
     return [value for result in table for _, value in _drawn(result, measure)]
 
 
-def _drawn(result: Result, measure: Measure) -> list[tuple[ImageRow, float]]:
-    pairs = ((image, of_image(measure, image)) for image in result.images)
+def _drawn(result: Result, measure: Measure) -> list[tuple[ImageScores, float]]:
+    pairs = ((image, of_image(measure, image)) for image in result.evaluation.images)
     return [(image, value) for image, value in pairs if value is not None and math.isfinite(value)]

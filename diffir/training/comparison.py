@@ -16,7 +16,7 @@ import torch
 
 from diffir.data.samples import to_tensor
 from diffir.evaluation import Evaluation, Sample, evaluate
-from diffir.evaluation.document import conventions, scores_of
+from diffir.evaluation.document import conventions, evaluation_to_json
 from diffir.files import write_atomically
 from diffir.image_io import write_image
 from diffir.metrics.protocol import Protocol
@@ -94,7 +94,8 @@ def write_report(comparison: Comparison, folder: Path, *, title: str, lines: Seq
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:
     line = "; ".join(conventions(evaluation.protocol, list(evaluation.means)))
-    return scores_of(replace(evaluation, images=tuple(replace(i, seconds=None) for i in evaluation.images)), line)
+    images = tuple(replace(image, seconds=None) for image in evaluation.images)
+    return evaluation_to_json(replace(evaluation, images=images, seconds=None), line)
 
 
 def _tables(comparison: Comparison) -> list[str]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from diffir.baselines.baseline_table import BASELINES, get_baseline
 from diffir.baselines.classical import SlidingDct, estimate_sigma
-from diffir.baselines.table import BASELINES, get_baseline
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.errors import UsageError
 

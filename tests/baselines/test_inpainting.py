@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from diffir.baselines.table import BASELINES, get_baseline
+from diffir.baselines.baseline_table import BASELINES, get_baseline
 from diffir.errors import ImageError, UsageError
 
 INPAINTING = [name for name in BASELINES if get_baseline(name).has_mask]

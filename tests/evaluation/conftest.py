@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffir.data.cards.cards import find_images, load_card
-from diffir.evaluation import Condition, GaussianNoise, Sample
+from diffir.evaluation import Degradation, GaussianNoise, Sample
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import Contestant
 from diffir.metrics.protocol import Protocol
@@ -30,14 +30,14 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_benchmark(photos: Path) -> MakeBenchmark:
-    """Those photos under a condition."""
+    """Those photos under a degradation."""
 
     def make(
-        condition: Condition | None = None, limit: int | None = None, protocol: Protocol | None = None
+        degradation: Degradation | None = None, limit: int | None = None, protocol: Protocol | None = None
     ) -> Benchmark:
         card = load_card(str(photos))
         files = tuple(find_images(card)[:limit])
-        return Benchmark(card.name, files, 3, condition or GaussianNoise(25), protocol or Protocol())
+        return Benchmark(card.name, files, 3, degradation or GaussianNoise(25), protocol or Protocol())
 
     return make
 

@@ -12,11 +12,11 @@ from diffir.errors import ImageError
 from diffir.evaluation import GaussianNoise, Holes, NoReference
 from diffir.evaluation.benchmark import measure
 from diffir.metrics.protocol import Protocol
-from diffir.metrics.table import Meter
+from diffir.metrics.table import LoadedMetrics
 
 from .conftest import MakeBenchmark, Worker
 
-PSNR = Meter.prepare(["psnr"])
+PSNR = LoadedMetrics.prepare(["psnr"])
 
 
 def test_a_second_call_measures_nothing_and_says_the_same(make_benchmark: MakeBenchmark, tmp_path: Path) -> None:
@@ -72,26 +72,28 @@ def test_lines_that_are_none_of_ours_are_passed_over(
     assert worker.seen == []
 
 
-@pytest.mark.parametrize("change", ["settings", "condition", "photo", "metric", "protocol", "rounding", "metric file"])
+@pytest.mark.parametrize(
+    "change", ["settings", "degradation", "photo", "metric", "protocol", "rounding", "metric file"]
+)
 def test_whatever_a_score_depends_on_is_measured_anew_when_it_changes(
     make_benchmark: MakeBenchmark, photos: Path, tmp_path: Path, change: str
 ) -> None:
     measure(make_benchmark(), Worker().contestant(sha256="one"), PSNR, cache=tmp_path / "kept")
     if change == "photo":
         cv2.imwrite(str(photos / "b.png"), np.zeros((72, 80, 3), np.uint8))
-    worker, meter = Worker(), Meter.prepare(["psnr", "ssim"] if change == "metric" else ["psnr"])
+    worker, meter = Worker(), LoadedMetrics.prepare(["psnr", "ssim"] if change == "metric" else ["psnr"])
     meter.sha256 |= {"alexnet": "another"} if change == "metric file" else {}
-    condition, protocol = GaussianNoise(50 if change == "condition" else 25), Protocol(int(change == "protocol"))
+    degradation, protocol = GaussianNoise(50 if change == "degradation" else 25), Protocol(int(change == "protocol"))
     contestant = worker.contestant(sha256="two" if change == "settings" else "one")
 
     contestant = replace(contestant, round_output=change != "rounding")
-    measure(make_benchmark(condition, protocol=protocol), contestant, meter, cache=tmp_path / "kept")
+    measure(make_benchmark(degradation, protocol=protocol), contestant, meter, cache=tmp_path / "kept")
 
     assert worker.seen == (["b"] if change == "photo" else ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("change", ["another mask", "a mask more"])
-def test_other_masks_in_the_same_folder_are_another_condition(
+def test_other_masks_in_the_same_folder_are_another_degradation(
     make_benchmark: MakeBenchmark, tmp_path: Path, change: str
 ) -> None:
     hole = np.zeros((72, 80), np.uint8)

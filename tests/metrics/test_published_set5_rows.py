@@ -1,10 +1,10 @@
-"""Bicubic enlargement of Set5 gets the published numbers, and those that other conventions give."""
+"""Bicubic enlargement of Set5 gets the published scores, and the known scores of other conventions."""
 
 from pathlib import Path
 
 import pytest
 
-from diffir.baselines.table import BASELINES, get_baseline
+from diffir.baselines.baseline_table import BASELINES, get_baseline
 from diffir.data.cards.cards import find_images, load_card
 from diffir.evaluation import BicubicDownscale, evaluate
 from diffir.image_io import read_image

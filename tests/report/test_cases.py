@@ -2,12 +2,17 @@
 
 import pytest
 
-from diffir.report import choose_cases
+from diffir.evaluation.document import document_from_json
+from diffir.report import Chosen, choose_cases
 from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
+def chosen_from(document, **settings) -> list[Chosen]:
+    return choose_cases(document_from_json(document), **settings)
+
+
 def reasons(document, **settings) -> dict[str, str]:
-    return {chosen.name: chosen.why for chosen in choose_cases(document, **settings)}
+    return {chosen.name: chosen.why for chosen in chosen_from(document, **settings)}
 
 
 def test_the_worst_the_best_and_the_largest_loss_are_shown(document):
@@ -27,13 +32,13 @@ def test_a_network_that_never_loses_has_no_loss_to_show(document):
 def test_a_loss_that_reads_as_nothing_is_none(document, make_result):
     document["results"] = [document["results"][2], make_result("photo, mean", [30.001, 25.0, 36.0, 31.5])]
 
-    assert not any("loses most" in chosen.why for chosen in choose_cases(document))
+    assert not any("loses most" in chosen.why for chosen in chosen_from(document))
 
 
 def test_the_table_of_baselines_is_not_about_the_input(document):
     document["results"] = document["results"][:2]
 
-    assert all("nlm" in chosen.why for chosen in choose_cases(document))
+    assert all("nlm" in chosen.why for chosen in chosen_from(document))
 
 
 def test_an_image_chosen_twice_is_shown_once_with_both_reasons(document):
@@ -58,7 +63,7 @@ def test_where_less_is_better_the_largest_score_is_the_worst(document):
 
 @pytest.mark.parametrize("per_group", [0, 1, 2, 3, 4, 9])
 def test_no_image_comes_twice_however_many_are_asked_for(document, per_group):
-    names = [chosen.name for chosen in choose_cases(document, per_group=per_group)]
+    names = [chosen.name for chosen in chosen_from(document, per_group=per_group)]
 
     assert len(names) == len(set(names))
     assert min(per_group, 4) <= len(names) <= min(per_group + 1, 4)
@@ -73,10 +78,10 @@ def test_a_bound_that_saw_the_truth_beats_nobody(document, make_result, prior):
     assert reasons(document) == before
 
 
-def test_each_set_and_condition_has_its_own(document, make_result):
+def test_each_set_and_degradation_has_its_own(document, make_result):
     document["results"] += [make_result("dct", [30.0, 31.0], condition="sigma 50")]
 
-    places = [(chosen.dataset, chosen.condition) for chosen in choose_cases(document)]
+    places = [(chosen.dataset, chosen.degradation) for chosen in chosen_from(document)]
 
     assert places == [("Set4", "sigma 25")] * 3 + [("Set4", "sigma 50")] * 2
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diffir.evaluation.document import document_from_json
 from diffir.report import write_report
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
@@ -52,7 +53,7 @@ def page(browser, folder, document, case):
         pictures = {name: np.tile(picture, (10, 8, 1)) for name, picture in case.pictures.items()}  # 384 x 320
         for image, value in zip(document["results"][1]["images"], (33.0, "inf", 27.0, "nan"), strict=True):
             image["scores"]["psnr"] = value
-        write_report(path, document, [replace(case, pictures=pictures)])
+        write_report(path, document_from_json(document), [replace(case, pictures=pictures)])
     resize(browser, 1200, 900)
     emulate(browser, "light")
     browser.get(path.as_uri())

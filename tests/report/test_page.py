@@ -7,19 +7,22 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from diffir.data.cards.published_rows import PublishedRow
 from diffir.errors import ImageError, UsageError
+from diffir.evaluation.document import document_from_json
 from diffir.report import write_report
 from diffir.systems.diffir.prior_study import MEANINGS, NEED_TEACHER
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-PUBLISHED = {
-    "method": "DnCNN",
-    "dataset": "set4",
-    "condition": "sigma 25",
-    "scores": {"psnr": 99.25},
-    "source": "a paper, https://example.org/paper",
-    "protocol": "RGB, as they say",
-}
+PUBLISHED = PublishedRow(
+    task="denoising",
+    method="DnCNN",
+    dataset="set4",
+    condition="sigma 25",
+    scores={"psnr": 99.25},
+    source="a paper, https://example.org/paper",
+    protocol="RGB, as they say",
+)
 
 
 class Reader(HTMLParser):
@@ -44,8 +47,8 @@ class Reader(HTMLParser):
 @pytest.fixture
 def page(tmp_path, document, case):
     def write(**changes) -> str:
-        settings = {"document": document, "cases": [case], "published": [PUBLISHED], **changes}
-        write_report(tmp_path / "report.html", **settings)
+        settings = {"cases": [case], "published": [PUBLISHED], **changes}
+        write_report(tmp_path / "report.html", document_from_json(document), **settings)
         return (tmp_path / "report.html").read_text("utf-8")
 
     return write
@@ -98,7 +101,7 @@ def test_no_name_of_an_image_and_no_published_row_becomes_markup(page, document,
     document["results"][0]["images"][0]["name"] = HOSTILE
     pictures = {HOSTILE if name == "photo" else name: picture for name, picture in case.pictures.items()}
     hostile = replace(case, name=HOSTILE, why=HOSTILE, pictures=pictures)
-    rows = [{**PUBLISHED, "method": HOSTILE, "source": HOSTILE, "protocol": HOSTILE}]
+    rows = [replace(PUBLISHED, method=HOSTILE, source=HOSTILE, protocol=HOSTILE)]
 
     reader = Reader(page(cases=[hostile], published=rows, title=HOSTILE))
 
@@ -125,7 +128,7 @@ def test_a_published_row_stands_apart_however_good_it_is(page):
 
 
 def test_a_published_row_of_another_set_is_not_shown(page):
-    assert "DnCNN" not in page(published=[{**PUBLISHED, "dataset": "Set5"}])
+    assert "DnCNN" not in page(published=[replace(PUBLISHED, dataset="Set5")])
 
 
 @pytest.mark.parametrize("prior", NEED_TEACHER)
@@ -143,7 +146,7 @@ def test_images_that_a_metric_leaves_out_are_named(page, document):
     for result in document["results"]:
         result["unscored"] = {"niqe": ["elm"]}
 
-    assert "niqe leaves out 1 of 4 images, too small for it: elm." in " ".join(Reader(page(document=document)).texts)
+    assert "niqe leaves out 1 of 4 images, too small for it: elm." in " ".join(Reader(page()).texts)
 
 
 def test_kinds_of_prior_are_explained_and_their_spread_is_told(page, document, make_result):
@@ -151,7 +154,7 @@ def test_kinds_of_prior_are_explained_and_their_spread_is_told(page, document, m
     null = make_result("photo, mean", [30.0, 25.0, 36.0, 31.0], kind="network", network={"prior": "mean"})
     document["results"].append(null)
 
-    text = " ".join(Reader(page(document=document)).texts)
+    text = " ".join(Reader(page()).texts)
 
     assert f"photo, mean: {MEANINGS['mean']}." in text
     assert "over 3 start noises: PSNR varies by 0.2500 dB" in text
@@ -183,7 +186,7 @@ def test_scores_that_are_not_finite_are_shown_wherever_they_stand(page, document
         result["seconds"] = result["peak_memory_mb"] = word
         for image in result["images"]:
             image["scores"]["psnr"] = image["seconds"] = word
-    rows = [{**PUBLISHED, "scores": {"psnr": word}}]
+    rows = [replace(PUBLISHED, scores={"psnr": float(word)})]
 
     texts = Reader(page(cases=[replace(case, scores={"photo": {"psnr": float(word)}})], published=rows)).texts
 
@@ -238,4 +241,4 @@ def test_a_path_that_is_a_folder_is_one_line(tmp_path, document):
     (tmp_path / "report.html").mkdir()
 
     with pytest.raises(UsageError, match=r"report\.html: the report cannot be written \("):
-        write_report(tmp_path / "report.html", document, [])
+        write_report(tmp_path / "report.html", document_from_json(document), [])

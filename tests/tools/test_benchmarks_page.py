@@ -132,7 +132,7 @@ OTHER_PLACES = [
 
 
 @pytest.mark.parametrize(("other", "head"), OTHER_PLACES)
-def test_other_images_or_another_damage_have_a_column_of_their_own(
+def test_other_images_or_another_degradation_have_a_column_of_their_own(
     documents: Documents, other: dict[str, Any], head: str
 ) -> None:
     documents.add("a", result("nlm", 27.0), result("dct", 28.0), network("denoise", 40.0, b"x", **other))

@@ -1,8 +1,14 @@
 """tools/measure_benchmarks.py: new weights take the place of the old ones, and nothing else moves."""
 
-from typing import Any
+import json
+from pathlib import Path
 
 import pytest
+
+from diffir.evaluation import ImageScores
+from diffir.evaluation.document import EvaluationDocument, Result, document_to_json, read_document
+from diffir.evaluation.scoring import summarise
+from diffir.metrics.protocol import Protocol
 
 
 @pytest.fixture(scope="module")
@@ -10,9 +16,18 @@ def tool(load_tool):
     return load_tool("measure_benchmarks")
 
 
-def file_of(*results: tuple[str, str, float], torch: str = "2.13.0") -> dict[str, Any]:
-    rows = [{"dataset": d, "condition": "sigma 25", "method": m, "psnr": score} for d, m, score in results]
-    return {"format": "f", "versions": {"torch": torch}, "machine": {"cores": 2}, "results": rows}
+def result(dataset: str, method: str, psnr: float) -> Result:
+    evaluation = summarise([ImageScores("a", {"psnr": psnr})], Protocol(), round_output=True)
+    facts = {"kind": "noise", "sigma": 25}
+    return Result(method, "baseline", "does nothing", {}, None, None, dataset, 1, 1, "d", "sigma 25", facts, evaluation)
+
+
+def file_of(*results: tuple[str, str, float], torch: str = "2.13.0") -> EvaluationDocument:
+    return EvaluationDocument({"torch": torch}, {"cores": 2}, tuple(result(*row) for row in results))
+
+
+def write(path: Path, document: EvaluationDocument) -> None:
+    path.write_text(json.dumps(document_to_json(document)), "utf-8")
 
 
 def test_the_new_result_stands_where_the_old_one_stood(tool):
@@ -31,7 +46,7 @@ def test_methods_stand_in_the_order_of_the_run_and_no_others(tool):
 
     merged = tool.with_results(old, file_of(("set5", "denoise", 31.0)), ["nlm", "denoise", "photo"])
 
-    assert [(row["dataset"], row["method"]) for row in merged["results"]] == [
+    assert [(row.dataset, row.method) for row in merged.results] == [
         ("set14", "photo"),
         ("set5", "nlm"),
         ("set5", "denoise"),
@@ -49,22 +64,19 @@ def test_one_method_is_measured_alone_and_the_file_keeps_the_others(tool, tmp_pa
 
     def fake_eval(command: list[str]) -> int:
         commands.append(command)
-        target = command[command.index("--json") + 1]
-        tool.Path(target).write_text(tool.json.dumps(file_of(("set5", "denoise", 31.0))), "utf-8")
+        write(Path(command[command.index("--json") + 1]), file_of(("set5", "denoise", 31.0)))
         return 0
 
     monkeypatch.setattr(tool, "diffir", fake_eval)
     monkeypatch.setattr(tool, "FOLDER", tmp_path)
     monkeypatch.setattr(tool, "RUNS", {"noise": "-n nlm,denoise -d set5 --sigma 25", "jpeg": "-n jpeg -d live1"})
     monkeypatch.setattr(tool.benchmarks_page, "main", lambda _: 0)
-    (tmp_path / "noise.json").write_text(tool.json.dumps(file_of(("set5", "nlm", 27.0), ("set5", "denoise", 30.0))))
+    write(tmp_path / "noise.json", file_of(("set5", "nlm", 27.0), ("set5", "denoise", 30.0)))
 
     assert tool.main(["--only", "denoise"]) == 0
 
     assert [command[:7] for command in commands] == [["eval", "-n", "denoise", "-d", "set5", "--sigma", "25"]]
-    assert tool.json.loads((tmp_path / "noise.json").read_text()) == file_of(
-        ("set5", "nlm", 27.0), ("set5", "denoise", 31.0)
-    )
+    assert read_document(tmp_path / "noise.json") == file_of(("set5", "nlm", 27.0), ("set5", "denoise", 31.0))
 
 
 def test_one_method_has_no_place_in_a_file_that_is_not_there(tool, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
-"""Conditions: how the input of a benchmark comes from its clean image, and what is compared, as each field has it.
+"""Degradations: how the input of a benchmark comes from its clean image, and what is compared, as each field has it.
 
-In: an image as its file holds it. Out: a ``Sample``. A condition carries the protocol of its published tables: RGB for
+In: an image as its file holds it. Out: a ``Sample``. A degradation carries the protocol of its published tables: RGB for
 denoising and JPEG, luma without a border of ``scale`` for super-resolution, luma for grey JPEG; pairs that come with a
 set are compared as the set's card says.
 """
@@ -31,7 +31,7 @@ _MOST_DRAWS = 100  # of a recipe that leaves an image as it is
 _NEXT_DRAW = 1_000_003  # added to the seed; far from the seeds that people choose
 
 
-class Condition(Interface):
+class Degradation(Interface):
     """One way to make samples."""
 
     kind: ClassVar[str]
@@ -62,7 +62,7 @@ class Condition(Interface):
 
 @dataclass(frozen=True)
 class _FromClean:
-    """What conditions of clean images share."""
+    """What degradations of clean images share."""
 
     kind: ClassVar[str] = ""
 
@@ -177,7 +177,7 @@ class JpegCompression(_FromClean):
 
 
 @dataclass(frozen=True)
-class RecipeDamage(_FromClean):
+class RecipeDegradation(_FromClean):
     """What a recipe draws for each image, by the image's name, as ``diffir degrade`` does.
 
     A recipe may leave an image as it is; its endless PSNR would outweigh all others, so it is drawn again.
@@ -194,7 +194,7 @@ class RecipeDamage(_FromClean):
 
     @cached_property
     def _steps(self) -> list[str]:
-        """In words; a step that reads masks says which, by a hash, so that other masks are another condition."""
+        """In words; a step that reads masks says which, by a hash, so that other masks are another degradation."""
         folders = [step for step in self._loaded.steps if isinstance(step, MaskFolder)]
         read = [f"masks {Masks(step.folder).sha256}" for step in folders]
         return [*map(str, self._loaded.steps), *read]

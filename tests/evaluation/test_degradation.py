@@ -1,4 +1,4 @@
-"""Conditions: samples as published protocols make them, and what is compared of each."""
+"""Degradations: samples as published protocols make them, and what is compared of each."""
 
 from pathlib import Path
 
@@ -14,11 +14,18 @@ from diffir.evaluation import (
     Holes,
     JpegCompression,
     NoReference,
-    RecipeDamage,
+    RecipeDegradation,
 )
 from diffir.metrics.protocol import Protocol, luma
 
-ALL = [GaussianNoise(25), BicubicDownscale(2), JpegCompression(10), RecipeDamage("photo"), AsGiven(), NoReference()]
+ALL = [
+    GaussianNoise(25),
+    BicubicDownscale(2),
+    JpegCompression(10),
+    RecipeDegradation("photo"),
+    AsGiven(),
+    NoReference(),
+]
 
 
 def image(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:
@@ -49,37 +56,37 @@ def test_a_grey_file_joins_a_colour_benchmark_with_equal_channels(test) -> None:
     assert (sample.gt[..., 0] == sample.gt[..., 2]).all()
 
 
-def test_conditions_say_how_inputs_are_made() -> None:
+def test_degradations_say_how_inputs_are_made() -> None:
     assert "sigma 25/255" in str(GaussianNoise(25)) and "neither clipped nor rounded" in str(GaussianNoise(25))
     assert "x4" in str(BicubicDownscale(4)) and "8-bit RGB" in str(BicubicDownscale(4))
     assert "SRCNN" in str(BicubicDownscale(4, "y_float"))
 
 
-@pytest.mark.parametrize("condition", ALL, ids=lambda condition: condition.label)
-def test_facts_say_the_kind_and_the_words(condition) -> None:
-    facts = condition.facts()
+@pytest.mark.parametrize("degradation", ALL, ids=lambda degradation: degradation.label)
+def test_facts_say_the_kind_and_the_words(degradation) -> None:
+    facts = degradation.facts()
 
-    assert facts["kind"] == condition.kind
-    assert facts["description"] == str(condition)
+    assert facts["kind"] == degradation.kind
+    assert facts["description"] == str(degradation)
 
 
 @pytest.mark.parametrize(
-    ("condition", "label", "protocol"),
+    ("degradation", "label", "protocol"),
     [
         (GaussianNoise(25), "sigma 25", Protocol()),
         (BicubicDownscale(4), "bicubic x4", Protocol(crop_border=4, test_y_channel=True)),
         (BicubicDownscale(3, "y_float"), "bicubic x3", Protocol(3, True, "matlab")),
         (JpegCompression(10), "JPEG 10", Protocol()),
         (JpegCompression(10, grey=True), "JPEG 10, grey", Protocol(0, True, "matlab")),
-        (RecipeDamage("photo"), "recipe photo", Protocol()),
-        (RecipeDamage("photo", seed=3), "recipe photo, seed 3", Protocol()),
-        (RecipeDamage("bicubic_x2"), "recipe bicubic_x2", Protocol(crop_border=2, test_y_channel=True)),
-        (RecipeDamage("inpaint_thin"), "mask thin", Protocol()),
+        (RecipeDegradation("photo"), "recipe photo", Protocol()),
+        (RecipeDegradation("photo", seed=3), "recipe photo, seed 3", Protocol()),
+        (RecipeDegradation("bicubic_x2"), "recipe bicubic_x2", Protocol(crop_border=2, test_y_channel=True)),
+        (RecipeDegradation("inpaint_thin"), "mask thin", Protocol()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_condition_has_a_label_and_the_protocol_of_its_field(condition, label: str, protocol: Protocol) -> None:
-    assert (condition.label, condition.protocol) == (label, protocol)
+def test_a_degradation_has_a_label_and_the_protocol_of_its_field(degradation, label: str, protocol: Protocol) -> None:
+    assert (degradation.label, degradation.protocol) == (label, protocol)
 
 
 def test_jpeg_is_what_opencv_saves() -> None:
@@ -104,7 +111,7 @@ def test_a_quality_out_of_range_is_refused() -> None:
 
 def test_a_recipe_draws_by_the_name_of_the_image_and_the_seed() -> None:
     first, again, other, reseeded = (
-        RecipeDamage("gaussian_noise", seed)(name, image()).lq
+        RecipeDegradation("gaussian_noise", seed)(name, image()).lq
         for name, seed in (("a", 0), ("a", 0), ("b", 0), ("a", 1))
     )
 
@@ -116,13 +123,13 @@ def test_an_image_that_a_recipe_leaves_as_it_is_is_drawn_again(tmp_path: Path) -
     recipe = tmp_path / "seldom.yml"
     recipe.write_text("summary: s\nsteps: [{type: gaussian_noise, prob: 0.1, sigma: [40, 40]}]\n", "utf-8")
 
-    samples = [RecipeDamage(str(recipe))(name, image()) for name in "abcdefgh"]
+    samples = [RecipeDegradation(str(recipe))(name, image()) for name in "abcdefgh"]
 
     assert all((np.abs(sample.lq * 255 - sample.truth) > 10).any() for sample in samples)
 
 
 def test_drawn_holes_leave_a_mask_and_zeros_beneath_it() -> None:
-    sample = RecipeDamage("inpaint_medium")("a", image(64, 64))
+    sample = RecipeDegradation("inpaint_medium")("a", image(64, 64))
 
     assert sample.mask is not None and 0 < sample.mask.mean() < 1
     assert (sample.lq[sample.mask] == 0).all()
