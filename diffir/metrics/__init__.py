@@ -1,1 +1,1 @@
-"""Scores of a restored image against its ground truth: ``protocol`` says how, ``table`` lists which."""
+"""Image quality metrics: ``rows`` lists them, ``table`` computes them by name, ``protocol`` sets the conventions."""

@@ -1,8 +1,8 @@
-"""PSNR-B: PSNR that also counts the steps a decoder leaves between its 8 x 8 blocks.
+"""PSNR-B: PSNR that also penalises block artefacts, the steps between the 8 x 8 blocks of JPEG.
 
-In: two arrays that ``Protocol.apply`` made, h x w x c float64 on the 8-bit scale; the grid starts in their upper left
-corner. Out: dB, the mean of the channels' values, as the tables of JPEG networks print it. Yim and Bovik, "Quality
-assessment of deblocked images", TIP 2011, eq. 3 to 8.
+In: two arrays from ``Protocol.apply``, h x w x c float64 on the 8-bit scale; the grid of blocks starts in their upper
+left corner. Out: the mean of the channels' values in dB, as papers on JPEG restoration report it. Source: Yim and
+Bovik, "Quality assessment of deblocked images", TIP 2011, eq. 3 to 8.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ BLOCK = 8  # pixels
 
 
 def psnr_b(restored: np.ndarray, gt: np.ndarray) -> float:
-    """PSNR of the error plus the blocking effect of the restored image, in dB.
+    """Return the PSNR of the squared error plus the blocking effect of the restored image, in dB.
 
     Raises:
-        ImageError: an image of less than two blocks a side.
+        ImageError: a side of the image is shorter than two blocks.
     """
     height, width, channels = gt.shape
     if min(height, width) < 2 * BLOCK:
@@ -28,15 +28,20 @@ def psnr_b(restored: np.ndarray, gt: np.ndarray) -> float:
 
 
 def blocking_effect(channel: np.ndarray) -> float:
-    """How much larger squared steps are between blocks than inside them; 0 where they are not. H x W -> grey levels^2.
+    """Return by how much squared steps are larger between blocks than inside them; 0 if they are not larger.
 
-    The count of steps between blocks is the paper's, sides over 8, less one; on sides that are no multiple of 8 it
-    misses the last block, which published tables take over.
+    The number of steps between blocks is the paper's: the side over 8, less one. On sides that are no multiple of 8
+    this omits the last block; published results do the same.
+
+    Args:
+        channel: H x W on the 8-bit scale; the result is in squared grey levels.
     """
+    # Sum the squared steps.
     height, width = channel.shape
     across, down = np.square(np.diff(channel, axis=1)), np.square(np.diff(channel, axis=0))
     between = across[:, BLOCK - 1 :: BLOCK].sum() + down[BLOCK - 1 :: BLOCK].sum()
     inside = across.sum() + down.sum() - between
+    # Count the steps of both kinds, and compare their means.
     count_between = height * (width // BLOCK - 1) + width * (height // BLOCK - 1)
     count_inside = across.size + down.size - count_between
     weight = np.log2(BLOCK) / np.log2(min(height, width))

@@ -1,8 +1,8 @@
-"""The convolutions of AlexNet, VGG16 and SqueezeNet 1.1, whose maps LPIPS and DISTS compare.
+"""The convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1, whose feature maps LPIPS and DISTS compare.
 
-In: images (1, 3, H, W). Out: maps one by one, so that only one is in memory. Layers have the places of torchvision's
-``features``, so public files load as they are. Krizhevsky, 2014; Simonyan and Zisserman, ICLR 2015; Iandola et al.,
-2016, version 1.1.
+In: images (1, 3, H, W). Out: an iterator over feature maps, so that only one is in memory at a time. Layers have the
+same numbers as in torchvision's ``features``, so that public weight files can be loaded. Source: Krizhevsky, 2014;
+Simonyan and Zisserman, ICLR 2015; Iandola et al., 2016, version 1.1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from diffir.metrics.weight_files import fill, read_tensors
 
 Maps = Iterator[Tensor]
 
+# Numbers of the layers whose feature maps are compared.
 ALEXNET_TAPS = (1, 4, 7, 9, 11)
 VGG16_TAPS = (3, 8, 15, 22, 29)  # the last ReLU of each level
 SQUEEZENET_TAPS = (1, 4, 7, 9, 10, 11, 12)
@@ -25,7 +26,7 @@ VGG16_LEVELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 51
 
 
 class Fire(nn.Module):
-    """A narrow 1x1 convolution, then 1x1 and 3x3 side by side."""
+    """Fire module of SqueezeNet: a narrow 1x1 convolution, then a 1x1 and a 3x3 convolution in parallel."""
 
     def __init__(self, given: int, narrow: int, wide: int) -> None:
         super().__init__()
@@ -39,7 +40,7 @@ class Fire(nn.Module):
 
 
 def alexnet() -> nn.Sequential:
-    """Up to the last ReLU."""
+    """Build the layers of AlexNet up to the last ReLU of its convolutions, with random weights."""
     return nn.Sequential(
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU()),
         *(nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU()),
@@ -50,7 +51,7 @@ def alexnet() -> nn.Sequential:
 
 
 def vgg16() -> nn.Sequential:
-    """Up to the last ReLU."""
+    """Build the layers of VGG16 up to the last ReLU of its convolutions, with random weights."""
     layers: list[nn.Module] = []
     given = 3
     for level in VGG16_LEVELS:
@@ -62,7 +63,7 @@ def vgg16() -> nn.Sequential:
 
 
 def squeezenet() -> nn.Sequential:
-    """Up to the last Fire."""
+    """Build the layers of SqueezeNet 1.1 up to the last Fire module, with random weights."""
     return nn.Sequential(
         *(nn.Conv2d(3, 64, 3, stride=2), nn.ReLU()),
         *(nn.MaxPool2d(3, 2, ceil_mode=True), Fire(64, 16, 64), Fire(128, 16, 64)),
@@ -73,17 +74,17 @@ def squeezenet() -> nn.Sequential:
 
 
 def load_features(layers: nn.Sequential, path: Path) -> nn.Sequential:
-    """The layers with the weights of torchvision's file, whose ``features`` are read, frozen.
+    """Load the weights named ``features.*`` of torchvision's file into the layers, and freeze them.
 
     Raises:
-        WeightsError: damaged, or the file of another network.
+        WeightsError: the file is damaged, or it is that of another network.
     """
     fill(layers, {name.removeprefix("features."): tensor for name, tensor in read_tensors(path).items()}, path)
     return layers
 
 
 def maps(layers: nn.Sequential, taps: Sequence[int], x: Tensor) -> Maps:
-    """What the layers at ``taps`` make of x, first to last."""
+    """Yield the output of each layer whose number is in ``taps``, first to last, for an input x (B, 3, H, W)."""
     for place, layer in enumerate(layers):
         x = layer(x)
         if place in taps:
@@ -91,20 +92,20 @@ def maps(layers: nn.Sequential, taps: Sequence[int], x: Tensor) -> Maps:
 
 
 def to_tensor(image: np.ndarray, device: str) -> Tensor:
-    """RGB h x w x 3 on the 8-bit scale -> (1, 3, h, w) float32 with white at 1."""
+    """Convert RGB h x w x 3 on the 8-bit scale to a tensor (1, 3, h, w) of float32 with white at 1."""
     return torch.from_numpy((image / 255).astype(np.float32).transpose(2, 0, 1)[None]).to(device)
 
 
 def per_channel(values: Sequence[float], device: str) -> Tensor:
-    """Three numbers, shaped to meet images."""
+    """Return one value for each of three channels as a tensor (1, 3, 1, 1)."""
     return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
 def require_size(metric: str, image: np.ndarray, smallest: int) -> None:
-    """Refuse an image of which the last level would see nothing.
+    """Check that an image h x w x c is large enough for the last level of a network.
 
     Raises:
-        ImageError: a side of less than ``smallest`` pixels.
+        ImageError: a side has less than ``smallest`` pixels.
     """
     height, width = image.shape[:2]
     if min(height, width) < smallest:

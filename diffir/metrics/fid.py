@@ -1,8 +1,8 @@
-"""FID: distance of two sets of images as clouds of Inception features.
+"""FID: distance between two sets of images, by the distributions of their Inception features.
 
-In: images one by one, RGB h x w x 3 on the 8-bit scale; out: one number for two sets, 0 for equal ones. Heusel et al.,
-"GANs trained by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017, eq. 6. Images are
-resized to 299 x 299 as pytorch-fid does: bilinear, without antialiasing.
+In: images one by one, RGB h x w x 3 on the 8-bit scale. Out: one number for two sets, 0 for equal ones. Images are
+resized to 299 x 299 as in pytorch-fid: bilinear, without antialiasing. Source: Heusel et al., "GANs trained by a two
+time-scale update rule converge to a local Nash equilibrium", NeurIPS 2017, eq. 6.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ SIDE = 299  # pixels
 
 
 def load(paths: Paths, device: str) -> SetDistance:
-    """With pytorch-fid's ``inception``.
+    """Load the metric with pytorch-fid's ``inception`` weights.
 
     Raises:
-        WeightsError: the file is damaged or another one.
+        WeightsError: the file is damaged or holds other weights.
     """
     network = InceptionV3()
     fill(network, read_tensors(paths["inception"]), paths["inception"])
@@ -36,14 +36,15 @@ def load(paths: Paths, device: str) -> SetDistance:
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Wasserstein-2 distance of the Gaussians with the sets' means and covariances.
+    """Return the squared Wasserstein-2 distance of the Gaussians with the means and covariances of two sets.
 
     |mean_a - mean_b|^2 + tr A + tr B - 2 tr (A B)^(1/2). With A = X'X and B = Y'Y the last trace is the sum of the
-    singular values of X Y', so no root of a product of (often singular) covariances is taken, and none is complex.
+    singular values of X Y'. So no matrix root of a product of (often singular) covariances is needed, which could
+    become complex.
 
     Args:
-        a: (N, D), one row an image; of fewer than two rows the distance is not a number.
-        b: (M, D).
+        a: (N, D), the features of one image per row; the distance is NaN if a set has fewer than two rows.
+        b: (M, D), the same for the other set.
     """
     if min(len(a), len(b)) < 2:
         return float("nan")
@@ -54,6 +55,6 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _root_of_covariance(rows: np.ndarray) -> np.ndarray:
-    """X with X'X the covariance, of at most D rows."""
+    """Return a matrix X of at most D rows whose product X'X is the covariance of the rows (N, D)."""
     x = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
     return np.asarray(np.linalg.qr(x, mode="r")) if len(x) > x.shape[1] else x

@@ -1,8 +1,8 @@
-"""LPIPS: distance of two images in the features of a network, weighted to agree with people.
+"""LPIPS: distance of two images in the features of a network, with weights learned from human judgements.
 
-In: RGB h x w x 3 on the 8-bit scale, compared in [-1, 1] as the authors do; out: one number, 0 for equal images. Zhang
-et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1; version 0.1 of the
-authors' linear layers. The weights of SqueezeNet ship, AlexNet and VGG16 need public files.
+In: RGB images h x w x 3 on the 8-bit scale, compared in [-1, 1] as the authors do. Out: one number, 0 for equal images.
+The weights of SqueezeNet ship with the package; AlexNet and VGG16 need public files. Source: Zhang et al., "The
+unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1; linear layers of version 0.1.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,21 @@ from diffir.metrics.weight_files import SHIPPED, fill, read_shipped, read_tensor
 
 SHIFT = (-0.030, -0.088, -0.188)  # ImageNet's statistics for images in [-1, 1], as the authors round them
 SCALE = (0.458, 0.448, 0.450)
-EPSILON = 1e-10  # the authors'; keeps a map of zeros from dividing by its length
+EPSILON = 1e-10  # the authors' value; avoids division by zero in maps of zeros
 
 ALEXNET_WIDTHS = (64, 192, 384, 256, 256)
 VGG16_WIDTHS = tuple(level[-1] for level in features.VGG16_LEVELS)
 
 
 class LPIPS:
-    """The metric with one network.
+    """The metric with one network; a call returns the distance of a restored image from its ground truth.
 
     Args:
-        layers: frozen; their maps at ``taps`` are compared.
-        linear: a weight for each channel of each tap, (1, C, 1, 1).
-        smallest: side in pixels of which the last tap still sees something.
-        device: of torch.
+        layers: the frozen network.
+        taps: numbers of the layers whose outputs are compared.
+        linear: the weights of the channels for each tap, (1, C, 1, 1).
+        smallest: shortest side of an image, in pixels, for which the last tap has a pixel left.
+        device: torch device.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LPIPS:
 
 
 def load_squeezenet(paths: Paths, device: str) -> Score:
-    """With the weights that ship."""
+    """Load LPIPS with SqueezeNet, whose weights ship with the package."""
     name = "lpips_squeeze_v0.1.npz"
     state = {key: torch.from_numpy(array) for key, array in read_shipped(name).items()}
     layers = features.squeezenet()
@@ -65,10 +66,10 @@ def load_squeezenet(paths: Paths, device: str) -> Score:
 
 
 def load_alexnet(paths: Paths, device: str) -> Score:
-    """With torchvision's ``alexnet`` and the authors' ``lpips_alex``.
+    """Load LPIPS with torchvision's ``alexnet`` weights and the authors' ``lpips_alex``.
 
     Raises:
-        WeightsError: a file is damaged or another one.
+        WeightsError: a file is damaged or holds other weights.
     """
     layers = features.load_features(features.alexnet(), paths["alexnet"])
     linear = _linear_layers(paths["lpips_alex"], ALEXNET_WIDTHS)
@@ -76,10 +77,10 @@ def load_alexnet(paths: Paths, device: str) -> Score:
 
 
 def load_vgg16(paths: Paths, device: str) -> Score:
-    """With torchvision's ``vgg16`` and the authors' ``lpips_vgg``.
+    """Load LPIPS with torchvision's ``vgg16`` weights and the authors' ``lpips_vgg``.
 
     Raises:
-        WeightsError: a file is damaged or another one.
+        WeightsError: a file is damaged or holds other weights.
     """
     layers = features.load_features(features.vgg16(), paths["vgg16"])
     linear = _linear_layers(paths["lpips_vgg"], VGG16_WIDTHS)
@@ -87,10 +88,11 @@ def load_vgg16(paths: Paths, device: str) -> Score:
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Every pixel's vector of channels at length one."""
+    """Scale the vector of channels of each pixel to unit length."""
     return x / (x.square().sum(1, keepdim=True).sqrt() + EPSILON)
 
 
 def _linear_layers(path: Path, widths: Sequence[int]) -> list[Tensor]:
+    """Read the weights of the channels, one tensor for each tap."""
     state = read_tensors(path)
     return [take(state, f"lin{n}.model.1.weight", (1, width, 1, 1), path) for n, width in enumerate(widths)]

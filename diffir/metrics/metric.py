@@ -1,7 +1,8 @@
-"""What a metric is: the facts that a table, a report and a protocol line need, and how it is made ready.
+"""The description of a metric: the facts that tables, reports and protocol lines need, and how it is loaded.
 
-A row says what its function is given: ``sees`` the arrays of ``Protocol.apply`` or RGB, after the same border is cut;
-then the ground truth if it needs one, then the mask if it needs one. All arrays are h x w x c on the 8-bit scale.
+The function of a metric gets a restored image, then the ground truth if it needs one, then the mask if it needs one.
+The field ``sees`` decides whether images are the arrays of ``Protocol.apply`` or RGB with the same border cut. All
+arrays are h x w x c on the 8-bit scale.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,61 +15,62 @@ import numpy as np
 Paths = Mapping[str, Path]
 """Weight files by their name in ``weight_files.PUBLIC_FILES``."""
 Score = Callable[..., float]
-"""(restored[, gt][, mask]) -> score of one image."""
+"""A function of (restored[, gt][, mask]) that returns the score of one image."""
 
 
 class SetDistance(NamedTuple):
-    """A metric of whole sets: images are described one by one, then the descriptions of both sets are compared."""
+    """A metric of two whole sets: features are computed image by image, then those of both sets are compared."""
 
     describe: Callable[[np.ndarray], np.ndarray]
-    """Image -> D numbers."""
+    """Function from an image to its D features."""
     compare: Callable[[np.ndarray, np.ndarray], float]
-    """(N, D) of the restored images and (M, D) of the ground truths -> score of the set."""
+    """Function from the features of the restored images (N, D) and the ground truths (M, D) to the score."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One row of the table."""
+    """One metric: its name, its properties, and how it is loaded."""
 
     name: str
+    """Name in options, commands and JSON files."""
     title: str
-    """As a table's head shows it."""
+    """Name in the head of a table."""
     load: Callable[[Paths, str], Score | SetDistance]
-    """(paths of ``files``, torch device) -> what measures."""
+    """Function from the paths of ``files`` and a torch device to the function that computes the metric."""
     higher_is_better: bool
     unit: str = ""
-    """Empty for a pure number."""
+    """Unit of the score; empty for a pure number."""
     best: float
-    """No image can do better."""
+    """The best possible score."""
     range: tuple[float, float]
-    """Lowest and highest score there can be."""
+    """Lowest and highest possible score."""
     digits: int
-    """Digits behind the point, as papers print them."""
+    """Number of decimals, as papers print them."""
     definition: str
-    """What exactly is computed, where papers differ; printed with the protocol."""
+    """States exactly what is computed, since papers differ; it is printed with the protocol."""
     sees: Literal["protocol", "rgb"] = "protocol"
     needs_reference: bool = True
     needs_mask: bool = False
     of_set: bool = False
-    """One score for a whole set, none for an image."""
+    """True if there is one score for a whole set, and none for a single image."""
     files: tuple[str, ...] = ()
-    """Public weight files it needs; empty where none is needed or they ship."""
+    """Names of the public weight files it needs; empty if it needs none or they ship with the package."""
     package: str = ""
-    """Optional package it needs, which fetches its weights by itself."""
+    """Optional package it needs, which downloads its weights by itself."""
     aliases: tuple[str, ...] = ()
-    """Other names of the field."""
+    """Other names by which the metric may be chosen."""
 
     @property
     def needs_weights(self) -> bool:
-        """Whether weights must be there that do not ship."""
+        """Return whether the metric needs weights that do not ship with the package."""
         return bool(self.files or self.package)
 
     @property
     def needs_nothing_else(self) -> bool:
-        """Whether a restored image and its ground truth are enough."""
+        """Return whether a restored image and its ground truth suffice, without weights, mask or a set."""
         return not (self.needs_weights or self.needs_mask or self.of_set)
 
     @property
     def heading(self) -> str:
-        """Name, direction and unit, as a table's head shows them."""
+        """Name, direction of improvement and unit, for the head of a table."""
         return f"{self.title} {'↑' if self.higher_is_better else '↓'} {self.unit}".rstrip()

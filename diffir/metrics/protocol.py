@@ -1,7 +1,7 @@
-"""The conventions behind a score; without them a PSNR in this field may be off by 2 dB.
+"""The conventions of a score: colour space, border and rounding of Y. A PSNR can differ by 2 dB between them.
 
-Decided here: colour space, border, rounding of Y. Printed with every number (``str(protocol)``).
-In goes an image as it is stored, out comes what the metrics compare: float64 on the 8-bit scale.
+In: an image as stored in its file. Out: the array that metrics compare, float64 on the 8-bit scale. The protocol is
+printed with every score (``str(protocol)``).
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Literal
 from diffir.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np  # imported where it works: the task table holds protocols and must be read at once
+    import numpy as np  # imported in functions instead: the task table holds protocols and must load fast
 
 Convention = Literal["basicsr", "matlab"]
 CONVENTIONS: tuple[Convention, ...] = ("basicsr", "matlab")
 
-BT601_WEIGHTS = (65.481, 128.553, 24.966)  # over 255: ITU-R BT.601 studio luma of R, G, B on the 8-bit scale
+BT601_WEIGHTS = (65.481, 128.553, 24.966)  # divided by 255: ITU-R BT.601 luma (16-235) of R, G, B on the 8-bit scale
 BT601_OFFSET = 16.0
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How PSNR and SSIM are taken."""
+    """The conventions under which metrics compare two images."""
 
     crop_border: int = 0
-    """Pixels of the output cut from each side before comparing."""
+    """Number of pixels of the output that are cut from each side before comparing."""
     test_y_channel: bool = False
     """Compare BT.601 luma (16-235) instead of RGB; an image of one channel is compared as it is."""
     convention: Convention = "basicsr"
@@ -44,7 +44,7 @@ class Protocol:
         return f"{colour}, crop_border {self.crop_border}"
 
     def apply(self, image: np.ndarray, *, data_range: float) -> np.ndarray:
-        """What the metrics compare.
+        """Convert an image to the array that metrics compare.
 
         Args:
             image: H x W or H x W x C, RGB or grey, any dtype; never clipped or rounded here.
@@ -54,7 +54,7 @@ class Protocol:
             h x w x c float64 on the 8-bit scale (white is 255), without the border.
 
         Raises:
-            ImageError: neither one nor three channels, or nothing left inside the border.
+            ImageError: the image has neither one nor three channels, or nothing is left inside the border.
         """
         image = image[:, :, None] if image.ndim == 2 else image
         if image.ndim != 3 or image.shape[2] not in (1, 3):
@@ -72,7 +72,11 @@ class Protocol:
 
 
 def luma(pixels: np.ndarray, *, rounded: bool) -> np.ndarray:
-    """BT.601 luma in 16-235: H x W x 3 RGB on the 8-bit scale -> H x W x 1 float64, rounded half up if asked."""
+    """Return the BT.601 luma (16-235), H x W x 1 float64, of RGB pixels H x W x 3 on the 8-bit scale.
+
+    Args:
+        rounded: round the luma half up to whole numbers.
+    """
     import numpy as np
 
     y = pixels.astype(np.float64) @ (np.array(BT601_WEIGHTS) / 255) + BT601_OFFSET

@@ -1,8 +1,8 @@
-"""No-reference metrics of the package pyiqa, where a user has installed it: the only door to it.
+"""No-reference metrics of the optional package pyiqa; this is the only module that imports it.
 
-In: RGB h x w x 3 on the 8-bit scale; out: its score. The package and some of its weights are for non-commercial use
-(PolyForm Noncommercial), so it is never required and never imported unless asked. It fetches weights by itself, so its
-metrics are made ready only where downloads are allowed.
+In: an RGB image h x w x 3 on the 8-bit scale. Out: its score. The package and some of its weights are licensed for
+non-commercial use (PolyForm Noncommercial), so it is never required, and imported only if a user chooses one of its
+metrics. It downloads weights by itself, so its metrics are loaded only if downloads are allowed.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from diffir.metrics.metric import Score
 
 
 def load(name: str, device: str) -> Score:
-    """The package's metric of this name."""
+    """Load the package's metric of this name."""
     metric = importlib.import_module("pyiqa").create_metric(name, device=torch.device(device))
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
-"""THE TABLE of metrics: one row each, with every fact about it.
+"""The list of all metrics: one row for each, with all its properties. A new metric is one more row.
 
-Rows only; who measures with them is ``table``. Needs neither torch nor weights: what a metric is made of is imported
-when it is made ready. A new metric is one more row.
+``table`` computes metrics from these rows. This module needs neither torch nor weights: the module that implements a
+metric is imported when the metric is loaded.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Load = Callable[[Paths, str], Score | SetDistance]
 
 
 def _at_once(score: Score) -> Load:
-    """A function that needs no preparation."""
+    """Return a loader for a function that needs no weights."""
     return lambda paths, device: score
 
 
@@ -56,6 +56,8 @@ def _fid(paths: Paths, device: str) -> SetDistance:
 
 
 def _pyiqa(name: str) -> Load:
+    """Return a loader for a metric of pyiqa."""
+
     def load_it(paths: Paths, device: str) -> Score:
         from diffir.metrics.pyiqa import load
 
@@ -65,7 +67,7 @@ def _pyiqa(name: str) -> Load:
 
 
 def _pyiqa_row(name: str, best: float, lowest: float, highest: float, paper: str) -> Metric:
-    """A no-reference metric of pyiqa; the best score is one end of the range."""
+    """Return the row of a no-reference metric of pyiqa, whose best score is one end of its range."""
     return Metric(
         name=f"pyiqa:{name}",
         title=f"{name} (pyiqa)",

@@ -1,7 +1,7 @@
-"""The weight files metrics need: which they are, and how they are read without running anything in them.
+"""The weight files of metrics: the list of public ones, and functions that read them without executing code in them.
 
-In: a name of ``PUBLIC_FILES`` (found through ``public_files``), or of a file in ``weights/``, which ships. Out: tensors
-or arrays by name. torch is imported by the functions that need it.
+In: the path of a file in ``PUBLIC_FILES``, which ``public_files`` finds, or the name of a file in ``weights/``, which
+ships with the package. Out: tensors or arrays by name. The functions that need torch import it.
 """
 
 from __future__ import annotations
@@ -61,23 +61,23 @@ PUBLIC_FILES: dict[str, PublicFile] = {
         "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     ),
 }
-"""By the name under which a user may give a path."""
+"""Public weight files by the name under which a user may give their path."""
 
-# What torch.load raises for a file that is damaged or no file of torch, depending on where it goes wrong.
+# Errors that torch.load raises for a file that is damaged or was not written by torch.
 _DAMAGE = (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError)
 
 
 def read_shipped(name: str) -> dict[str, np.ndarray]:
-    """Arrays of a file that ships, by name."""
+    """Read the arrays of a file that ships with the package, by name."""
     with np.load(SHIPPED / name, allow_pickle=False) as content:
         return dict(content)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a public file, on the CPU, by name; what else it holds is dropped.
+    """Read the tensors of a public file by name, on the CPU; entries of other types are ignored.
 
     Raises:
-        WeightsError: not a file of torch, damaged, or more than tensors by name.
+        WeightsError: the file is damaged, was not written by torch, or holds objects other than a plain state dict.
     """
     import torch
 
@@ -86,14 +86,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return {name: tensor.detach() for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
     except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{path} does not hold tensors by name ({reason}): fetch it again") from error
+        raise WeightsError(f"{path} does not hold tensors by name ({reason}): download it again") from error
 
 
 def take(state: Mapping[str, Tensor], name: str, shape: tuple[int, ...], source: Path) -> Tensor:
-    """One tensor, in float32.
+    """Return one tensor of a state dict in float32.
 
+    Args:
+        source: the file, named in the error message.
     Raises:
-        WeightsError: it is missing or has another shape.
+        WeightsError: the tensor is missing or has another shape.
     """
     if name not in state or tuple(state[name].shape) != shape:
         raise WeightsError(f"{source} is another file than expected: {name} is missing or not of shape {shape}")
@@ -101,8 +103,10 @@ def take(state: Mapping[str, Tensor], name: str, shape: tuple[int, ...], source:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    """Give a network the tensors of its names and freeze it; what else there is stays unread.
+    """Load the tensors of its names into a network and freeze it; other tensors are ignored.
 
+    Args:
+        source: the file, named in the error message.
     Raises:
         WeightsError: a tensor is missing or has another shape.
     """

@@ -328,7 +328,7 @@ def test_a_metric_without_its_weights_is_skipped_and_says_what_to_do(
     command = ["eval", "-n", "input", "-d", str(photos), "--sigma", "25"]
 
     assert main([*command, "--metrics", "psnr,lpips_alex"]) == 0
-    assert "lpips_alex skipped: alexnet is not here: put https://" in capsys.readouterr().out
+    assert "lpips_alex skipped: alexnet was not found: put https://" in capsys.readouterr().out
     assert main([*command, "--metrics", "lpips_alex"]) == 2
     assert "lpips_alex skipped" in capsys.readouterr().err
 

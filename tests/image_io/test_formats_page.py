@@ -1,4 +1,4 @@
-"""Each cell of the README's table of formats is true: what a format keeps is read back, other losses are described."""
+"""The table of formats in docs/formats.md is true: what a format keeps is read back, what it loses is described."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Packages that metrics are compared with, where they are installed."""
+"""Optional packages that the metrics are compared with."""
 
 import importlib
 from types import ModuleType
@@ -11,7 +11,7 @@ from diffir.errors import MissingDependency
 
 @pytest.fixture(scope="session")
 def torchvision_models() -> ModuleType:
-    """torchvision's networks; beside a torch of another build they need the same repair as for basicsr."""
+    """Import torchvision's networks, with the repair for builds that do not match (see ``diffir._basicsr``)."""
     try:
         prepare_torchvision()
         return importlib.import_module("torchvision.models")
@@ -21,5 +21,5 @@ def torchvision_models() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def lpips(torchvision_models: ModuleType) -> ModuleType:
-    """The authors' package."""
+    """Import the package of the authors of LPIPS."""
     return pytest.importorskip("lpips", reason="lpips is not installed (pip install lpips)")

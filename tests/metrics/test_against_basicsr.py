@@ -1,4 +1,4 @@
-"""The convention called basicsr is basicsr's: its own functions give the same numbers."""
+"""The convention ``basicsr`` gives the same scores as the functions of basicsr."""
 
 import importlib.util
 

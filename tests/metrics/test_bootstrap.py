@@ -1,4 +1,4 @@
-"""The interval of a mean."""
+"""The bootstrap confidence interval of a mean."""
 
 import math
 
@@ -23,13 +23,13 @@ def test_it_repeats_and_depends_on_the_seed():
     assert interval_of_mean(VALUES) != interval_of_mean(VALUES, seed=1)
 
 
-def test_the_surer_the_wider():
+def test_a_higher_level_gives_a_wider_interval():
     (low, high), (lower, higher) = interval_of_mean(VALUES, level=0.5), interval_of_mean(VALUES, level=0.99)
 
     assert lower < low < high < higher
 
 
-def test_equal_values_leave_no_doubt():
+def test_equal_values_give_an_interval_without_width():
     assert interval_of_mean([0.5] * 8) == (0.5, 0.5)
 
 
@@ -46,6 +46,6 @@ def test_what_has_no_interval_gets_no_numbers(values):
 
 
 @pytest.mark.parametrize("wrong", [{"level": 1.0}, {"level": 0.0}, {"resamples": 0}])
-def test_what_cannot_be_asked_is_refused(wrong):
+def test_arguments_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         interval_of_mean(VALUES, **wrong)

@@ -1,4 +1,4 @@
-"""DISTS: its formula, its pooling, and where its weights lie."""
+"""DISTS: its formula, its pooling and its weights."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_texture_alone_does_not_see_where_things_are(folder):
     assert texture(mirrored, X) < 0.01 < 0.05 < structure(mirrored, X)
 
 
-def test_likeness_is_that_of_means_and_deviations():
+def test_similarity_is_that_of_means_and_deviations():
     x, y = (RNG.random((1, 2, 5, 6)) for _ in range(2))
     texture, structure = (part.numpy()[0, 0, 0, 0] for part in dists.compare(*map(torch.from_numpy, (x, y))))
     a, b = x[0, 0].ravel(), y[0, 0].ravel()

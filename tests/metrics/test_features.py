@@ -1,4 +1,4 @@
-"""The networks under LPIPS, DISTS and FID are torchvision's, layer by layer."""
+"""The networks of LPIPS, DISTS and FID equal torchvision's, layer by layer."""
 
 from types import ModuleType
 
@@ -28,7 +28,7 @@ BLOCKS = {
 
 
 def convolutions(models: ModuleType, name: str) -> nn.Sequential:
-    """Random; of VGG16 without its classifier, which takes seconds to draw."""
+    """Build a network with random weights; VGG16 without its classifier, which would take seconds."""
     return models.vgg.make_layers(models.vgg.cfgs["D"]) if name == "vgg16" else getattr(models, name)().features
 
 

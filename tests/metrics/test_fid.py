@@ -1,4 +1,4 @@
-"""FID: the distance by formula, and of sets of images."""
+"""FID: the formula of the distance, and its use for sets of images."""
 
 import numpy as np
 import pytest
@@ -47,12 +47,12 @@ def test_the_distance_is_that_of_the_papers_formula():
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a))
 
 
-def test_one_image_is_no_cloud():
+def test_the_distance_of_a_single_image_is_nan():
     assert np.isnan(frechet_distance(FEW[:1], MANY))
 
 
 def mean_colours() -> SetScores:
-    """FID with the mean colour in Inception's place."""
+    """Return FID on mean colours instead of Inception features."""
     return SetScores({"fid": SetDistance(lambda image: image.mean(axis=(0, 1)), frechet_distance)})
 
 

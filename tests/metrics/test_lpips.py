@@ -1,4 +1,4 @@
-"""LPIPS has the authors' values, with each network."""
+"""LPIPS gives the authors' values with each network."""
 
 from types import ModuleType
 
@@ -31,7 +31,7 @@ def test_the_authors_example_images_get_their_values(shared, name, value):
 
 @pytest.fixture
 def no_classifiers(monkeypatch):
-    """Leave the classifiers of torchvision's networks as they lie in memory: drawing VGG16's takes seconds."""
+    """Leave the classifiers of torchvision's networks uninitialised, since drawing VGG16's takes seconds."""
     monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda self: None)
     monkeypatch.setattr(torch.nn.init, "normal_", lambda tensor, mean=0.0, std=1.0: tensor)
 

@@ -1,4 +1,4 @@
-"""Metrics by name: what is ready, what each is given, and what is left out."""
+"""Metrics by name: which are loaded, which arguments each gets, and which are skipped."""
 
 import sys
 
@@ -8,7 +8,7 @@ import pytest
 from diffir.errors import ImageError, UsageError, WeightsError
 from diffir.metrics.fidelity import psnr
 from diffir.metrics.protocol import Protocol
-from diffir.metrics.table import METRICS, Meter, get_metrics, measure
+from diffir.metrics.table import METRICS, LoadedMetrics, get_metrics, measure
 
 AT_HAND = [row for row in METRICS.values() if not row.needs_weights]
 OF_PAIRS = [row for row in AT_HAND if row.needs_reference]
@@ -18,21 +18,21 @@ EACH_OF_PAIRS = pytest.mark.parametrize("metric", OF_PAIRS, ids=lambda metric: m
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
-    """Neither cache holds anything, and pyiqa is not installed."""
+    """Make both caches empty, and hide pyiqa."""
     monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setitem(sys.modules, "pyiqa", None)
 
 
 def pair(channels: int = 3, noise: float = 20) -> tuple[np.ndarray, np.ndarray]:
-    """A coarse clean image and the same with noise."""
+    """Return a coarse image with noise, and the clean image."""
     rng = np.random.default_rng(0)
     gt = np.kron(rng.integers(0, 256, (10, 12, channels)), np.ones((4, 4, 1))).astype(np.uint8)
     return np.clip(gt + rng.normal(0, noise, gt.shape), 0, 255).astype(np.uint8), gt
 
 
 def score(name: str, restored: np.ndarray, gt: np.ndarray, protocol: Protocol = Protocol()) -> float:  # noqa: B008
-    return Meter.prepare([name]).measure(restored, gt, protocol, data_range=255, mask=MASK)[name]
+    return LoadedMetrics.prepare([name]).measure(restored, gt, protocol, data_range=255, mask=MASK)[name]
 
 
 @EACH_OF_PAIRS
@@ -73,7 +73,9 @@ def test_the_border_is_cut_from_the_mask_as_from_the_image():
     mask = np.zeros(gt.shape[:2], bool)
     mask[:20, :20] = True
 
-    scores = Meter.prepare(["psnr_hole"]).measure(restored, gt, Protocol(crop_border=4), data_range=255, mask=mask)
+    scores = LoadedMetrics.prepare(["psnr_hole"]).measure(
+        restored, gt, Protocol(crop_border=4), data_range=255, mask=mask
+    )
 
     assert scores["psnr_hole"] == psnr(restored[4:20, 4:20], gt[4:20, 4:20])
 
@@ -115,11 +117,11 @@ def test_other_names_of_the_field_are_known_and_merged():
 )
 def test_unknown_names_are_refused_with_the_nearest(names, message):
     with pytest.raises(UsageError, match=message):
-        Meter.prepare(names)
+        LoadedMetrics.prepare(names)
 
 
 def test_what_is_missing_is_skipped_with_its_place_and_address_and_the_rest_works(tmp_path):
-    meter = Meter.prepare(["lpips_alex", "psnr", "fid", "pyiqa:musiq"])
+    meter = LoadedMetrics.prepare(["lpips_alex", "psnr", "fid", "pyiqa:musiq"])
 
     assert meter.names == ["psnr"]
     assert list(meter.skipped) == ["lpips_alex", "fid", "pyiqa:musiq"]
@@ -132,36 +134,38 @@ def test_what_is_missing_is_skipped_with_its_place_and_address_and_the_rest_work
 
 def test_a_file_that_no_metric_takes_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no metric takes a weight file 'alexnt'; did you mean 'alexnet'"):
-        Meter.prepare(["psnr"], files={"alexnt": tmp_path})
+        LoadedMetrics.prepare(["psnr"], files={"alexnt": tmp_path})
 
 
 def test_a_file_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "page.pth").write_text("<html>not found</html>")
 
     with pytest.raises(WeightsError, match=r"page\.pth does not hold tensors by name"):
-        Meter.prepare(["fid"], files={"inception": tmp_path / "page.pth"})
+        LoadedMetrics.prepare(["fid"], files={"inception": tmp_path / "page.pth"})
 
 
 def test_without_a_ground_truth_only_metrics_that_need_none_can_be_taken():
     photo = np.random.default_rng(0).integers(0, 256, (96, 192, 3), np.uint8)
 
-    assert list(Meter.prepare(["niqe"]).measure(photo, None, Protocol(), data_range=255)) == ["niqe"]
+    assert list(LoadedMetrics.prepare(["niqe"]).measure(photo, None, Protocol(), data_range=255)) == ["niqe"]
     with pytest.raises(UsageError, match="psnr needs a ground truth; without one: niqe"):
-        Meter.prepare(["niqe", "psnr"]).measure(photo, None, Protocol(), data_range=255)
+        LoadedMetrics.prepare(["niqe", "psnr"]).measure(photo, None, Protocol(), data_range=255)
 
 
 def test_a_metric_of_holes_without_a_mask_is_refused():
     with pytest.raises(UsageError, match="psnr_hole needs a mask"):
-        Meter.prepare(["psnr_hole"]).measure(*pair(), Protocol(), data_range=255)
+        LoadedMetrics.prepare(["psnr_hole"]).measure(*pair(), Protocol(), data_range=255)
 
 
 @pytest.mark.parametrize("mask", [MASK[:-1], MASK.astype(np.uint8)])
 def test_a_mask_that_does_not_fit_is_refused(mask):
     with pytest.raises(ImageError, match=r"the mask must be bool of shape \(40, 48\)"):
-        Meter.prepare(["psnr_hole"]).measure(*pair(), Protocol(), data_range=255, mask=mask)
+        LoadedMetrics.prepare(["psnr_hole"]).measure(*pair(), Protocol(), data_range=255, mask=mask)
 
 
-@pytest.mark.parametrize(("name", "message"), [("fid", "of whole sets"), ("dists", "cannot be taken: vgg16 is not")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("fid", "of whole sets"), ("dists", "cannot be computed: vgg16 was not")]
+)
 def test_one_call_for_one_image_refuses_what_it_cannot_take(name, message):
     with pytest.raises(UsageError, match=message):
         measure(*pair(), ["psnr", name], Protocol(), data_range=255)
@@ -174,8 +178,8 @@ def test_pyiqa_is_asked_only_where_it_may_fetch_weights(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "pyiqa")
     monkeypatch.syspath_prepend(tmp_path)
 
-    assert "allow downloads" in Meter.prepare(["pyiqa:musiq"]).skipped["pyiqa:musiq"]
+    assert "allow downloads" in LoadedMetrics.prepare(["pyiqa:musiq"]).skipped["pyiqa:musiq"]
     assert "pyiqa" not in sys.modules
 
-    scores = Meter.prepare(["pyiqa:musiq"], download=True).measure(pair()[1], None, Protocol(), data_range=255)
+    scores = LoadedMetrics.prepare(["pyiqa:musiq"], download=True).measure(pair()[1], None, Protocol(), data_range=255)
     assert scores == {"pyiqa:musiq": pytest.approx(pair()[1].max() / 255)}

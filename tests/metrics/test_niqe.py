@@ -1,4 +1,4 @@
-"""NIQE: BasicSR's values, and what it says of damage."""
+"""NIQE gives BasicSR's values, and worse ones for degraded images."""
 
 import importlib.util
 
@@ -12,7 +12,7 @@ from diffir.errors import ImageError
 from diffir.image_io import read_image
 from diffir.metrics.niqe import _fit, _halved, niqe
 from diffir.metrics.protocol import Protocol
-from diffir.metrics.table import Meter
+from diffir.metrics.table import LoadedMetrics
 
 
 def of_set5(shared, name: str) -> np.ndarray:
@@ -25,7 +25,7 @@ def of_set5(shared, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "border", "value"), [("bird", 4, 5.2831), ("baby", 0, 3.2655)])
 def test_values_are_those_of_basicsr(shared, name, border, value):
-    meter = Meter.prepare(["niqe"])
+    meter = LoadedMetrics.prepare(["niqe"])
 
     scores = meter.measure(of_set5(shared, name), None, Protocol(crop_border=border), data_range=255)
 

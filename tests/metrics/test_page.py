@@ -1,4 +1,4 @@
-"""docs/metrics.md tells what the table says."""
+"""docs/metrics.md agrees with the list of metrics."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Colour, border and rounding of what metrics compare."""
+"""Colour space, border and rounding of the arrays that metrics compare."""
 
 import numpy as np
 import pytest

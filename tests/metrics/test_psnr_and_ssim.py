@@ -1,4 +1,4 @@
-"""PSNR and SSIM: laws, and agreement with scikit-image."""
+"""PSNR and SSIM: their mathematical properties, and agreement with scikit-image."""
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ def test_bytes_score_like_the_same_numbers_in_floating_point():
 
 
 def local_means(volume: np.ndarray) -> np.ndarray:
-    """By the sum over an 11 x 11 x 11 window around every value, faces repeated."""
+    """Compute 3-D SSIM by an explicit sum over an 11 x 11 x 11 window around each value, with edges repeated."""
     line = cv2.getGaussianKernel(11, 1.5).ravel()
     window = line[:, None, None] * line[:, None] * line
     around = np.lib.stride_tricks.sliding_window_view(np.pad(volume, 5, "edge"), (11, 11, 11))
@@ -130,5 +130,5 @@ def test_where_all_inner_pixels_are_missing_the_hole_is_the_image() -> None:
 def test_a_mask_without_a_hole_is_refused() -> None:
     restored, gt = random_pair()
 
-    with pytest.raises(ImageError, match="this one has none"):
+    with pytest.raises(ImageError, match="at least one inside the border; this one has none"):
         psnr_hole(restored, gt, np.zeros(gt.shape[:2], bool))

@@ -1,4 +1,4 @@
-"""Files that ship, and the table of those that do not."""
+"""Weight files that ship with the package, and the list of public ones."""
 
 import re
 import zipfile
