@@ -15,7 +15,7 @@ from diffir.batch.restore_photos import RestoredContent, restore_animation, rest
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import Animation, Photo
 from diffir.inference.restorer import Restorer
-from diffir.video.restore import restore_video
+from diffir.video.restore_video import restore_video
 
 
 class FileRestorer:

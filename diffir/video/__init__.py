@@ -1,1 +1,1 @@
-"""Video files: probed, restored frame by frame, encoded by ffmpeg."""
+"""Video files: ffmpeg decodes them, a restorer restores each frame, ffmpeg encodes the result."""

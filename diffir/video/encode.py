@@ -1,8 +1,8 @@
-"""Restored frames and all else of the source -> a new video file.
+"""Encode restored frames into a new video file, together with the other streams of the source.
 
-Decided here: codec, quality, chroma and depth of the result, and which streams a container takes as they are. In: PNG
-files and the facts of the source. Out: a file with the source's time stamps to the millisecond, its sound copied
-packet by packet, its subtitles, chapters, tags and colours.
+Decided here: codec, quality, chroma subsampling and bit depth of the result, and which streams a container can hold
+without conversion. In: PNG files and the properties of the source. Out: a file with the source's time stamps to the
+millisecond, its sound copied packet by packet, its subtitles, chapters, tags and colour tags.
 """
 
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from diffir.errors import DiffIRError, UsageError
-from diffir.video.clip import SCALER, Clip, Stream, probe_packet_times
+from diffir.video.clip import SCALER, Stream, VideoClip, probe_packet_times
 from diffir.video.ffmpeg import ffmpeg_pipe, file_url
 from diffir.video.matroska import STAMPS_PER_SECOND, frame_block, stream_head
 
 _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 VIDEO_SUFFIXES = tuple(_MUXERS)
 _QUICKTIME = ("mp4", "mov")
-# Sound that a container of another kind than the source's takes as it is, and the encoder for the rest.
+# When the container changes: audio codecs that are copied into the new one, and the encoder for all others.
 _SOUND = {
     "mp4": ({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus"}, "aac"),
     "mov": ({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"}, "aac"),
@@ -27,35 +27,35 @@ _SOUND = {
 }
 _TEXTS = {"mov_text", "subrip", "ass", "ssa", "webvtt", "text"}
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
-_TOLERANCE = Fraction(3, 2000)  # seconds; Matroska keeps milliseconds, and both ends of an interval are rounded
+_TOLERANCE = Fraction(3, 2000)  # seconds; Matroska stores milliseconds, and both ends of an interval are rounded
 
 
 def is_video(path: str | Path) -> bool:
-    """By its suffix."""
+    """True if the path has the suffix of a video format that can be written."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is written to a file of some suffix."""
+    """A plan of how a clip is encoded for one target."""
 
     target: Path
-    """Its suffix is the container's."""
-    clip: Clip
+    """The file to become; its suffix decides the container."""
+    clip: VideoClip
     quality: int
-    """1-100, as of JPEG."""
+    """Quality on the scale of JPEG, 1-100."""
     streams: tuple[str, ...]
-    """Arguments for ffmpeg: what of the source goes in, copied or converted."""
+    """Arguments for ffmpeg that map the other streams of the source, copied or converted."""
     losses: str
-    """What the container cannot hold, in a few words."""
+    """What the container cannot hold, such as "alpha dropped"; parts are joined by commas."""
 
 
-def plan_encoding(clip: Clip, target: Path, quality: int) -> Encoding:
-    """Decide how, before any frame is restored.
+def plan_encoding(clip: VideoClip, target: Path, quality: int) -> Encoding:
+    """Plan the encoding before any frame is restored.
 
     Raises:
-        UsageError: an unknown suffix, a quality that is none.
-        DiffIRError: a variable frame rate for AVI.
+        UsageError: the suffix is unknown, or the quality is out of range.
+        DiffIRError: the target is AVI and the clip has a variable frame rate or does not start at 0 s.
     """
     if target.suffix.lower() not in _MUXERS:
         raise UsageError(f"cannot write {target.suffix or 'a video without suffix'}; can: {', '.join(VIDEO_SUFFIXES)}")
@@ -73,19 +73,22 @@ def plan_encoding(clip: Clip, target: Path, quality: int) -> Encoding:
 def encode(
     encoding: Encoding, file: Path, frames: Iterable[Path], size: tuple[int, int], *, seconds: int | None = None
 ) -> None:
-    """Write ``file``, which is to become the target, from PNG files in their order.
+    """Encode PNG files in their order into a file that will later be renamed to the target.
 
     Args:
-        size: width and height of the frames.
-        seconds: stop after so much of the clip, to see whether all can be written.
+        file: the file to write.
+        size: width and height of the frames in pixels.
+        seconds: encode only this much of the clip, to test whether all streams can be written.
+
     Raises:
-        DiffIRError: ffmpeg cannot write it, or not every frame arrived at its time.
+        DiffIRError: ffmpeg fails, or a frame is missing or has another time in the result.
     """
+    # Frames go through a pipe as Matroska, whose clusters have times of 0 or more.
     clip = encoding.clip
     stamps = [round(clip.seconds(number) * STAMPS_PER_SECOND) for number in range(len(clip.stamps))]
-    offset = min(stamps[0], 0)  # a cluster's time is 0 or more
+    offset = min(stamps[0], 0)
     limit = [] if seconds is None else ["-t", str(seconds)]
-    # copyts: both inputs keep their clocks; otherwise ffmpeg lets each begin at 0, and sound shifts against pictures.
+    # With copyts both inputs keep their clocks; otherwise ffmpeg starts each at 0, and sound shifts against pictures.
     inputs = ["-y", "-copyts", "-itsoffset", f"{offset}us", "-f", "matroska", "-i", "pipe:0"]
     inputs += ["-protocol_whitelist", "file,pipe", "-i", file_url(clip.path)]
     arguments = [*inputs, *encoding.streams, *_video_arguments(encoding, size), *limit, file_url(file)]
@@ -118,23 +121,27 @@ def _video_arguments(encoding: Encoding, size: tuple[int, int]) -> list[str]:
     if muxer in _QUICKTIME:
         arguments += ["-video_track_timescale", str(time_base.denominator), "-movflags", "+faststart"]
     elif clip.stamps[0] >= 0:
-        # Sound may begin before 0, by what its decoder throws away; it shall not push the pictures off their time.
+        # Sound may start before 0, by the samples its decoder discards; ffmpeg must not shift the frames for that.
         arguments += ["-avoid_negative_ts", "disabled"]
     return [*arguments, "-max_muxing_queue_size", "9999", "-f", muxer]
 
 
 def _codec_arguments(muxer: str, quality: int) -> list[str]:
-    """Quality 75, JPEG's usual one, is the encoders' own default (crf 23 and 31); the slope is a matter of taste."""
+    """Codec and constant rate factor (crf).
+
+    Quality 75, the usual one for JPEG, gives the default of the encoders (crf 23 and 31); the slope is a matter of
+    taste.
+    """
     if muxer == "webm":
         crf = round(63 - 0.43 * quality)
         return ["-c:v:0", "libvpx-vp9", "-crf", str(crf), "-b:v:0", "0", "-row-mt", "1", "-cpu-used", "2"]
     crf = round(51 - 0.37 * quality)
-    # AVI has no presentation times, so no frame may be stored before its turn.
+    # AVI has no presentation times, so frames must be stored in the order in which they are shown (no B-frames).
     return ["-c:v:0", "libx264", "-preset", "medium", "-crf", str(crf), *(["-bf", "0"] if muxer == "avi" else [])]
 
 
-def _pixel_format(clip: Clip, muxer: str, size: tuple[int, int]) -> str:
-    """Chroma and depth of the source; full chroma where H.264 cannot halve an odd side."""
+def _pixel_format(clip: VideoClip, muxer: str, size: tuple[int, int]) -> str:
+    """Pixel format with the chroma and depth of the source, or full chroma if H.264 cannot halve an odd side."""
     chroma = "420"
     if clip.is_rgb or "444" in clip.pixel_format:
         chroma = "444"
@@ -146,8 +153,8 @@ def _pixel_format(clip: Clip, muxer: str, size: tuple[int, int]) -> str:
     return f"yuv{chroma}p" + ("10le" if clip.is_deep else "")
 
 
-def _plan_streams(clip: Clip, muxer: str) -> tuple[list[str], list[str]]:
-    """Arguments that map and copy what is beside the video, and what cannot come along."""
+def _plan_streams(clip: VideoClip, muxer: str) -> tuple[list[str], list[str]]:
+    """ffmpeg arguments that map and copy the other streams, and a list of what is lost or converted."""
     arguments, losses = ["-map", "0:v:0", "-map_metadata", "1", "-map_chapters", "1"], []
     counts: dict[str, int] = {"video": 1}
     is_same = _MUXERS.get(clip.path.suffix.lower()) == muxer
@@ -168,7 +175,7 @@ def _plan_streams(clip: Clip, muxer: str) -> tuple[list[str], list[str]]:
 
 
 def _encoder(stream: Stream, muxer: str) -> str | None:
-    """``copy``, an encoder, or None where the container holds nothing of the kind."""
+    """``copy``, the name of an encoder, or None if the container cannot hold such a stream."""
     if stream.kind == "audio":
         copied, encoder = _SOUND.get(muxer, ({stream.codec}, "copy"))
         return "copy" if stream.codec in copied else encoder
@@ -180,14 +187,16 @@ def _encoder(stream: Stream, muxer: str) -> str | None:
 
 
 def _check_times(encoding: Encoding, file: Path) -> None:
-    """Every frame there, at the distance from the first that it had. The offset is the container's: some shift all
-    streams alike so that sound that begins before 0 fits."""
+    """Refuse a result in which a frame is missing or its time relative to the first frame has changed.
+
+    A common offset is allowed: some containers shift all streams alike if sound begins before 0.
+    """
     clip = encoding.clip
     expected = [clip.seconds(number) for number in range(len(clip.stamps))]
     found = probe_packet_times(file)
     if len(found) != len(expected):
         raise DiffIRError(f"{encoding.target}: ffmpeg wrote {len(found)} of {len(expected)} frames; try mkv")
     shift = found[0] - expected[0]
-    worst = max(abs(there - here - shift) for there, here in zip(found, expected, strict=True))
+    worst = max(abs(after - before - shift) for after, before in zip(found, expected, strict=True))
     if worst > _TOLERANCE:
         raise DiffIRError(f"{encoding.target}: frames are up to {float(worst) * 1000:.1f} ms off their time; try mkv")

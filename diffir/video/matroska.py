@@ -1,14 +1,14 @@
-"""Still frames with exact time stamps as one stream that ffmpeg reads from a pipe.
+"""Write still frames with exact time stamps as a Matroska stream (RFC 9559) that ffmpeg reads from a pipe.
 
-Raw pipes know a frame rate but no stamps, so clips of variable rate lose theirs. Matroska (RFC 9559) says the time of
-each frame; here in microseconds, finer than what any container keeps. In: PNG files as bytes. Out: bytes to be written
-one after the other. One track, one cluster a frame, no index, since a pipe is read once.
+A raw pipe has a frame rate but no time stamps, so a clip with a variable rate would lose them. Matroska states the time
+of each frame; here in microseconds, finer than any container stores. In: PNG files as bytes. Out: bytes to be written
+one after the other: one track, one cluster per frame and no index, since a pipe is read only once.
 """
 
 import struct
 
 STAMPS_PER_SECOND = 1_000_000
-_UNKNOWN_SIZE = b"\x01" + b"\xff" * 7  # of the segment: it ends with the stream
+_UNKNOWN_SIZE = b"\x01" + b"\xff" * 7  # size of the segment, which ends with the stream
 # RFC 9559 section 5.1 and RFC 8794 (EBML): identifiers of the elements used.
 _EBML, _DOC_TYPE = "1A45DFA3", "4282"
 _SEGMENT, _SEGMENT_HEAD, _TIMESTAMP_SCALE = "18538067", "1549A966", "2AD7B1"
@@ -19,7 +19,7 @@ _CLUSTER, _TIMESTAMP, _SIMPLE_BLOCK = "1F43B675", "E7", "A3"
 
 
 def stream_head(width: int, height: int, frame_rate: float) -> bytes:
-    """What comes before the frames; the rate (frames a second) is only a hint for the encoder."""
+    """The bytes before the first frame; the frame rate (frames per second) is only a hint for the encoder."""
     # A Windows bitmap header names the codec, since Matroska has no name of its own for PNG.
     bitmap = struct.pack("<IiiHH4sIiiII", 40, width, height, 1, 24, b"MPNG", 0, 0, 0, 0, 0)
     track = (
@@ -41,8 +41,8 @@ def stream_head(width: int, height: int, frame_rate: float) -> bytes:
 
 
 def frame_block(stamp: int, png: bytes) -> bytes:
-    """One frame; ``stamp`` in microseconds, 0 or more."""
-    # Track 1, nothing added to the cluster's time, a key frame.
+    """The bytes of one frame; ``stamp`` is its time in microseconds, 0 or more."""
+    # The four bytes mean: track 1, the time of the cluster plus 0, a key frame.
     return _element(_CLUSTER, _number(_TIMESTAMP, stamp) + _element(_SIMPLE_BLOCK, b"\x81\0\0\x80" + png))
 
 

@@ -1,4 +1,4 @@
-"""Programs that are missing, old, talkative or failing; stand-ins on the PATH are shell scripts."""
+"""The programs ffmpeg and ffprobe if they are missing, old, verbose or failing; shell scripts replace them."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from diffir.errors import DiffIRError
 from diffir.video.ffmpeg import ffmpeg_pipe, require_programs
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for the programs")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts replace the programs")
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on the PATH beside the system's shell tools."""
+    """An empty folder that is the whole PATH."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -49,21 +49,21 @@ def test_a_new_ffmpeg_is_taken_whatever_it_calls_itself(programs: Path, version:
     assert require_programs() is None  # it would have raised
 
 
-def test_the_last_line_that_names_a_cause_is_told(programs: Path) -> None:
+def test_the_last_line_that_names_a_cause_is_reported(programs: Path) -> None:
     put(programs, "ffmpeg", "echo '[mp4 @ 0x55d] [out @ 0x1] no such codec' >&2; echo Conversion failed! >&2; exit 1")
 
     with pytest.raises(DiffIRError, match=r"^a\.mp4: ffmpeg says: no such codec$"), ffmpeg_pipe([], "stdout", "a.mp4"):
         pass
 
 
-def test_a_talkative_ffmpeg_does_not_hang(programs: Path) -> None:
+def test_a_verbose_ffmpeg_does_not_hang(programs: Path) -> None:
     put(programs, "ffmpeg", "head -c 1000000 /dev/zero >&2; echo pixels")
 
     with ffmpeg_pipe([], "stdout", "a.mp4") as pipe:
         assert pipe.read() == b"pixels\n"
 
 
-def test_an_ffmpeg_that_ends_while_we_write_tells_why(programs: Path) -> None:
+def test_an_ffmpeg_that_ends_while_it_is_written_to_is_reported(programs: Path) -> None:
     put(programs, "ffmpeg", "echo the disk is full >&2; exit 1")
 
     with pytest.raises(DiffIRError, match="the disk is full"), ffmpeg_pipe([], "stdin", "a.mp4") as pipe:
@@ -71,7 +71,7 @@ def test_an_ffmpeg_that_ends_while_we_write_tells_why(programs: Path) -> None:
             pipe.write(bytes(2**16))
 
 
-def test_an_error_of_our_own_ends_ffmpeg(programs: Path) -> None:
+def test_an_error_in_the_block_ends_ffmpeg(programs: Path) -> None:
     put(programs, "ffmpeg", f"echo $$ > {programs}/pid; echo ready; exec sleep 60")
 
     with pytest.raises(KeyboardInterrupt), ffmpeg_pipe([], "stdout", "a.mp4") as pipe:

@@ -1,4 +1,4 @@
-"""Videos: every frame at its time, all else as it was, and a stopped run that goes on. Clips are made by ffmpeg."""
+"""Every frame of a video keeps its time, other streams are kept, and a stopped run resumes. ffmpeg makes the clips."""
 
 import logging
 import shutil
@@ -15,7 +15,7 @@ from diffir.errors import DiffIRError, ImageError, UsageError
 from diffir.image_io import read_image
 from diffir.inference.restorer import Restorer
 from diffir.video.clip import probe_clip, read_frames
-from diffir.video.restore import restore_video
+from diffir.video.restore_video import restore_video
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None, reason="ffmpeg and ffprobe are not installed"
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 MakeRestorer = Callable[..., Restorer]
 
 FRAMES = 12
-# Smooth, since what is tested is time and colour and not how encoders treat edges.
+# Smooth pictures, since time and colour are tested and not how encoders treat edges.
 PICTURES = "gradients=size=64x48:rate=25:duration=0.48:seed=3:speed=0.01:c0=red:c1=lime:c2=blue,format=rgb24"
 TONE = "sine=frequency=440:duration=0.6"
 VARYING = "settb=1/90000,setpts='3000*N+437*N*N+20011'"
@@ -44,7 +44,7 @@ def make_clip(path: Path, *codec: str, pictures: str = PICTURES) -> Path:
 
 
 def make_varying_clip(path: Path) -> Path:
-    """No two frames equally long, and the first not at 0."""
+    """A clip whose frames all have different durations and whose first frame is not at 0 s."""
     rate = ("-copyts", "-fps_mode", "passthrough", "-enc_time_base", "1/90000", "-video_track_timescale", "90000")
     return make_clip(path, *H264, *rate, pictures=f"{PICTURES},{VARYING}")
 
@@ -60,7 +60,7 @@ def shown_times(path: Path) -> list[float]:
 
 
 def packets(path: Path, streams: str) -> bytes:
-    """A hash of what is stored, without times."""
+    """A hash of the stored packets without their times."""
     return ffmpeg("-i", path, "-map", f"0:{streams}", "-c", "copy", "-f", "md5", "-")
 
 
@@ -69,7 +69,7 @@ def all_frames(path: Path) -> np.ndarray:
 
 
 def stop_after(frames: int, calls: list[int]) -> dict:
-    """Arguments that stop a run, and collect what it tells."""
+    """Arguments that stop a run after a number of frames and collect its calls."""
     return {"on_frame": lambda done, _: calls.append(done), "should_stop": lambda: calls[-1] >= frames}
 
 
@@ -94,7 +94,7 @@ def test_sound_is_copied_packet_by_packet(tmp_path: Path, make_restorer: MakeRes
     assert (restored.size, restored.frames, restored.losses) == ((64, 48), FRAMES, "")
 
 
-def test_subtitles_chapters_and_tags_come_along(tmp_path: Path, make_restorer: MakeRestorer) -> None:
+def test_subtitles_chapters_and_tags_are_kept(tmp_path: Path, make_restorer: MakeRestorer) -> None:
     (tmp_path / "text.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nhello\n")
     (tmp_path / "tags.txt").write_text(
         ";FFMETADATA1\ntitle=My film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=300\ntitle=One\n"
@@ -123,7 +123,7 @@ def test_subtitles_chapters_and_tags_come_along(tmp_path: Path, make_restorer: M
     ],
     ids=["untagged", "bt709", "full range", "10 bit HDR", "RGB"],
 )  # fmt: skip
-def test_colours_that_are_left_alone_come_back(
+def test_unchanged_colours_keep_their_values(
     tmp_path: Path, make_restorer: MakeRestorer, codec: tuple[str, ...], pixel_format: str
 ) -> None:
     source, target = make_clip(tmp_path / "in.mkv", *codec, "-crf", "10"), tmp_path / "out.mkv"
@@ -169,7 +169,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(
         restore_video(make_restorer(), source, tmp_path / "out.mp4", **stop_after(5, calls))
     assert not (tmp_path / "out.mp4").exists()
 
-    restored = restore_video(make_restorer(), source, tmp_path / "out.mp4", on_frame=lambda *told: calls.append(told))
+    restored = restore_video(make_restorer(), source, tmp_path / "out.mp4", on_frame=lambda *frame: calls.append(frame))
 
     assert restored.resumed == 5
     assert calls == [1, 2, 3, 4, 5, *((done, FRAMES) for done in range(6, FRAMES + 1))]
@@ -177,7 +177,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "whole.mp4"]
 
 
-def test_an_interrupt_says_what_is_kept(
+def test_an_interrupt_logs_what_is_kept(
     tmp_path: Path, make_restorer: MakeRestorer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def interrupt(done: int, _: int) -> None:
@@ -238,7 +238,7 @@ def test_a_container_that_refuses_does_so_after_the_first_frame(tmp_path: Path, 
     source, calls = make_clip(tmp_path / "in.mov", *H264, "-c:a", "adpcm_ima_qt"), []
 
     with pytest.raises(DiffIRError, match=r"out\.mkv: ffmpeg says: .*adpcm_ima_qt"):
-        restore_video(make_restorer(), source, tmp_path / "out.mkv", on_frame=lambda *told: calls.append(told))
+        restore_video(make_restorer(), source, tmp_path / "out.mkv", on_frame=lambda *frame: calls.append(frame))
 
     assert calls == [(1, FRAMES)]
     assert not (tmp_path / "out.mkv.parts").exists()
@@ -257,7 +257,7 @@ def test_a_container_that_refuses_does_so_after_the_first_frame(tmp_path: Path, 
         ("cut.mp4", "out.mp4", {}, ImageError, "cut.mp4: ffprobe says: "),
     ],
 )
-def test_what_cannot_end_well_does_not_start(
+def test_impossible_videos_are_refused(
     tmp_path: Path, make_restorer: MakeRestorer, source: str, target: str, options: dict, error: type, message: str
 ) -> None:
     whole = make_varying_clip(tmp_path / "in.mp4").read_bytes()
@@ -275,13 +275,13 @@ def test_what_cannot_end_well_does_not_start(
 def test_a_target_that_is_a_folder_is_refused_before_the_first_frame(
     tmp_path: Path, make_restorer: MakeRestorer
 ) -> None:
-    source, told = make_clip(tmp_path / "in.mp4"), []
+    source, calls = make_clip(tmp_path / "in.mp4"), []
     (tmp_path / "out.mp4").mkdir()
 
     with pytest.raises(UsageError, match=r"out\.mp4 is a folder"):
-        restore_video(make_restorer(), source, tmp_path / "out.mp4", on_frame=lambda *frame: told.append(frame))
+        restore_video(make_restorer(), source, tmp_path / "out.mp4", on_frame=lambda *frame: calls.append(frame))
 
-    assert not told
+    assert not calls
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, make_restorer: MakeRestorer) -> None:
@@ -292,7 +292,7 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, make_restorer: Ma
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"", "the file is empty"), (b"text" * 9, "ffprobe says: Invalid")])
-def test_what_is_no_video_is_told_with_its_path_once(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_no_video_is_reported_with_its_path_once(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "in.mp4").write_bytes(content)
 
     with pytest.raises(ImageError) as raised:

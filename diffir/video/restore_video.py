@@ -1,8 +1,8 @@
-"""A video: every frame restored, everything else kept, and a run that was stopped goes on where it was.
+"""Restore a video: every frame is restored, all other streams are kept, and an interrupted run can be resumed.
 
-In: a restorer, a video file. Out: another one, by ffmpeg. Restored frames are kept as PNG files in a folder beside
-the target, ``TARGET.parts``, which goes when the target is there. After the first frame the end is rehearsed: a
-container that refuses some stream refuses before the hours, not after.
+In: a restorer and a video file. Out: a new video file, written by ffmpeg. Restored frames are kept as PNG files in the
+folder ``TARGET.parts`` beside the target, which is deleted once the target is complete. After the first frame a short
+test encoding is made, so that a container that refuses a stream does so before hours of work.
 """
 
 import hashlib
@@ -19,27 +19,27 @@ from torch import Tensor
 from diffir.errors import DiffIRError, ImageError, UsageError
 from diffir.image_io import MAX_PIXELS
 from diffir.inference.restorer import Restorer
-from diffir.video.clip import Clip, probe_clip, read_frames
+from diffir.video.clip import VideoClip, probe_clip, read_frames
 from diffir.video.encode import Encoding, encode, plan_encoding
 from diffir.video.ffmpeg import require_programs
 from diffir.video.frame_folder import Fact, FrameFolder
 
 OnFrame = Callable[[int, int], None]
-_CARD_SIDE = 16  # pixels of the test card
-_SAMPLED_BYTES = 2**20  # of the source's head and of its tail, by which it is known again
+_TEST_SIDE = 16  # pixels, side of the test image
+_SAMPLED_BYTES = 2**20  # bytes at the start and at the end of the source that identify it
 
 
 @dataclass(frozen=True)
 class RestoredVideo:
-    """What was written."""
+    """What ``restore_video`` has written."""
 
     size: tuple[int, int]
-    """Width and height."""
+    """Width and height in pixels."""
     frames: int
     resumed: int
-    """How many of the frames an earlier run had restored."""
+    """Number of frames that an earlier run had restored."""
     losses: str
-    """What the target's container could not hold, such as "subtitle (dvd_subtitle) dropped"."""
+    """What the target's container cannot hold, such as "subtitle (dvd_subtitle) dropped"."""
 
 
 def restore_video(
@@ -54,21 +54,23 @@ def restore_video(
     on_frame: OnFrame | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> RestoredVideo:
-    """Restore frame by frame; the same call after a stop goes on with the frames that are missing.
+    """Restore a video frame by frame; the same call after an interruption restores only the missing frames.
 
     Args:
-        quality: 1-100, as of JPEG; may differ when a run goes on.
+        quality: quality on the scale of JPEG, 1-100; it may change when a run is resumed.
         max_pixels: larger frames are refused.
-        share_prior: one prior, that of the first frame, for all: steadier, and less work.
-        prior: (1, P), for all frames.
-        on_frame: called after each frame with (frames done, frames in all).
-        should_stop: asked after each frame; yes ends the run, as KeyboardInterrupt does, and frames are kept.
+        share_prior: use the prior of the first frame for all frames, which is steadier and saves work.
+        prior: (1, P), used for all frames instead of estimated priors.
+        on_frame: called after each frame with (number of frames done, number of all frames).
+        should_stop: called after each frame; True ends the run, as KeyboardInterrupt does, and keeps the frames.
+
     Raises:
-        UsageError: a target that cannot be written, a network that needs masks.
-        ImageError: the source is no video that can be read, or its frames are too large.
-        DiffIRError: ffmpeg is missing or fails, the disk is full, frames of another run are in the way, or the run
-            was stopped.
+        UsageError: the target cannot be written, or the network needs masks.
+        ImageError: the source is not a readable video, or its frames are too large.
+        DiffIRError: ffmpeg is missing or fails, the disk is full, the folder for frames belongs to another run, or
+            the run was stopped.
     """
+    # Check everything that can be checked without decoding.
     if restorer.has_mask:
         raise UsageError(f"{restorer.name} fills holes and needs a mask; videos have none")
     if target.exists() and source.exists() and target.samefile(source):
@@ -76,6 +78,8 @@ def restore_video(
     if target.is_dir():
         raise UsageError(f"{target} is a folder, and the video would be a file of that name; choose another output")
     require_programs()
+
+    # Read the properties of the source and plan the result.
     clip = probe_clip(source)
     width, height = clip.size
     if width * height > max_pixels:
@@ -83,25 +87,28 @@ def restore_video(
             f"{source}: {width} x {height} is more than {max_pixels} pixels; --max_pixels raises that limit"
         )
     encoding = plan_encoding(clip, target, quality)
+
+    # Open the folder of frames, which may hold frames of an interrupted run.
     parts = FrameFolder(target.with_name(target.name + ".parts"))
     parts.claim(_facts(restorer, clip, share_prior, prior))
     resumed = parts.count()
     encoded = parts.folder / f"encoded{target.suffix.lower()}"
 
-    def tell(done: int) -> None:
+    def after_frame(done: int) -> None:
         if on_frame is not None:
             on_frame(done, len(clip.stamps))
         if done < len(clip.stamps) and should_stop is not None and should_stop():
             raise DiffIRError(f"{source}: stopped before its end")
 
+    # Restore the first frame, test the encoding, restore the other frames, encode.
     try:
         prior = _first_prior(restorer, clip) if share_prior and prior is None else prior
         if not resumed:
-            _restore_frames(restorer, clip, parts, prior, tell, stop=1)
-        _rehearse(encoding, parts, encoded)
-        _restore_frames(restorer, clip, parts, prior, tell)
+            _restore_frames(restorer, clip, parts, prior, after_frame, stop=1)
+        _test_encoding(encoding, parts, encoded)
+        _restore_frames(restorer, clip, parts, prior, after_frame)
         encode(encoding, encoded, parts.frames(len(clip.stamps)), parts.size())
-        _take_name(encoded, target)
+        _rename(encoded, target)
     except BaseException:
         parts.leave(len(clip.stamps))
         raise
@@ -112,14 +119,14 @@ def restore_video(
 
 def _restore_frames(
     restorer: Restorer,
-    clip: Clip,
+    clip: VideoClip,
     parts: FrameFolder,
     prior: Tensor | None,
-    tell: Callable[[int], None],
+    after_frame: Callable[[int], None],
     *,
     stop: int | None = None,
 ) -> None:
-    """All frames that are missing, up to number ``stop``; one is written while the next is restored."""
+    """Restore the missing frames up to number ``stop``; one is written while the next is restored."""
     done, total = parts.count(), len(clip.stamps)
     stop = total if stop is None else stop
     with ThreadPoolExecutor(1) as writer, closing(read_frames(clip, done)) as frames:
@@ -130,20 +137,21 @@ def _restore_frames(
                 written.result()
             written = writer.submit(parts.write, done, restored)
             done += 1
-            tell(done)
+            after_frame(done)
         if written is not None:
             written.result()
     if done < stop:
         raise DiffIRError(f"{clip.path}: only {done} of {total} frames could be decoded; is the file damaged?")
 
 
-def _first_prior(restorer: Restorer, clip: Clip) -> Tensor:
-    """The first frame's; a run that goes on finds the same again."""
+def _first_prior(restorer: Restorer, clip: VideoClip) -> Tensor:
+    """Prior (1, P) of the first frame; a resumed run computes the same one again."""
     with closing(read_frames(clip)) as frames:
         return restorer.estimate_prior_of(next(frames))
 
 
-def _rehearse(encoding: Encoding, parts: FrameFolder, encoded: Path) -> None:
+def _test_encoding(encoding: Encoding, parts: FrameFolder, encoded: Path) -> None:
+    """Encode the first frame with one second of the other streams, to see whether the container accepts them."""
     try:
         encode(encoding, encoded, parts.frames(1), parts.size(), seconds=1)
     except DiffIRError:
@@ -152,17 +160,17 @@ def _rehearse(encoding: Encoding, parts: FrameFolder, encoded: Path) -> None:
         raise
 
 
-def _take_name(encoded: Path, target: Path) -> None:
+def _rename(encoded: Path, target: Path) -> None:
     with encoded.open("rb+") as file:
-        os.fsync(file.fileno())  # so that after a power cut the name never stands for half a file
+        os.fsync(file.fileno())  # otherwise a power cut could leave the target with half of its content
     encoded.replace(target)
 
 
-def _facts(restorer: Restorer, clip: Clip, share_prior: bool, prior: Tensor | None) -> dict[str, Fact]:
-    """What decides the frames of a run, by the words that messages use."""
-    # The network and its settings are known by what they make of a test card: a name does not tell weights apart.
-    card = np.random.default_rng(0).random((_CARD_SIDE, _CARD_SIDE, 3), dtype=np.float32)
-    restored = restorer.restore(card)[:: restorer.scale, :: restorer.scale]
+def _facts(restorer: Restorer, clip: VideoClip, share_prior: bool, prior: Tensor | None) -> dict[str, Fact]:
+    """All settings that decide the content of the frames, under the names that error messages show."""
+    # Weights of one name may differ, so the result of a test image identifies the network and its settings.
+    test_image = np.random.default_rng(0).random((_TEST_SIDE, _TEST_SIDE, 3), dtype=np.float32)
+    restored = restorer.restore(test_image)[:: restorer.scale, :: restorer.scale]
     return {
         "source": _digest(clip.path),
         "number of frames": len(clip.stamps),
@@ -181,6 +189,7 @@ def _facts(restorer: Restorer, clip: Clip, share_prior: bool, prior: Tensor | No
 
 
 def _digest(path: Path) -> str:
+    """SHA-256 of the size, the first and the last megabyte of a file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_SAMPLED_BYTES)
