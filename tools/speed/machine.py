@@ -1,7 +1,7 @@
-"""What ``tools/benchmark.py`` says of the machine: what it is, and how fast it multiplies matrices.
+"""The machine on which ``tools.speed`` runs: its description, and how fast it multiplies matrices.
 
-The fastest of a few matrix products, in GFLOP/s, is the ceiling beside which speeds of networks are read. The shapes
-are the textbook's, and those of pointwise convolutions of a photo of 256 x 256 pixels.
+The fastest of a few matrix products, in GFLOP/s, is the ceiling for the speeds of networks. The shapes are a large
+square matrix, and those of pointwise convolutions of a photo of 256 x 256 pixels.
 """
 
 import os
@@ -13,18 +13,19 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from benchmark_turns import in_turns
+
+from tools.speed.turns import in_turns
 
 CPUINFO = Path("/proc/cpuinfo")
 _SHAPES = ((16384, 96, 384), (65536, 48, 144), (4096, 384, 384))  # rows, inner, columns
-_SIDE = {"cpu": 1536, "cuda": 8192}  # of the square ones: large enough for all units of the device
+_SIDE = {"cpu": 1536, "cuda": 8192}  # of the square matrices, large enough for all units of the device
 _REPEATS = 5
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured."""
+    """The description of the machine that a report carries."""
 
     cpu: str
     cores: int
@@ -34,7 +35,7 @@ class Machine:
 
     @classmethod
     def of(cls, device: str) -> "Machine":
-        """This machine."""
+        """Describe this machine with that torch device."""
         models = [line.partition(":")[2].strip() for line in cpuinfo().splitlines() if line.startswith("model name")]
         card = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
         cpu = models[0] if models else platform.processor() or "unknown"
@@ -42,13 +43,13 @@ class Machine:
 
 
 def cpuinfo() -> str:
-    """What Linux says of the processor; empty elsewhere."""
+    """Return the text of /proc/cpuinfo, empty where the system has none."""
     return CPUINFO.read_text("utf-8", errors="replace") if CPUINFO.is_file() else ""
 
 
 @cache
 def ceiling(device: str, precision: str, threads: int) -> float:
-    """GFLOP/s of the fastest of a few matrix products."""
+    """Return the GFLOP/s of the fastest of a few matrix products."""
     dtype, fastest = _DTYPES[precision], 0.0
     with thread_number(threads), torch.inference_mode():
         side = _SIDE.get(torch.device(device).type, _SIDE["cpu"])
@@ -62,7 +63,7 @@ def ceiling(device: str, precision: str, threads: int) -> float:
 
 @contextmanager
 def thread_number(threads: int) -> Iterator[None]:
-    """Of torch, and as it was afterwards."""
+    """Set the number of threads of torch, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,10 +1,10 @@
-"""What the training loop costs beside the arithmetic: images per second of `diffir train` against the bare network.
+"""Measure what the training loop of `diffir train` costs, in images per second, compared with the bare network.
 
-Usage: python tools/training_throughput.py OPTIONS.yml [key=value ...]   (stage 1; batches of the option file's size)
+    python -m tools.speed.training_throughput OPTIONS.yml [key=value ...]
 
-Bare: forward, loss, backward on one batch that lies ready, nothing else. Step: the same with clipping, optimiser and
-moving average. Loop: the whole of `Trainer.run`, with photos read, cut and damaged, and the log written. Measured in
-turns (A B C A B C ...) in one process; the figures are medians over the turns.
+It trains stage 1 with the batch size of the option file. "bare" is forward, loss and backward on one batch in memory.
+"step" adds clipping, optimiser and moving average. "loop" is the whole of `Trainer.run`: it also reads, crops and
+degrades photos and writes the log. They run in turns A B C A B C ... in one process, and the figures are medians.
 """
 
 import argparse
@@ -33,20 +33,22 @@ TURNS, STEPS = 7, 20
 
 
 def main() -> None:
+    """Read the options, measure, print a line for each of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("options", type=Path)
-    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("options", type=Path, help="an option file")
+    parser.add_argument("overrides", nargs="*", help="key=value, as in diffir train")
     args = parser.parse_args()
     keep_freed_memory()
     endless = [f"train.total_iter={STEPS * (TURNS + 2) * 2}", "train.encoder_iter=0", "train.iters=[]"]
     endless += ["train.gt_sizes=[]", "train.mini_batch_sizes=[]", "stages=[1]"]
     config = load_config(args.options, [*args.overrides, *endless])
-    for name, rates in measure(config).items():
-        middle = statistics.median(rates)
-        print(f"{name:5} {middle:7.2f} images/s   (turns {min(rates):.2f} to {max(rates):.2f})")
+    for name, speeds in measure(config).items():
+        middle = statistics.median(speeds)
+        print(f"{name:5} {middle:7.2f} images/s   (turns {min(speeds):.2f} to {max(speeds):.2f})")
 
 
 def measure(config: RunConfig) -> dict[str, list[float]]:
+    """Return the images per second of each turn, by kind: bare, step, loop."""
     run = Run(config)
     batch = config.datasets.train.batch_size_per_gpu
     stage = build_stage(config, run.folder, 1, lambda: next(iter(run._batches(1, 0))).lq)
@@ -77,7 +79,7 @@ def measure(config: RunConfig) -> dict[str, list[float]]:
 
 
 class _EnoughError(Exception):
-    """A turn is over."""
+    """Raised by the batches at the end of a turn, to leave the training loop."""
 
 
 def _first(arriving: Iterator[Pair]) -> Iterator[Pair]:
@@ -86,7 +88,7 @@ def _first(arriving: Iterator[Pair]) -> Iterator[Pair]:
 
 
 def _in_turns(kinds: dict[str, Callable[[], None]], images: int, device: torch.device) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {name: [] for name in kinds}
+    speeds: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(TURNS + 1):
         for name, work in kinds.items():
             began = time.perf_counter()
@@ -94,8 +96,8 @@ def _in_turns(kinds: dict[str, Callable[[], None]], images: int, device: torch.d
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if turn:  # the first one warms up
-                rates[name].append(images / (time.perf_counter() - began))
-    return rates
+                speeds[name].append(images / (time.perf_counter() - began))
+    return speeds
 
 
 if __name__ == "__main__":

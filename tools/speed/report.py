@@ -1,7 +1,7 @@
-"""What ``tools/benchmark.py`` found: rows, their table for people and their JSON for programs.
+"""The results of ``tools.speed``: rows, their printed table and their JSON document.
 
-A row is one contender in one cell, with every figure per round. Ratios are seconds of ``plain`` over seconds of the
-contender in the same round: above 1 is faster than the literal network.
+A row is one contender in one cell, with the figures of every round. A ratio is the seconds of ``plain`` divided by the
+seconds of the contender in the same round. Above 1 the contender is faster than the literal network.
 """
 
 import json
@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark_machine import Machine
-from benchmark_plan import Cell, Plan
-from benchmark_turns import Spread
-
 from diffir.files import write_atomically
+from tools.speed.machine import Machine
+from tools.speed.plan import Cell, Plan
+from tools.speed.turns import Spread
 
 HEAD = (
     f"{'contender':12}{'seconds':27}{'times plain':21}{'images/s':>9}"
@@ -24,23 +23,23 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Row:
-    """One contender in one cell."""
+    """The measurements of one contender in one cell."""
 
     contender: str
     cell: Cell
     seconds: list[float]
     page_faults: list[int]
     ratios: list[float]
-    """Empty where ``plain`` did not run."""
+    """Seconds of ``plain`` divided by these seconds, per round; empty if ``plain`` did not run."""
     gflop: float
-    """Of one call, as the literal network states it."""
+    """The work of one call, counted on the literal network."""
     ceiling: float
     """GFLOP/s of the fastest matrix product in the precision of the row."""
     relative_error: float
-    """The largest, against the literal network in fp64."""
+    """The largest difference from the literal network in fp64, relative to its largest value."""
     peak_megabytes: float | None
     load: float
-    """Processes that wanted a core in the last minute, the benchmark itself included."""
+    """The load average of the last minute, the benchmark itself included."""
 
     @property
     def time(self) -> Spread:
@@ -59,13 +58,13 @@ class Row:
         return self.cell.batch / self.time.median
 
     def figures(self) -> dict[str, Any]:
-        """Everything, and what follows from it."""
+        """Return all measurements and the figures derived from them, for the JSON document."""
         derived = {"time": asdict(self.time), "ratio": asdict(self.ratio) if self.ratio else None}
         speeds = {"gflop_per_second": self.gflop_per_second, "images_per_second": self.images_per_second}
         return {**asdict(self), **derived, **speeds, "share_of_ceiling": self.gflop_per_second / self.ceiling}
 
     def line(self) -> str:
-        """For the table."""
+        """Return the line of the printed table."""
         time, ratio = f"{self.time:.3f}", f"{self.ratio:.2f}" if self.ratio else ""
         memory = "-" if self.peak_megabytes is None else f"{self.peak_megabytes:.0f}"
         speed, share = self.gflop_per_second, self.gflop_per_second / self.ceiling
@@ -76,24 +75,24 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows of one cell."""
+    """Return the printed table of one cell."""
     title = f"\n{rows[0].cell}: {rows[0].gflop:.1f} GFLOP"
     return "\n".join([title, HEAD, *(row.line() for row in rows)])
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole call."""
+    """The results of one call of the benchmark."""
 
     command: str
     plan: Plan
     machine: Machine
     left_out: dict[str, str]
-    """Contender -> why this machine cannot run it."""
+    """Contender -> the reason why this machine cannot run it."""
     rows: list[Row] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        """As JSON."""
+        """Write the JSON document."""
         plan = self.plan
         head = {"command": self.command, "network": str(plan.choice), "work": plan.work, "rounds": plan.rounds}
         head["allocator"] = "tuned" if plan.is_tuned else "default"

@@ -1,6 +1,6 @@
-"""How ``tools/benchmark.py`` takes time: in turns A B C A B C ..., so that a busy machine is busy for all of them.
+"""Timing in turns A B C A B C ..., so that other work on the machine affects all calls alike.
 
-In: calls. Out: seconds and page faults of every turn but the first, which warms up; medians with least and greatest.
+In: functions without arguments. Out: seconds and page faults of every turn after the first, which warms up.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch
 
 @dataclass(frozen=True)
 class Spread:
-    """A median over the rounds, with the least and the greatest."""
+    """The median over the rounds, with the least and the greatest value."""
 
     median: float
     least: float
@@ -31,32 +31,32 @@ class Spread:
 
 @dataclass
 class Turns:
-    """One figure a round."""
+    """The figures of one contender, one for each round."""
 
     seconds: list[float] = field(default_factory=list)
     page_faults: list[int] = field(default_factory=list)
-    """Minor ones: pages that the system had to hand out."""
+    """Minor page faults: pages that the system had to provide."""
 
 
 def in_turns(
     calls: Mapping[str, Callable[[], object]], rounds: int, device: str, limit: float = math.inf
 ) -> dict[str, Turns]:
-    """Every call once a round; one that takes more than ``limit`` seconds is not made again, and that time counts."""
+    """Time every call once a round; a call that takes more than ``limit`` seconds counts and is not repeated."""
     found = {name: Turns() for name in calls}
-    going = dict(calls)
+    repeated = dict(calls)
     for number in range(rounds + 1):
-        for name, call in list(going.items()):
+        for name, call in list(repeated.items()):
             seconds, page_faults = timed(call, device)
             if number or seconds > limit:
                 found[name].seconds.append(seconds)
                 found[name].page_faults.append(page_faults)
             if seconds > limit:
-                del going[name]
+                del repeated[name]
     return found
 
 
 def timed(call: Callable[[], object], device: str) -> tuple[float, int]:
-    """Seconds and minor page faults of one call."""
+    """Return the seconds and minor page faults of one call."""
     faults, start = _page_faults(), time.perf_counter()
     call()
     if torch.device(device).type == "cuda":

@@ -1,6 +1,6 @@
-"""What one call of ``tools/benchmark.py`` measures: its flags, checked, as a plan.
+"""The plan of one call of ``tools.speed``: its flags, checked.
 
-In: the command line. Out: a ``Plan``; whatever cannot be measured is one clear ``UsageError`` before anything starts.
+In: the command line. Out: a ``Plan``. Anything that cannot be measured raises a ``UsageError`` before the start.
 """
 
 import argparse
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 
-from benchmark_contenders import CONTENDERS, Work, chosen
-from benchmark_reference import Choice
-
 from diffir.errors import UsageError
 from diffir.inference.device import resolve_device
+from tools.speed.contenders import CONTENDERS, Work, chosen
+from tools.speed.reference import Choice
 
 SIZES = {"restore": ["256x256"], "train": ["128x128"], "growth": [f"{64 << n}x{64 << n}" for n in range(7)]}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A batch of one size, with a number of threads."""
+    """A batch of images of one size, measured with a number of threads."""
 
     batch: int
     height: int
-    """Of lq in pixels."""
+    """Height of lq in pixels."""
     width: int
+    """Width of lq in pixels."""
     threads: int
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """One call of the benchmark."""
+    """The settings of one call of the benchmark."""
 
     choice: Choice
     work: Work
@@ -45,23 +45,23 @@ class Plan:
     rounds: int
     device: str
     is_tuned: bool
-    """Whether freed memory is kept: ``diffir.allocator``."""
+    """Whether freed memory is kept, by ``diffir.allocator``."""
     limit: float
-    """Seconds; a contender that takes longer is not given a larger size."""
-    weighs_memory: bool
+    """Seconds after which a contender is not given a larger size."""
+    measures_memory: bool
     json: Path | None
     plot: Path | None
 
     @property
-    def learns(self) -> bool:
+    def is_training(self) -> bool:
         return self.work == "train"
 
 
 def plan_of(description: str, arguments: Sequence[str] | None) -> Plan:
-    """From flags.
+    """Read the plan from the flags.
 
     Raises:
-        UsageError: a contender, size, device or number that cannot be measured, or no matplotlib for ``--plot``.
+        UsageError: a contender, size, device or number cannot be measured, or ``--plot`` lacks matplotlib.
     """
     args = _parser(description).parse_args(arguments)
     work = "train" if args.train else "growth" if args.growth else "restore"
@@ -79,7 +79,7 @@ def plan_of(description: str, arguments: Sequence[str] | None) -> Plan:
         device=str(resolve_device(args.device)),
         is_tuned=args.allocator == "tuned",
         limit=args.limit if work == "growth" else math.inf,
-        weighs_memory=not args.skip_memory,
+        measures_memory=not args.skip_memory,
         json=args.json,
         plot=args.plot,
     )
@@ -91,17 +91,22 @@ def _parser(description: str) -> argparse.ArgumentParser:
     network.add_argument("--task", default="deblur", help="a row of the task table, with random weights")
     network.add_argument("--weights", help="shipped weights or a file, instead of a row")
     work = parser.add_mutually_exclusive_group()
-    work.add_argument("--train", action="store_true", help="forward, L1 loss and backward of a batch, instead")
-    work.add_argument("--growth", action="store_true", help="cost against pixels, ours alone, instead")
+    work.add_argument("--train", action="store_true", help="measure forward, L1 loss and backward of a batch")
+    work.add_argument("--growth", action="store_true", help="measure cost against pixels, without the literal network")
     parser.add_argument("--contenders", nargs="+", default=[], metavar="NAME", help=", ".join(CONTENDERS))
-    parser.add_argument("--sizes", nargs="+", metavar="HxW", help="of lq in pixels")
-    parser.add_argument("--batch", type=int, help="images of a call: 1, and 4 with --train")
+    parser.add_argument("--sizes", nargs="+", metavar="HxW", help="sizes of lq in pixels")
+    parser.add_argument("--batch", type=int, help="images of a call (default: 1, and 4 with --train)")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N")
-    parser.add_argument("--rounds", type=int, default=5, help="that count; one more warms up")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up (default: 5)")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--allocator", choices=("tuned", "default"), default="tuned", help="default: as glibc comes")
+    parser.add_argument(
+        "--allocator",
+        choices=("tuned", "default"),
+        default="tuned",
+        help="tuned keeps freed memory; default is that of glibc",
+    )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of an image at which --growth stops")
-    parser.add_argument("--skip_memory", action="store_true", help="no process for each peak of memory")
+    parser.add_argument("--skip_memory", action="store_true", help="do not measure peak memory")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     return parser

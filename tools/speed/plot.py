@@ -1,32 +1,33 @@
-"""The picture of a report of ``tools/benchmark.py``: bars of ratios with their spread, or cost against pixels.
+"""The plot of a report of ``tools.speed``: bars of ratios with their spread, or cost against pixels.
 
-In: a ``Report``. Out: a PNG. A panel for each number of threads; matplotlib is needed here and nowhere else.
+In: a ``Report``. Out: a PNG with one panel for each number of threads. Only this module needs matplotlib.
 """
 
 from pathlib import Path
 
 import matplotlib
-from benchmark_report import Report, Row
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from diffir.files import write_atomically
+from tools.speed.report import Report, Row
 
 _INK, _FAINT = "#333333", "#c8c8c8"
-_BLUES = ("#9ecae1", "#4a98c9", "#1764ab", "#08306b")  # small photos to large ones (ColorBrewer)
+_BLUES = ("#9ecae1", "#4a98c9", "#1764ab", "#08306b")  # from small photos to large ones (ColorBrewer)
 _HUES = ("#1764ab", "#d1742f", "#4a9a6a", "#8a63a8", "#777777")
 _INCHES = 4.6  # width of a panel
 _RATIO = "times as fast as the literal network (seconds / seconds)"
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write the picture."""
+    """Draw a report and write it as PNG."""
     threads = sorted({row.cell.threads for row in report.rows})
     is_growth = report.plan.work == "growth"
     height = 4.6 if is_growth else 1.7 + 0.3 * len({(row.contender, _size(row)) for row in report.rows})
     with matplotlib.rc_context({"font.size": 9, "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _FAINT}):
         figure = Figure(figsize=(_INCHES * len(threads) + 1, height), layout="constrained")
+        # Draw one panel for each number of threads.
         panels = figure.subplots(1, len(threads), sharey=True, sharex=True, squeeze=False)[0]
         for axes, number in zip(panels, threads, strict=True):
             rows = [row for row in report.rows if row.cell.threads == number]
@@ -34,6 +35,7 @@ def draw(report: Report, path: Path) -> None:
             axes.set_xlabel("size of the photo (pixels, logarithmic)" if is_growth else _RATIO)
             axes.set_title(f"{number} thread{'s' * (number > 1)}", loc="left", fontsize=9)
             axes.spines[["top", "right"]].set_visible(False)
+        # Add title and legend, and write the file.
         figure.suptitle(_title(report), x=0.01, ha="left", fontsize=9)
         marks, names = panels[0].get_legend_handles_labels()
         figure.legend(marks, names, loc="outside lower center", ncols=max(len(names), 1), frameon=False)
@@ -53,7 +55,7 @@ def _size(row: Row) -> str:
 
 
 def _draw_ratios(axes: Axes, rows: list[Row]) -> None:
-    """A group of bars for each contender, a bar for each size; the whisker is from the least to the greatest."""
+    """Draw a group of bars for each contender with a bar for each size; whiskers run from least to greatest."""
     rows = [row for row in rows if row.contender != "plain"]
     names = list(dict.fromkeys(row.contender for row in rows))
     sizes = list(dict.fromkeys(_size(row) for row in rows))
@@ -79,7 +81,7 @@ def _draw_ratios(axes: Axes, rows: list[Row]) -> None:
 
 
 def _draw_growth(axes: Axes, rows: list[Row]) -> None:
-    """Seconds a megapixel over pixels, both logarithmic; a level line is cost linear in pixels."""
+    """Plot seconds per megapixel over pixels, both logarithmic; a level line means cost linear in pixels."""
     for number, name in enumerate(dict.fromkeys(row.contender for row in rows)):
         own = [row for row in rows if row.contender == name]
         pixels = [row.cell.batch * row.cell.height * row.cell.width for row in own]

@@ -1,9 +1,10 @@
-"""Table: what general runtimes make of one network with the same weights, beside eager torch in fp32, on a CPU.
+"""Compare general runtimes with eager torch in fp32 on a CPU, for one network with the same weights.
 
-    python tools/compare_runtimes.py [--task deblur] [--sizes 256x256,184x320] [--threads 2] [--json FILE]
+    python -m tools.speed.compare_runtimes [--task deblur] [--sizes 256x256,184x320] [--threads 2] [--json FILE]
 
-The network: ``PlainDIRformer``, random weights, lq and prior in, image out; no CPEN. Times eager: median, least, most
-of pairs run in turn; eager against itself shows the noise. Error: the largest, over the largest value in fp64.
+The network is ``PlainDIRformer`` with random weights, from lq and prior to the image, without CPEN. "times eager" is
+the median, least and greatest ratio of pairs that run in turns. The row of eager torch shows the noise. The error is
+the largest difference from fp64, relative to the largest value.
 """
 
 import argparse
@@ -21,24 +22,27 @@ from typing import Any
 import torch
 from torch._inductor.utils import fresh_cache
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from diffir.allocator import keep_freed_memory
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import TASKS
 from tests.systems.diffir.plain_network import PlainBlock, PlainDIRformer
 
-LIMIT, ROUNDS = 480, 5  # seconds for a row, after which the next begins; pairs at each size
+LIMIT = 480  # seconds for a row, after which the next one begins
+ROUNDS = 5  # pairs at each size
 
 
 def by_torch_compile(network: PlainDIRformer, parts: type, dynamic: bool | None) -> Callable[..., torch.Tensor]:
+    """Compile every module of the type ``parts`` in place."""
     torch._dynamo.reset()
-    torch._dynamo.config.recompile_limit = 64  # blocks share their code: a version for each width and size
+    torch._dynamo.config.recompile_limit = 64  # blocks share their code, which has a version for each width and size
     for module in [module for module in network.modules() if isinstance(module, parts)]:
         module.compile(dynamic=dynamic)
     return network
 
 
 def by_onnxruntime(file: Path) -> Callable[..., torch.Tensor]:
+    """Run an ONNX file in ONNX Runtime."""
     from onnxruntime import InferenceSession, SessionOptions
 
     (options := SessionOptions()).intra_op_num_threads = torch.get_num_threads()
@@ -47,6 +51,7 @@ def by_onnxruntime(file: Path) -> Callable[..., torch.Tensor]:
 
 
 def by_openvino(file: Path, **hints: str) -> Callable[..., torch.Tensor]:
+    """Run an ONNX file in OpenVINO."""
     import openvino
 
     hints |= {"INFERENCE_NUM_THREADS": str(torch.get_num_threads()), "PERFORMANCE_HINT": "LATENCY"}
@@ -55,8 +60,9 @@ def by_openvino(file: Path, **hints: str) -> Callable[..., torch.Tensor]:
     return lambda lq, prior: torch.from_numpy(model([lq.numpy(), prior.numpy()])[0].copy())
 
 
-ONNX = ("onnx", "onnxscript", "onnx_ir", "ml_dtypes")  # what torch exports with
-# name -> packages beside torch's, how it is made of the network (of its file, where there are packages), arguments
+ONNX = ("onnx", "onnxscript", "onnx_ir", "ml_dtypes")  # the packages that torch exports with
+# name -> packages needed beside torch, function that makes the runtime, its arguments. Rows with packages get the ONNX
+# file, the others the network.
 ROWS: dict[str, tuple[tuple[str, ...], Callable[..., Any], dict[str, Any]]] = {
     "torch eager": ((), lambda network: network, {}),
     "ONNX Runtime": ((*ONNX, "onnxruntime", "flatbuffers"), by_onnxruntime, {}),
@@ -69,12 +75,13 @@ ROWS: dict[str, tuple[tuple[str, ...], Callable[..., Any], dict[str, Any]]] = {
 
 
 def timed(call: Callable[..., Any], *inputs: Any, **named: Any) -> tuple[Any, float]:
+    """Return the result of a call and its seconds."""
     start = time.perf_counter()
     return call(*inputs, **named), time.perf_counter() - start
 
 
 class _Stopped(BaseException):
-    """No Exception: compilers and exporters catch those and go on."""
+    """Raised at the time limit. It is no Exception, since compilers and exporters catch those and continue."""
 
 
 def _stop(*_: object) -> None:
@@ -83,9 +90,10 @@ def _stop(*_: object) -> None:
 
 @torch.no_grad()
 def main() -> None:
+    """Measure every row and print its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS, default="deblur")
-    parser.add_argument("--sizes", default="256x256,184x320", help="HxW of lq")
+    parser.add_argument("--sizes", default="256x256,184x320", help="sizes of lq, HxW in pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", default="/dev/null")
     args = parser.parse_args()
@@ -93,6 +101,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     signal.signal(signal.SIGALRM, _stop)
+
+    # Build the network, and the inputs and exact results of each size.
     whole, cases, found = DiffIR(TASKS[args.task].arch).eval(), {}, {}
     network, file = PlainDIRformer(whole).eval(), Path(tempfile.mkdtemp(), "network.onnx")
     hw = {axis: whole.settings.multiple_of * torch.export.Dim(f"side{axis}", min=2) for axis in (2, 3)}, None
@@ -100,6 +110,8 @@ def main() -> None:
         lq = torch.rand(1, whole.settings.in_channels, *map(int, size.split("x")))
         prior = whole.estimate_prior(lq, noise=torch.randn(1, whole.settings.prior_width))
         cases[size] = (lq, prior), copy.deepcopy(network).double()(lq.double(), prior.double())
+
+    # Measure each runtime. Exporting, compiling and a first call count apart from the pairs.
     print("| runtime | MB | made, s | size | first call, s | then, s | times eager | error |\n" + "|---" * 8 + "|")
     for name, (packages, make, arguments) in ROWS.items():
         row = found[name] = {}

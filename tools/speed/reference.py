@@ -1,19 +1,16 @@
-"""What ``tools/benchmark.py`` holds everything against: the literal network ``tests/systems/diffir/plain_network.py``.
+"""The reference of ``tools.speed``: the literal network ``tests/systems/diffir/plain_network.py``.
 
-In: which network is measured. Out: its weights, the literal network with them in any type and on any device, the work
-that it states (GFLOP), and how far a contender is from it in fp64.
+In: the choice of a network. Out: its weights, the literal network with these weights in any dtype and on any device,
+its work in GFLOP, and the error of a contender against it in fp64.
 """
 
 import copy
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from diffir.errors import UsageError
 from diffir.evaluation.multiply_adds import multiply_adds_of
 from diffir.systems.diffir import DiffIR
@@ -22,13 +19,13 @@ from diffir.weights.load import load_network
 from tests.systems.diffir.plain_network import PlainDiffIR
 
 Run = Callable[[Tensor], Tensor]
-"""From lq (B, 3, H, W) float32 in [0, 1] to the restored image (B, 3, scale*H, scale*W) float32, prior included."""
+"""Maps lq (B, 3, H, W) float32 in [0, 1] to the restored image (B, 3, scale*H, scale*W) float32, prior included."""
 ERROR_SIDE = 64  # pixels: small, because fp64 is slow
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The network that is measured: a row of the task table with random weights (seed 0), or shipped weights."""
+    """The measured network: a row of the task table with random weights (seed 0), or a weights file or name."""
 
     task: str
     weights: str | None = None
@@ -37,7 +34,7 @@ class Choice:
         return f"{self.task} (random weights)" if self.weights is None else f"weights {self.weights}"
 
     def open(self) -> DiffIR:
-        """The network, fp32, on the CPU."""
+        """Return the network in fp32 on the CPU."""
         if self.weights is not None:
             network = load_network(self.weights)[0]
         else:
@@ -50,32 +47,34 @@ class Choice:
 
 
 class PlainCopy(nn.Module):
-    """``PlainDiffIR`` with weights of its own, prior included; ``form`` is what ``Module.to`` takes."""
+    """``PlainDiffIR`` with a copy of the weights, prior included; ``form`` is passed to ``Module.to``."""
 
     def __init__(self, network: DiffIR, **form: object) -> None:
         super().__init__()
         self.own = copy.deepcopy(network)
         self.plain = PlainDiffIR(self.own)
         self.own.to(**form)
-        self.plain.dirformer.load_state_dict(self.own.dirformer.state_dict(), assign=True)  # held once, not twice
+        self.plain.dirformer.load_state_dict(
+            self.own.dirformer.state_dict(), assign=True
+        )  # so that the weights are in memory once
 
     def forward(self, lq: Tensor, *, noise: Tensor) -> Tensor:
         return self.plain(lq, noise)
 
 
 def start_noise(prior_width: int, lq: Tensor) -> Tensor:
-    """(B, P): what ``Restorer`` starts every prior from with seed 0, in the type and on the device of lq."""
+    """Return the start noise (B, P) of ``Restorer`` with seed 0, in the dtype and on the device of lq."""
     noise = torch.randn(1, prior_width, generator=torch.Generator().manual_seed(0))
     return noise.to(lq).expand(len(lq), -1)
 
 
-def some_photo(batch: int, height: int, width: int, device: str) -> Tensor:
-    """lq (B, 3, H, W) of random numbers, the same on every device."""
+def random_photo(batch: int, height: int, width: int, device: str) -> Tensor:
+    """Return lq (B, 3, H, W) of uniform random numbers in [0, 1], the same on every device."""
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(1)).to(device)
 
 
 def gflop_of(network: DiffIR, lq_shape: tuple[int, int, int, int]) -> float:
-    """The convolutions and matrix products of the literal network; one multiply-add is two. Nothing is computed."""
+    """Count the convolutions and matrix products of the literal network on the meta device; a multiply-add is two."""
     lq = torch.empty(lq_shape, device="meta")
     noise = torch.empty(len(lq), network.settings.prior_width, device="meta")
     hollow = PlainCopy(network, device="meta")
@@ -83,16 +82,16 @@ def gflop_of(network: DiffIR, lq_shape: tuple[int, int, int, int]) -> float:
 
 
 class Exact:
-    """The result of the literal network in fp64, for one small photo."""
+    """The result of the literal network in fp64 for one small photo."""
 
     def __init__(self, network: DiffIR) -> None:
-        self.lq = some_photo(1, ERROR_SIDE, ERROR_SIDE, "cpu")
+        self.lq = random_photo(1, ERROR_SIDE, ERROR_SIDE, "cpu")
         with torch.inference_mode():
             lq = self.lq.double()
             noise = start_noise(network.settings.prior_width, lq)
             self.restored = PlainCopy(network, dtype=torch.float64)(lq, noise=noise)
 
     def relative_error(self, run: Run, device: str) -> float:
-        """The largest difference, relative to the largest value."""
+        """Return the largest difference from it, relative to its largest value."""
         difference = run(self.lq.to(device)).cpu().double() - self.restored
         return (difference.abs().max() / self.restored.abs().max()).item()

@@ -1,7 +1,7 @@
-"""Who takes part in ``tools/benchmark.py``: the literal network, and the forms in which diffir runs the same weights.
+"""The contenders of ``tools.speed``: the literal network, and the ways in which diffir runs the same weights.
 
-In: a stage-2 network and a device. Out: a call from lq to the restored image; the prior is part of it and starts from
-the same noise everywhere. fp32 means it: no TF32 on graphics cards.
+In: a stage-2 network and a device. Out: a function from lq to the restored image. It includes the prior, which starts
+from the same noise for every contender. fp32 excludes TF32 on graphics cards.
 """
 
 import copy
@@ -11,8 +11,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from benchmark_machine import cpuinfo
-from benchmark_reference import PlainCopy, Run, start_noise
 from torch import Tensor
 
 from diffir.errors import DiffIRError, UsageError
@@ -20,10 +18,12 @@ from diffir.inference.device import autocast, has_bf16_units
 from diffir.inference.restorer import Restorer
 from diffir.near_names import meant
 from diffir.systems.diffir import DiffIR
+from tools.speed.machine import cpuinfo
+from tools.speed.reference import PlainCopy, Run, start_noise
 
 
 def by_module(network: DiffIR, device: str, *, is_plain: bool, dtype: torch.dtype = torch.float32) -> Run:
-    """A module called as it is, in inference mode; bf16 is the whole network and its input, channels last."""
+    """Call a module directly, in inference mode; in bf16 the whole network and its input are bf16, channels last."""
     form, prior_width = {"device": device, "dtype": dtype}, network.settings.prior_width
     if dtype == torch.bfloat16:
         form["memory_format"] = torch.channels_last
@@ -39,20 +39,22 @@ def by_module(network: DiffIR, device: str, *, is_plain: bool, dtype: torch.dtyp
 
 
 def by_restorer(network: DiffIR, device: str, *, engine: str, precision: str) -> Run:
-    """The public class, which is what users of diffir run."""
-    wanted = {"device": device, "precision": precision, "stats": "global", "engine": engine}
-    restorer = Restorer(copy.deepcopy(network), **wanted)
+    """Call the public class, which is what users of diffir run."""
+    options = {"device": device, "precision": precision, "stats": "global", "engine": engine}
+    restorer = Restorer(copy.deepcopy(network), **options)
 
     def run(lq: Tensor) -> Tensor:
         restored = restorer.restore_tensor(lq)
-        if notes := restorer.take_notes():  # a smaller tile, a higher precision: the time would be that of these
+        if (
+            notes := restorer.take_notes()
+        ):  # it took a smaller tile or a higher precision, so the time would be misleading
             raise DiffIRError(f"{engine} in {precision}: {'; '.join(notes)}")
         return restored
 
     return run
 
 
-# Names that end in -bf16 compute in bf16; names that begin with plain are not ours.
+# Names that end in -bf16 compute in bf16. Names that begin with plain are the literal network.
 CONTENDERS: dict[str, Callable[[DiffIR, str], Run]] = {
     "plain": partial(by_module, is_plain=True),
     "plain-bf16": partial(by_module, is_plain=True, dtype=torch.bfloat16),
@@ -65,30 +67,35 @@ CONTENDERS: dict[str, Callable[[DiffIR, str], Run]] = {
 
 
 Work = Literal["restore", "train", "growth"]
-TAKES_PART: dict[Work, tuple[str, ...]] = {
+CONTENDERS_OF: dict[Work, tuple[str, ...]] = {
     "restore": tuple(CONTENDERS),
     "train": ("plain", "network"),
-    "growth": ("torch", "torch-bf16", "native", "native-bf16"),  # the others hold all maps of a large photo at once
+    "growth": (
+        "torch",
+        "torch-bf16",
+        "native",
+        "native-bf16",
+    ),  # the others keep all feature maps of a large photo in memory
 }
 
 
-def chosen(asked: Sequence[str], work: Work) -> tuple[str, ...]:
-    """Those asked for, or all that can take part, behind ``plain``, which ratios are taken of."""
-    allowed = TAKES_PART[work]
-    for name in asked:
+def chosen(names: Sequence[str], work: Work) -> tuple[str, ...]:
+    """Return the named contenders, or all for this work, after ``plain``, to which the ratios refer."""
+    allowed = CONTENDERS_OF[work]
+    for name in names:
         if name not in allowed:
             raise UsageError(f"unknown contender {name!r} for {work}; {meant(name, allowed)}")
     first = () if work == "growth" else ("plain",)
-    return tuple(dict.fromkeys((*first, *(asked or allowed))))
+    return tuple(dict.fromkeys((*first, *(names or allowed))))
 
 
 def precision_of(contender: str) -> str:
-    """fp32 or bf16."""
+    """Return the precision of a contender, fp32 or bf16."""
     return "bf16" if contender.endswith("-bf16") else "fp32"
 
 
-def built(contender: str, network: DiffIR, device: str, *, learns: bool) -> Run:
-    """Ready to restore, or to learn.
+def build(contender: str, network: DiffIR, device: str, *, is_training: bool) -> Run:
+    """Build a contender for restoring or, with ``is_training``, for training steps.
 
     Raises:
         UsageError: this machine cannot run it; the message says why.
@@ -98,11 +105,11 @@ def built(contender: str, network: DiffIR, device: str, *, learns: bool) -> Run:
         raise UsageError("the compiled kernels are for CPUs")
     if on_cpu and precision_of(contender) == "bf16" and not has_bf16_units(cpuinfo()):
         raise UsageError("this CPU has no bf16 units")
-    return learner(contender, network, device) if learns else CONTENDERS[contender](network, device)
+    return training_step(contender, network, device) if is_training else CONTENDERS[contender](network, device)
 
 
-def learner(contender: str, network: DiffIR, device: str) -> Run:
-    """Forward, L1 loss against grey, backward, in fp32: a training step without its optimiser."""
+def training_step(contender: str, network: DiffIR, device: str) -> Run:
+    """Run a training step without its optimiser, in fp32: forward, L1 loss against grey, backward."""
     prior_width = network.settings.prior_width
     module = (PlainCopy(network) if contender == "plain" else copy.deepcopy(network)).to(device).train()
     module.requires_grad_()

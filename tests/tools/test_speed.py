@@ -1,32 +1,37 @@
-"""``tools/benchmark.py``: what it writes follows from what it measured, and a wrong call is one clear line."""
+"""``tools.speed``: its report follows from what it measured, and a wrong call is one clear line."""
 
+import importlib
 import json
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--task", "denoise_tiny", "--sizes", "32x32", "--rounds", "3", "--allocator", "default", "--skip_memory"]
 
 
 @pytest.fixture(scope="module")
-def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
-    return load_tool("benchmark")
+def tool() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT)
+        yield importlib.import_module("tools.speed.__main__")
 
 
 @pytest.fixture(scope="module")
 def document(tool: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("benchmark") / "found.json"
+    path = tmp_path_factory.mktemp("speed") / "found.json"
     assert tool.main([*QUICK, "--contenders", "network", "torch", "--json", str(path)]) == 0
     return json.loads(path.read_text("utf-8"))
 
 
 def test_every_contender_asked_for_has_a_row_behind_that_of_plain(document: dict[str, Any]) -> None:
     assert [row["contender"] for row in document["rows"]] == ["plain", "network", "torch"]
-    assert document["command"].startswith("python tools/benchmark.py --task denoise_tiny")
+    assert document["command"].startswith("python -m tools.speed --task denoise_tiny")
 
 
 def test_ratios_are_those_of_the_seconds_of_each_round(document: dict[str, Any]) -> None:
@@ -83,8 +88,33 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert tool.main([*QUICK, *wrong]) == 2
 
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"benchmark: {said}") and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"speed: {said}") and printed.err.count("\n") == 1
     assert not printed.out
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["-m", "tools.speed"],
+        ["tools/speed"],
+        ["-m", "tools.speed.compare_runtimes"],
+        ["tools/speed/compare_runtimes.py"],
+    ],
+)
+def test_it_can_be_called_as_a_module_and_as_a_path(call: list[str]) -> None:
+    shown = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True, text=True)
+
+    assert shown.returncode == 0 and "--threads" in shown.stdout, shown.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the peak memory of a process")
+def test_peak_memory_is_measured_in_a_process_of_its_own(tool: ModuleType, tmp_path: Path) -> None:
+    quick = [word for word in QUICK if word != "--skip_memory"]
+
+    assert tool.main([*quick, "--contenders", "torch", "--json", str(tmp_path / "m.json")]) == 0
+
+    rows = json.loads((tmp_path / "m.json").read_text("utf-8"))["rows"]
+    assert all(row["peak_megabytes"] >= 0 for row in rows)
 
 
 def test_a_plot_without_matplotlib_says_what_to_install(

@@ -1,7 +1,7 @@
-"""What ``tools/benchmark.py`` measures, cell by cell: all contenders at one size with one number of threads.
+"""The measurements of ``tools.speed``, cell by cell: all contenders at one size with one number of threads.
 
-In: a ``Plan``. Out: rows. A contender that this machine cannot run is left out, with the reason. The error is taken
-once, at a small size; memory in a process for each contender and cell.
+In: a ``Plan``. Out: rows. A contender that this machine cannot run is left out, with the reason. The error is measured
+once, at a small size. Peak memory is measured in a separate process for each contender and cell.
 """
 
 import math
@@ -9,30 +9,29 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from benchmark_contenders import built, precision_of
-from benchmark_machine import ceiling, thread_number
-from benchmark_memory import peak_megabytes
-from benchmark_plan import Cell, Plan
-from benchmark_reference import Exact, Run, gflop_of, some_photo
-from benchmark_report import Row
-from benchmark_turns import Turns, in_turns
-
 from diffir.errors import UsageError
+from tools.speed.contenders import build, precision_of
+from tools.speed.machine import ceiling, thread_number
+from tools.speed.memory import peak_megabytes
+from tools.speed.plan import Cell, Plan
+from tools.speed.reference import Exact, Run, gflop_of, random_photo
+from tools.speed.report import Row
+from tools.speed.turns import Turns, in_turns
 
-_PASSES_TO_LEARN = 3  # a backward pass is two products where the forward pass is one
+_TRAINING_PASSES = 3  # a backward pass has two matrix products for each one of the forward pass
 
 
 class Session:
-    """A plan made ready: networks built, errors taken.
+    """A plan with its networks built and their errors measured.
 
     Attributes:
-        left_out: contender -> why this machine cannot run it.
+        left_out: contender -> the reason why this machine cannot run it.
     """
 
     def __init__(self, plan: Plan) -> None:
         """
         Raises:
-            UsageError: no such network, or a size that it does not take.
+            UsageError: the network does not exist, or does not take one of the sizes.
         """
         self.plan = plan
         self.network = plan.choice.open()
@@ -47,7 +46,7 @@ class Session:
         exact = Exact(self.network)
         for name in self.plan.contenders:
             try:
-                self.runs[name] = built(name, self.network, self.plan.device, learns=self.plan.learns)
+                self.runs[name] = build(name, self.network, self.plan.device, is_training=self.plan.is_training)
                 self.errors[name] = exact.relative_error(self.runs[name], self.plan.device)
             except UsageError as reason:
                 self.left_out[name] = str(reason)
@@ -60,24 +59,27 @@ class Session:
                 raise UsageError(f"{given}: sides must be multiples of {multiple} for {self.plan.choice}")
 
     def cells(self) -> Iterator[list[Row]]:
-        """The rows of each cell, as soon as they are there; what took too long is not given a larger photo."""
-        too_slow: dict[tuple[str, int], int] = {}  # by contender and threads: the pixels
+        """Yield the rows of each cell; a contender that exceeded the time limit gets no larger photo."""
+        too_slow: dict[tuple[str, int], int] = {}  # (contender, threads) -> pixels at which it exceeded the limit
         for cell in self.plan.cells:
             pixels = cell.height * cell.width
-            going = [name for name in self.runs if pixels < too_slow.get((name, cell.threads), math.inf)]
-            if going:
-                rows = self._measured(going, cell)
+            fast_enough = [name for name in self.runs if pixels < too_slow.get((name, cell.threads), math.inf)]
+            if fast_enough:
+                rows = self._measure(fast_enough, cell)
                 yield rows
                 over = [row.contender for row in rows if row.time.greatest > self.plan.limit]
                 too_slow |= {(name, cell.threads): pixels for name in over}
 
-    def _measured(self, contenders: list[str], cell: Cell) -> list[Row]:
+    def _measure(self, contenders: list[str], cell: Cell) -> list[Row]:
         plan = self.plan
-        lq = some_photo(cell.batch, cell.height, cell.width, plan.device)
+        # Time all contenders in turns.
+        lq = random_photo(cell.batch, cell.height, cell.width, plan.device)
         calls = {name: partial(self.runs[name], lq) for name in contenders}
         with thread_number(cell.threads):
             found = in_turns(calls, plan.rounds, plan.device, plan.limit)
         load, plain = os.getloadavg()[0], found.get("plain")
+
+        # Add what does not depend on the turns: work, ceiling, error, memory.
         forward = gflop_of(self.network, tuple(lq.shape))
 
         def row(name: str, turns: Turns) -> Row:
@@ -87,10 +89,10 @@ class Session:
                 seconds=turns.seconds,
                 page_faults=turns.page_faults,
                 ratios=[] if plain is None else _ratios(plain.seconds, turns.seconds),
-                gflop=forward * _PASSES_TO_LEARN if plan.learns else forward,
+                gflop=forward * _TRAINING_PASSES if plan.is_training else forward,
                 ceiling=ceiling(plan.device, precision_of(name), cell.threads),
                 relative_error=self.errors[name],
-                peak_megabytes=peak_megabytes(plan, name, cell) if plan.weighs_memory else None,
+                peak_megabytes=peak_megabytes(plan, name, cell) if plan.measures_memory else None,
                 load=load,
             )
 
@@ -98,4 +100,5 @@ class Session:
 
 
 def _ratios(plain: list[float], own: list[float]) -> list[float]:
+    """Seconds of ``plain`` divided by seconds of the contender, round by round."""
     return [slow / fast for slow, fast in zip(plain, own, strict=True)]

@@ -1,0 +1,6 @@
+"""The speed benchmark of diffir: ``python -m tools.speed``, from the root of the repository.
+
+``plan`` reads the flags, ``contenders`` builds what is timed, ``cells`` measures it, ``turns``, ``machine`` and
+``memory`` are its instruments, ``reference`` is the literal network, ``report`` and ``plot`` write the results.
+``compare_runtimes`` and ``training_throughput`` are commands of their own.
+"""
