@@ -1,9 +1,9 @@
-"""Adversarial losses on the logits of a discriminator, and what goes with them.
+"""Adversarial losses on the logits of a discriminator, the R1 penalty, and feature matching.
 
-In: logits (B, 1, h, w), above 0 = real. Out: float32 scalars. The loss is softplus, -log sigmoid: option files call it
-"vanilla" (binary cross-entropy on logits: Goodfellow et al., 2014) or "non-saturating", which is the same number.
-R1: Mescheder et al., ICML 2018, eq. 9. Pixels outside a hole are real in a restored image, too, and matched features:
-LaMa (Suvorov et al., WACV 2022, section 2.3).
+In: logits (B, 1, h, w), above 0 for real. Out: float32 scalars. The loss is softplus(-x) = -log sigmoid(x); option
+files call it "vanilla" (binary cross-entropy on logits: Goodfellow et al., 2014) or "non-saturating", which has the
+same value. R1: Mescheder et al., ICML 2018, eq. 9. Counting known pixels of an inpainted image as real, and feature
+matching: LaMa (Suvorov et al., WACV 2022, section 2.3).
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,16 @@ from torch import Tensor
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """How far restored images are from being taken for real."""
+    """Return the loss of the generator, which is low if the discriminator takes restored images for real."""
     return F.softplus(-fake_logits.float()).mean()
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Losses of judging clean and of judging restored images.
+    """Return the losses of the discriminator on ground truths and on restored images.
 
     Args:
-        mask: (B, 1, H, W), 1 = missing: restored images count as fake in there alone, and as real elsewhere.
+        mask: (B, 1, H, W), 1 = missing. Restored images count as fake in the missing region and as real elsewhere;
+            without a mask they count as fake everywhere.
     """
     fake_loss = F.softplus(fake_logits.float())
     if mask is not None:
@@ -32,12 +33,20 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, mask: Tensor | 
 
 
 def r1_penalty(real_logits: Tensor, images: Tensor) -> Tensor:
-    """Squared norm of the logits' slope at clean images, mean over the batch; ``images`` must require gradients."""
+    """Return the squared norm of the gradient of the logits with respect to the images, averaged over the batch.
+
+    Args:
+        real_logits: logits of ``images``.
+        images: ground truths (B, 3, H, W), which must require gradients.
+    """
     (slope,) = torch.autograd.grad(real_logits.sum(), images, create_graph=True)
     return slope.float().square().flatten(1).sum(dim=1).mean()
 
 
 def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Mean squared difference of a discriminator's inner maps, mean over the maps; the real ones get no gradient."""
+    """Return the mean squared difference of the feature maps of a discriminator, averaged over the maps.
+
+    The maps of the ground truths (``real``) get no gradient.
+    """
     distances = [F.mse_loss(f.float(), r.detach().float()) for f, r in zip(fake, real, strict=True)]
     return torch.stack(distances).mean()

@@ -1,8 +1,9 @@
-"""Networks whose features the perceptual losses compare: VGG19 and the dilated ResNet50 of ADE20K segmentation.
+"""Networks whose features the perceptual loss compares: VGG19, and the dilated ResNet50 for segmentation of ADE20K.
 
-In: images (B, 3, H, W) RGB, normalised with ImageNet's statistics. Out: maps by layer name. Module names are those of
-the public files (torchvision's ``features.*``; the encoder of MIT's semantic segmentation), so these load as they are;
-the first width is read from the file. Simonyan and Zisserman, ICLR 2015; He et al., CVPR 2016; Yu et al., CVPR 2017.
+In: images (B, 3, H, W) RGB, normalised with the statistics of ImageNet. Out: feature maps by layer name. Module names
+are those of the public weight files (torchvision's ``features.*``; the encoder of MIT's semantic segmentation), so that
+these can be loaded; the number of channels of the first layer is read from the file. Source: Simonyan and Zisserman,
+ICLR 2015; He et al., CVPR 2016; Yu et al., CVPR 2017.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,14 @@ from diffir.errors import WeightsError
 
 BackboneName = Literal["vgg19", "ade20k"]
 
-_VGG_CONVS = (2, 2, 4, 4, 4)  # convolutions of each level; a pooling follows each
-_VGG_WIDTHS = (1, 2, 4, 8, 8)  # times the first width
-_RESNET_BLOCKS = (3, 4, 6, 3)
-_RESNET_EXPANSION = 4
+_VGG_CONVS = (2, 2, 4, 4, 4)  # number of convolutions in each level, after which comes a pooling
+_VGG_WIDTHS = (1, 2, 4, 8, 8)  # channels of each level as multiples of the first one's
+_RESNET_BLOCKS = (3, 4, 6, 3)  # number of blocks in each level
+_RESNET_EXPANSION = 4  # output channels of a block as a multiple of its inner ones
 
 
 class VGG19(nn.Module):
-    """The convolutions of VGG19; maps are taken before the ReLU."""
+    """The convolutions of VGG19; the feature maps are those before the ReLU."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class VGG19(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions beside a shortcut."""
+    """Bottleneck block of ResNet: 1x1, 3x3 and 1x1 convolutions, to which the shortcut is added."""
 
     def __init__(self, given: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -68,14 +69,15 @@ class Bottleneck(nn.Module):
 
 
 class DilatedResNet50(nn.Module):
-    """ResNet50 with three convolutions as its stem, whose last two levels see wider instead of halving the sides."""
+    """ResNet50 with a stem of three convolutions, whose last two levels use dilation instead of stride."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, width, 3, 2, padding=1, bias=False), nn.BatchNorm2d(width)
         self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
         self.conv3, self.bn3 = nn.Conv2d(width, 2 * width, 3, padding=1, bias=False), nn.BatchNorm2d(2 * width)
-        strides, dilations = (1, 2, 1, 1), ((1, 1), (1, 1), (1, 2), (2, 4))  # dilation of the first block, of the rest
+        # Each level has a stride, and a dilation for its first block and one for its other blocks.
+        strides, dilations = (1, 2, 1, 1), ((1, 1), (1, 1), (1, 2), (2, 4))
         given = 2 * width
         for level, blocks in enumerate(_RESNET_BLOCKS):
             inner, (first, rest) = width * 2**level, dilations[level]
@@ -98,24 +100,29 @@ LAYERS: dict[BackboneName, tuple[str, ...]] = {
     "vgg19": tuple(f"conv{level}_{n}" for level, convs in enumerate(_VGG_CONVS, start=1) for n in range(1, convs + 1)),
     "ade20k": ("layer1", "layer2", "layer3", "layer4"),
 }
-"""Layers of each network whose maps can be compared, first to last."""
+"""Names of the layers of each network whose feature maps can be compared, first to last."""
 
 _FIRST_WEIGHT: dict[BackboneName, str] = {"vgg19": "features.0.weight", "ade20k": "conv1.weight"}
 
 
 def build_backbone(name: BackboneName, state: Mapping[str, Tensor], source: str) -> nn.Module:
-    """The network with the weights of a public file, frozen, in eval mode; what else the file holds is not read.
+    """Build the network with the weights of a public file, frozen and in eval mode; other entries are ignored.
 
+    Args:
+        state: the tensors of the file by name.
+        source: the path of the file, for messages.
     Raises:
-        WeightsError: weights are missing or of other shapes; ``source`` is named in the message.
+        WeightsError: a weight is missing or has another shape.
     """
+    # Read the number of channels from the first weight.
     first = state.get(_FIRST_WEIGHT[name])
     if first is None or first.ndim != 4:
         raise WeightsError(f"{source} is not {name}: it holds no {_FIRST_WEIGHT[name]}; give the file of {name}")
     network: nn.Module = VGG19(len(first)) if name == "vgg19" else DilatedResNet50(len(first))
+    # Check and load all weights.
     needed = network.state_dict()
     for key, ours in needed.items():
-        if key.endswith("num_batches_tracked"):  # counts batches of training; old files do not have it
+        if key.endswith("num_batches_tracked"):  # a counter of training batches, which old files do not have
             continue
         if key not in state or state[key].shape != ours.shape:
             raise WeightsError(

@@ -1,8 +1,9 @@
-"""Discriminators of the adversarial losses: is this patch of an image real?
+"""Discriminators for the adversarial losses, which classify parts of an image as real or restored.
 
-In: images (B, 3, H, W) around [0, 1], RGB. Out: a ``Verdict``: one logit a place, and the maps behind it. ``unet_sn``
-judges every pixel (U-Net with spectral norm: Schönfeld et al., CVPR 2020; Miyato et al., ICLR 2018), sides must be
-multiples of 8; ``patch`` judges overlapping patches (PatchGAN: Isola et al., CVPR 2017).
+In: images (B, 3, H, W) RGB with white at 1. Out: a ``DiscriminatorOutput``: logits and the feature maps before them.
+``unet_sn`` gives a logit for each pixel (U-Net with spectral norm: Schönfeld et al., CVPR 2020; Miyato et al., ICLR
+2018) and needs sides that are multiples of 8; ``patch`` gives a logit for each of overlapping patches (PatchGAN: Isola
+et al., CVPR 2017).
 """
 
 from typing import Literal, NamedTuple
@@ -13,24 +14,24 @@ from torch import Tensor, nn
 
 DiscriminatorName = Literal["unet_sn", "patch"]
 
-SLOPE = 0.2  # of every LeakyReLU here
-NORM_FLOOR = 1e-12  # of the vectors of the power iteration, as in torch
-WIDEST = 512  # channels of PatchGAN
+SLOPE = 0.2  # negative slope of each LeakyReLU
+NORM_FLOOR = 1e-12  # smallest norm by which a vector of the power iteration is divided, as in torch
+WIDEST = 512  # largest number of channels of PatchGAN
 
 
-class Verdict(NamedTuple):
-    """What a discriminator says of a batch."""
+class DiscriminatorOutput(NamedTuple):
+    """The output of a discriminator for a batch of images."""
 
     logits: Tensor
-    """(B, 1, h, w): above 0 means real."""
+    """(B, 1, h, w); values above 0 mean real."""
     features: list[Tensor]
-    """Inner maps, from the first layer on, for feature matching."""
+    """Feature maps from the first layer on, for feature matching."""
 
 
 class SpectralConv(nn.Module):
-    """Convolution without bias whose weight is divided by its largest singular value.
+    """Convolution without bias whose weight is divided by its largest singular value (spectral norm).
 
-    The singular vectors ``u`` and ``v`` follow the weight by one power iteration a forward pass in training.
+    In training, each forward pass updates the singular vectors ``u`` and ``v`` by one step of power iteration.
     """
 
     u: Tensor
@@ -50,13 +51,13 @@ class SpectralConv(nn.Module):
             with torch.no_grad():
                 self.v.copy_(_unit(matrix.T @ self.u))
                 self.u.copy_(_unit(matrix @ self.v))
-        # Copies, since a second pass moves the buffers before the first one's backward has read them.
+        # Use copies: a second forward pass changes the buffers before the backward pass of the first one reads them.
         largest = torch.dot(self.u.clone(), matrix @ self.v.clone())
         return F.conv2d(x, self.weight / largest, stride=self.stride, padding=1)
 
 
 class UNetDiscriminator(nn.Module):
-    """Three levels down, three up with sums as skips, two refining convolutions: a logit for every pixel."""
+    """U-Net with a logit for each pixel: three levels down, three up with additive skips, two more convolutions."""
 
     def __init__(self, num_feat: int = 64) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class UNetDiscriminator(nn.Module):
         self.refine = nn.ModuleList(SpectralConv(num_feat, num_feat, 3) for _ in range(2))
         self.last = nn.Conv2d(num_feat, 1, 3, padding=1)
 
-    def forward(self, images: Tensor) -> Verdict:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         features = [F.leaky_relu(self.first(images), SLOPE)]
         for conv in self.down:
             features.append(F.leaky_relu(conv(features[-1]), SLOPE))
@@ -77,11 +78,11 @@ class UNetDiscriminator(nn.Module):
             x = F.leaky_relu(conv(enlarged), SLOPE) + skip
         for conv in self.refine:
             x = F.leaky_relu(conv(x), SLOPE)
-        return Verdict(self.last(x), features)
+        return DiscriminatorOutput(self.last(x), features)
 
 
 class PatchDiscriminator(nn.Module):
-    """Five convolutions, four of them halving the sides, then a logit for every patch."""
+    """PatchGAN: five convolutions, four of which halve height and width, then a logit for each patch."""
 
     def __init__(self, num_feat: int = 64) -> None:
         super().__init__()
@@ -98,15 +99,19 @@ class PatchDiscriminator(nn.Module):
             ]
         )
 
-    def forward(self, images: Tensor) -> Verdict:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         maps = [images]
         for layer in self.layers:
             maps.append(layer(maps[-1]))
-        return Verdict(maps[-1], maps[1:-1])
+        return DiscriminatorOutput(maps[-1], maps[1:-1])
 
 
 def build_discriminator(name: DiscriminatorName, num_feat: int) -> nn.Module:
-    """A discriminator with fresh weights, in training mode."""
+    """Build a discriminator with random weights, in training mode.
+
+    Args:
+        num_feat: number of channels of the first layer.
+    """
     return {"unet_sn": UNetDiscriminator, "patch": PatchDiscriminator}[name](num_feat)
 
 

@@ -1,7 +1,7 @@
-"""Perceptual loss: how far two images are apart in the features of a network that has seen millions.
+"""Perceptual loss: distance of two images in the features of a pretrained network.
 
-In: images (B, 3, H, W) float32 in [0, 1], RGB. Out: a scalar, the weighted sum over layers of the mean distance of
-their maps (Johnson et al., ECCV 2016, eq. 1; ADE20K features as in LaMa, Suvorov et al., WACV 2022, eq. 1).
+In: images (B, 3, H, W) float32 in [0, 1], RGB. Out: a scalar, the weighted sum over layers of the mean distance between
+feature maps. Source: Johnson et al., ECCV 2016, eq. 1; with ADE20K features, LaMa (Suvorov et al., WACV 2022, eq. 1).
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1]; what both networks were trained with
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1]; both networks were trained with it
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Distance = Literal["l1", "mse"]
 
 
 class PerceptualLoss(nn.Module):
-    """Distance in the maps of a frozen network."""
+    """Weighted distance of restored images and ground truths in the feature maps of a frozen network."""
 
     mean: Tensor
     std: Tensor

@@ -19,7 +19,7 @@ from diffir.degradations.sharpen import USMSharpen
 from diffir.errors import ConfigError
 from diffir.losses import masked_l1, pixel_l1
 from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
-from diffir.losses.discriminators import Verdict
+from diffir.losses.discriminators import DiscriminatorOutput
 from diffir.systems.diffir import ArchSettings
 from diffir.training.backbone_files import load_perceptual
 from diffir.training.discriminator_files import load_discriminator
@@ -104,7 +104,7 @@ class Criterion:
         assert self.config.gan is not None  # the caller has seen that there is a discriminator
         return self.config.gan
 
-    def _judge(self, images: Tensor) -> Verdict:
+    def _judge(self, images: Tensor) -> DiscriminatorOutput:
         assert self.discriminator is not None
         return self.discriminator(images)
 

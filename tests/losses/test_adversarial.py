@@ -1,4 +1,4 @@
-"""Adversarial losses: who wants what from a logit; L1 around holes."""
+"""Adversarial losses of generator and discriminator, the R1 penalty, feature matching, and L1 with a mask."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_a_restored_image_is_fake_inside_the_hole_and_real_outside(mask, is_like
     torch.testing.assert_close(found, {"real": as_real, "fake": as_fake}[is_like])
 
 
-def test_r1_of_a_linear_judge_is_the_squared_norm_of_its_weights():
+def test_r1_of_a_linear_discriminator_is_the_squared_norm_of_its_weights():
     weights = torch.randn(3, 8, 8)
     images = torch.rand(5, 3, 8, 8, requires_grad=True)
 

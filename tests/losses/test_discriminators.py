@@ -1,4 +1,4 @@
-"""Discriminators: their size, their spectral norm, and the figures of the reference where they lie beside."""
+"""Discriminators: their size, their spectral norm, and agreement with reference values if these are available."""
 
 import json
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def test_a_discriminator_of_64_features_has_the_published_number_of_parameters(n
 
 
 @BOTH
-def test_every_released_name_finds_its_place(name, shared):
+def test_every_released_tensor_name_is_translated(name, shared):
     listing = json.loads((shared / f"reference/state_dicts/{FILES[name]}.json").read_text())
     entries = listing["state_dict"] if isinstance(listing, dict) else listing
     released = {entry["key"]: torch.empty(entry["shape"], device="meta") for entry in entries}

@@ -1,4 +1,4 @@
-"""Perceptual losses: their networks are the public ones, and the distance is in the maps they are named after."""
+"""Perceptual loss: its networks equal the public ones, and it compares the feature maps of the named layers."""
 
 import importlib
 from types import ModuleType
@@ -61,7 +61,7 @@ def test_vgg19_has_its_layers_at_the_places_of_the_public_file():
     assert [places[name] for name in ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")] == [2, 7, 16, 25, 34]
 
 
-def test_the_resnet_sees_wider_where_others_halve_the_sides():
+def test_the_last_levels_of_the_resnet_use_dilation_instead_of_stride():
     network = DilatedResNet50(WIDTH)
 
     steps = {
@@ -87,7 +87,7 @@ def test_every_named_layer_can_be_compared(name):
 
 
 @EACH
-def test_a_backbone_never_learns_and_never_counts_batches(name):
+def test_a_backbone_is_frozen_and_in_eval_mode(name):
     network = small(name)
 
     assert not network.training
@@ -122,7 +122,7 @@ def test_the_loss_is_the_weighted_sum_of_distances_in_normalised_features(distan
 
 
 @EACH
-def test_only_the_restored_image_learns_and_equal_images_cost_nothing(name):
+def test_only_the_restored_image_gets_gradients_and_equal_images_have_loss_zero(name):
     loss = PerceptualLoss(small(name), dict.fromkeys(LAYERS[name], 1.0), "mse")
     restored, gt = (torch.rand(1, 3, 32, 32, requires_grad=True) for _ in range(2))
 

@@ -1,8 +1,9 @@
-"""Losses: what they measure, and who learns from them."""
+"""L1 between images, and the losses between priors: their values, and which side gets gradients."""
 
 import torch
 
-from diffir.losses import pixel_l1, prior_divergence, prior_l1
+from diffir.losses import pixel_l1
+from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
 
 
 def test_pixel_l1_is_the_mean_absolute_difference_in_float32():
@@ -14,7 +15,7 @@ def test_pixel_l1_is_the_mean_absolute_difference_in_float32():
     assert torch.isclose(loss, torch.tensor(0.3))
 
 
-def test_only_the_estimate_learns_from_the_prior_loss():
+def test_only_the_estimate_gets_gradients_from_the_prior_loss():
     estimate, oracle = torch.zeros(2, 8, requires_grad=True), torch.ones(2, 8, requires_grad=True)
 
     prior_l1(estimate, oracle).backward()
