@@ -1,1 +1,1 @@
-"""From a clean image to a low-quality one."""
+"""Recipes of random steps that turn a clean image into a low-quality one."""

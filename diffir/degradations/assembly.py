@@ -1,8 +1,8 @@
-"""What a recipe says -> the steps that do it; every mistake is one line that says which step it is in.
+"""Build the steps of a recipe from the mappings in its file; every error is one line that names the step.
 
-In: mappings ``{type: NAME, ...}``; any may say ``prob``, the share of images it happens to. ``recipe`` includes another
-recipe. Steps that make lq small take the scale of the outermost recipe that names one. Dataclasses of other packages
-join by an entry point of the group ``diffir.degradations``.
+In: mappings ``{type: NAME, ...}``; each may set ``prob``, the share of images that the step is applied to. The type
+``recipe`` includes another recipe. Steps that reduce the size take the scale of the outermost recipe that sets one.
+Dataclasses of other packages join through an entry point of the group ``diffir.degradations``.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -19,49 +19,49 @@ from diffir.typed_mapping import build
 
 ENTRY_POINTS = "diffir.degradations"
 RECIPE = "recipe"
-_DEEPEST = 50  # steps inside steps; YAML can make a list that holds itself
+_DEEPEST = 50  # levels of nested steps; an alias in YAML can make a list that contains itself
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a step stands: what its errors begin with, and what it takes from the recipe around it."""
+    """Position of a step inside nested recipes; it opens error messages and carries the scale of the recipe."""
 
     path: str = ""
-    """Of the steps it lies in, such as "step 2, step 1"."""
+    """Numbers of the enclosing steps, such as "step 2, step 1"; empty at the top."""
     files: tuple[Path, ...] = ()
-    """Recipes it lies in, the outermost first."""
+    """Files of the enclosing recipes, the outermost first."""
     scale: int | None = None
-    """Named by the outermost recipe that names one."""
+    """Scale of the outermost recipe that sets one; None if no recipe does."""
 
     def inside(self, number: int) -> "Place":
-        """The place of one of its steps."""
+        """Return the place of the step with this number in the list at this place."""
         return replace(self, path=f"{self.path}, step {number}" if self.path else f"step {number}")
 
 
 @dataclass(frozen=True)
 class _Included:
-    """What a step of the type ``recipe`` may say."""
+    """Keys of a step of the type ``recipe``."""
 
     name: str
     scale: int | None = None
 
 
 def build_steps(steps: object, place: Place = Place()) -> list[Step]:
-    """Steps from a list of mappings.
+    """Build steps from a list of mappings.
 
     Raises:
-        ConfigError: no step, an unknown step, a step with keys or values it does not take, a recipe that is not there
-            or that lies in itself.
+        ConfigError: the list is empty, a step is unknown or has keys or values that it does not take, or a recipe does
+            not exist or includes itself.
     """
     if not isinstance(steps, list | tuple) or not steps:
         raise ConfigError(f"{place.path or 'a recipe'} needs a list of at least one step, got {steps!r}")
     if place.path.count(",") > _DEEPEST:
-        raise ConfigError(f"steps lie inside steps deeper than {_DEEPEST}; does a list hold itself?")
+        raise ConfigError(f"steps are nested deeper than {_DEEPEST} levels; does a list contain itself?")
     return [_build_step(step, place.inside(number)) for number, step in enumerate(steps, 1)]
 
 
 def known_steps() -> list[str]:
-    """Names that ``type`` may have."""
+    """Return all values that ``type`` may have, the steps of other packages included."""
     return [*GROUPS, RECIPE, *STEPS, *_foreign_steps()]
 
 
@@ -71,6 +71,7 @@ def _build_step(step: object, place: Place) -> Step:
     name: str = step["type"]
     where = f"{place.path} ({name})"
     given = {key: value for key, value in step.items() if key not in ("type", "prob")}
+    # A recipe becomes one step, so that its prob applies to all of its steps together.
     built = _included(given, where, place) if name == RECIPE else _built(name, given, where, place)
     return built if step.get("prob") is None else build(Sometimes, {"step": built, "prob": step["prob"]}, where)
 
@@ -79,27 +80,31 @@ def _built(name: str, given: dict[str, Any], where: str, place: Place) -> Step:
     if name in GROUPS:
         return build(GROUPS[name], {**given, "steps": build_steps(given.get("steps"), place)}, where)
     cls = _step_class(name, place)
+    # Fields marked FROM_RECIPE take the scale of the recipe, unless the step sets its own.
     taken = [item.name for item in fields(cls) if item.metadata == FROM_RECIPE]
     return build(cls, {**(dict.fromkeys(taken, place.scale) if place.scale else {}), **given}, where)
 
 
 def _included(given: dict[str, Any], where: str, place: Place) -> Step:
-    """The steps of another recipe as one step."""
+    """Build the steps of another recipe as one step."""
     included = build(_Included, given, where)
+    # A relative path starts at the folder of the recipe that includes it.
     folder = place.files[-1].parent if place.files else None
     path = find_recipe(included.name, folder)
     try:
         file = read_recipe(included.name, folder)
     except UsageError as error:
         raise ConfigError(f"{where}: {error}") from error
+    # Compare resolved paths: one file can be reached by several names.
     if path.resolve() in [other.resolve() for other in place.files]:
         chain = " -> ".join(other.stem for other in (*place.files, path))
-        raise ConfigError(f"{where}: a recipe cannot lie in itself: {chain}")
+        raise ConfigError(f"{where}: a recipe cannot include itself: {chain}")
     scale = place.scale or included.scale or file.scale
     return AllOf(tuple(build_steps(file.steps, replace(place, files=(*place.files, path), scale=scale))))
 
 
 def _step_class(name: str, place: Place) -> type:
+    """Find the class of a step; names of this package come first, so that no other package can replace them."""
     if name in STEPS:
         return STEPS[name]
     foreign = _foreign_steps()

@@ -1,8 +1,8 @@
-"""The noise that published denoising tables are measured with, which is not the noise of training.
+"""The noise of published denoising tables, which differs from the noise of training.
 
-Every image starts the same legacy generator anew (seed 0), draws one float64 normal number per value in H, W, C order
-(RGB) and keeps the sum as it is: not clipped, not rounded. Clipping or 8-bit noise is another, easier or harder, task.
-Convention of the test scripts since FFDNet (Zhang et al., TIP 2018).
+Each image starts numpy's legacy generator anew with seed 0 and draws one float64 normal number per value in H, W, C
+order (RGB). The sum is neither clipped nor rounded: scores on clipped or 8-bit noise are not comparable. This is the
+convention of the test scripts since FFDNet (Zhang et al., TIP 2018).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from diffir.pixels import to_float
 
 
 def add_benchmark_noise(image: np.ndarray, sigma: float, *, seed: int = 0) -> np.ndarray:
-    """The noisy input of a benchmark.
+    """Add the noise of the benchmarks to one image.
 
     Args:
         image: H x W x C, RGB: uint8, uint16 or float in [0, 1].

@@ -1,4 +1,4 @@
-"""Blur by a soft lens, and the ringing of a hard filter: an image convolved with a drawn kernel, borders mirrored.
+"""Blur of a soft lens and ringing of a hard filter: the image is convolved with a drawn kernel, borders mirrored.
 
 In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: the same shape. The kernels and their mixture are
 those of Wang et al., "Real-ESRGAN", ICCVW 2021.
@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[Family, bool]] = {
     "plateau_iso": ("plateau", True),
     "plateau_aniso": ("plateau", False),
 }
-"""BasicSR's names -> family of the kernel, and whether it is round."""
+"""BasicSR's name of a kind -> family of its kernel, and True if the kernel is isotropic."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,18 @@ class Blur:
     """y = k * x, k a bell-shaped kernel of a drawn kind, size, width and direction (``kernels.bell_kernel``)."""
 
     sigma: Annotated[tuple[float, float], Within(0.05)]
-    """Of the two axes, in pixels; round kinds have one."""
+    """Standard deviation along each axis of the kernel, in pixels; isotropic kinds draw one for both."""
     kernel_size: Annotated[tuple[int, int], OddSides()] = (7, 21)
     """Odd sides in pixels; each odd size between them is as likely."""
     kinds: Annotated[dict[str, float], Weights()] = field(default_factory=lambda: {"iso": 1.0})
-    """Kind -> weight."""
+    """Weight of each kind that may be drawn, by its name in ``KINDS``."""
     betag: Annotated[tuple[float, float], Within(0.1)] = (0.5, 4.0)
-    """Exponents of the generalised kinds; below and above 1 are equally likely."""
+    """Exponent beta of the generalised kinds; values below and above 1 are equally likely."""
     betap: Annotated[tuple[float, float], Within(0.1)] = (1.0, 2.0)
-    """Exponents of the plateau kinds."""
+    """Exponent beta of the plateau kinds; values below and above 1 are equally likely."""
 
     def __post_init__(self) -> None:
+        # The names first: an empty mapping has no weights to check.
         unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}, got {', '.join(unknown) or 'none'}")
@@ -71,6 +72,7 @@ class Blur:
     def _beta(self, family: Family, draw: Draw) -> float:
         if family == "gaussian":
             return 1.0
+        # The range is split at 1, so that the longer part above 1 is not preferred.
         low, high = self.betag if family == "generalized" else self.betap
         middle = min(max(low, 1.0), high)
         return draw.uniform(low, middle) if draw.happens(0.5) else draw.uniform(middle, high)
@@ -78,22 +80,23 @@ class Blur:
 
 @dataclass(frozen=True)
 class SincBlur:
-    """y = k * x, k a truncated sinc: the ringing and overshoot of sharpened and recompressed photos."""
+    """y = k * x, k a truncated sinc, which leaves the ringing and overshoot of sharpened and recompressed photos."""
 
     kernel_size: Annotated[tuple[int, int], OddSides()] = (7, 21)
     """Odd sides in pixels; each odd size between them is as likely."""
     cutoff: Annotated[tuple[float, float] | None, Within(0.05, 1)] = None
-    """In pi radians a pixel. None: [1/3, 1] for kernels below 13 pixels, [1/5, 1] from there, as in Real-ESRGAN."""
+    """Cut-off frequency in pi radians per pixel. None: [1/3, 1] for kernels below 13 pixels, else [1/5, 1]."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
+        # Without a range of its own, the filter has that of Real-ESRGAN for the size of the kernel.
         low, high = self.cutoff or (1 / 3 if size < 13 else 1 / 5, 1.0)
         return filter2d(image, sinc_kernel(size, math.pi * draw.uniform(low, high)))
 
 
 def draw_kernel_size(given: tuple[int, int], draw: Draw) -> int:
-    """An odd size of the range."""
+    """Draw an odd size from the range; all odd sizes are equally likely."""
     return given[0] + 2 * draw.integer(0, (given[1] - given[0]) // 2)

@@ -1,8 +1,9 @@
-"""Haze: the further a thing, the more of its light is lost and the more of the air's is seen instead.
+"""Haze: with growing distance less light of the scene and more scattered light of the air reaches the camera.
 
 In: one image (1, 3, H, W) float around [0, 1], RGB, any device, and its ``Draw``. Out: the same shape.
-Law: Koschmieder 1924. A photo does not tell its depth, so one is drawn: rising from the bottom to the top, as ground
-does, or cloudy, as drifting fog is. Ranges: Li et al., "Benchmarking Single-Image Dehazing", TIP 2019 (RESIDE).
+Law: Koschmieder 1924. A photo does not contain its depth, so a depth map is drawn: it mixes a ground plane, which rises
+from the bottom to the top, with clouds, as in drifting fog. Ranges: Li et al., "Benchmarking Single-Image Dehazing",
+TIP 2019 (RESIDE).
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ class Haze:
     """y = x t + A (1 - t), t = exp(-beta d), d the depth in [0, 1], A the colour of the air."""
 
     beta: Annotated[tuple[float, float], Within(0, 10)] = (0.6, 1.8)
-    """Scattering over the whole depth; 1.8 leaves a sixth of the light of the furthest point."""
+    """Scattering coefficient over the whole depth; 1.8 leaves a sixth of the light of the furthest point."""
     airlight: Annotated[tuple[float, float], Within(0, 1)] = (0.7, 1.0)
-    """Brightness of A."""
+    """Brightness of A, in [0, 1]."""
     tint: Annotated[float, Within(0, 0.5)] = 0.04
-    """How far red of A may lie above its brightness and blue below, or the other way round: warm or cold air."""
+    """Largest distance of red in A above its brightness and of blue below (warm air), or the reverse (cold air)."""
     patchiness: Annotated[tuple[float, float], Within(0, 1)] = (0.1, 0.6)
-    """Share of the depth that is cloudy; the rest rises from the bottom to the top."""
+    """Weight of the clouds in the depth map; the rest is the ground plane."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -41,15 +42,16 @@ class Haze:
         return image * t + air * (1 - t)
 
     def transmission(self, size: tuple[int, int], draw: Draw) -> Tensor:
-        """t alone: (1, 1, H, W) float32 in (0, 1] on the CPU."""
+        """Draw the transmission t alone: (1, 1, H, W) float32 in (0, 1] on the CPU."""
         beta, patchiness = draw.uniform(*self.beta), draw.uniform(*self.patchiness)
         tilt, power = draw.uniform(-0.3, 0.3), draw.uniform(0.7, 2.0)
+        # Mix the ground plane and the clouds to one depth map in [0, 1].
         clouds = cloud(size, draw.numpy(), cells=1.5, octaves=4, roughness=0.4)
         depth = (1 - patchiness) * _ground(size, tilt, power) + patchiness * clouds
         return torch.from_numpy(np.exp(-beta * depth).astype(np.float32))[None, None]
 
 
 def _ground(size: tuple[int, int], tilt: float, power: float) -> np.ndarray:
-    """Depth of ground seen from above, H x W in [0, 1]: 0 at the bottom, 1 at the top, the slope askew by ``tilt``."""
+    """Depth of a ground plane, H x W in [0, 1]: 0 at the bottom, 1 at the top, inclined sideways by ``tilt``."""
     up, across = np.linspace(1, 0, size[0])[:, None], np.linspace(-0.5, 0.5, size[1])[None]
     return np.clip(up + tilt * across, 0, 1) ** power

@@ -1,7 +1,7 @@
-"""What a mask is, and how a hole is cut: RGB becomes RGB x (1 - mask) and the mask as a fourth channel.
+"""Masks and how they are applied: RGB becomes RGB x (1 - mask), and the mask is appended as a fourth channel.
 
 In: one image (1, 3, H, W) float, RGB, any device; or (1, 4, H, W), whose fourth channel is a mask already. Out:
-(1, 4, H, W), the mask 1 where the image is missing and 0 elsewhere. Law: an image is never missing as a whole.
+(1, 4, H, W), the mask being 1 where the image is missing and 0 elsewhere. A mask never covers the whole image.
 """
 
 from typing import Protocol
@@ -13,29 +13,29 @@ from diffir.degradations.draw import Draw
 from diffir.errors import ConfigError
 
 SIDE = 256
-"""Shorter side in pixels of the image that sizes of masks are given for; they scale with it. The crops of LaMa."""
+"""Shorter side in pixels of the images that mask sizes refer to; sizes scale with it. LaMa crops to 256."""
 
 
 class HoleStep(Protocol):
-    """y = (x (1 - m), m): a step that draws a mask m and cuts it out. Put it last: other steps do not know of masks."""
+    """y = (x (1 - m), m): a step that draws a mask m and cuts it out. It comes last: other steps take no masks."""
 
     def mask(self, size: tuple[int, int], draw: Draw) -> Tensor:
-        """m alone for (height, width): (1, 1, H, W) float32 on the CPU, 0 or 1, never 1 everywhere."""
+        """Draw m alone for (height, width): (1, 1, H, W) float32 on the CPU, 0 or 1, never 1 everywhere."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return cut_out(image, self.mask((image.shape[2], image.shape[3]), draw))
 
 
 def cut_out(image: Tensor, mask: Tensor) -> Tensor:
-    """Take the masked pixels away; (1, 3 or 4, H, W) and (1, 1, H, W) -> (1, 4, H, W).
+    """Set the masked pixels to 0; (1, 3 or 4, H, W) and (1, 1, H, W) -> (1, 4, H, W).
 
-    Holes that are there already stay; where both masks together would leave nothing of the image, they alone stay.
+    Existing holes stay. If both masks together would cover the whole image, the new one is left out.
 
     Raises:
-        ConfigError: the image has neither 3 channels nor 4.
+        ConfigError: the image has neither 3 nor 4 channels.
     """
     if image.shape[1] not in (3, 4):
-        raise ConfigError(f"masks need an image of 3 channels, or of 4 with its mask, got {image.shape[1]}")
+        raise ConfigError(f"masks need an image of 3 channels, or 4 with its mask, got {image.shape[1]}")
     mask = mask.to(image)
     if image.shape[1] == 4:
         before = image[:, 3:]
@@ -45,5 +45,5 @@ def cut_out(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def scaled(size: tuple[int, int]) -> float:
-    """Pixels of this image for one pixel of an image whose shorter side is ``SIDE``."""
+    """Return the pixels of an image of this size per pixel of an image whose shorter side is ``SIDE``."""
     return min(size) / SIDE

@@ -1,6 +1,6 @@
-"""The levels a pixel can have: no darker than black, no brighter than white, and in an 8-bit file 256 of them.
+"""Clipping to [0, 1] and rounding to the 256 levels of an 8-bit file.
 
-In: one image (1, C, H, W) float on any device, and its ``Draw``, of which nothing is drawn. Out: the same shape.
+In: one image (1, C, H, W) float on any device, and its ``Draw``, which is not used. Out: the same shape.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from diffir.degradations.draw import Draw
 
 @dataclass(frozen=True)
 class Clip:
-    """y = min(max(x, 0), 1): what no screen shows and no file keeps is gone, though in floats still."""
+    """y = min(max(x, 0), 1): values below black and above white are lost, the others are not rounded."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return image.clamp(0, 1)
@@ -20,7 +20,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Quantize:
-    """y = round(255 clip(x)) / 255: what any 8-bit file keeps."""
+    """y = round(255 clip(x)) / 255: the values that an 8-bit file can hold."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         return (image.clamp(0, 1) * 255).round() / 255

@@ -1,7 +1,8 @@
-"""Blur that happens in front of the sensor: a camera that moved, a lens out of focus.
+"""Optical blur: a camera that moves during the exposure, and a lens out of focus.
 
-In: one image (1, 3, H, W) float around [0, 1], sRGB, any device, and its ``Draw``. Out: the same shape. Light adds up
-as light: with ``linear_light`` the sRGB curve (IEC 61966-2-1) is undone first, so that lamps draw bright trails.
+In: one image (1, 3, H, W) float around [0, 1], sRGB, any device, and its ``Draw``. Out: the same shape. A sensor adds
+up light, not pixel values: with ``linear_light`` the sRGB curve (IEC 61966-2-1) is undone before the convolution and
+applied again afterwards, so that lamps leave bright trails.
 """
 
 import math
@@ -34,17 +35,18 @@ class _ApertureSides:
 
 @dataclass(frozen=True)
 class MotionBlur:
-    """y = k * x, k what a random camera path leaves behind (``camera_path``), as large as the path needs."""
+    """y = k * x, k the time that a random camera path spends at each pixel (``camera_path``)."""
 
     length: Annotated[tuple[float, float], Within(0, 300)]
-    """From end to end along the path, in pixels."""
+    """Length of the path, in pixels."""
     turns: Annotated[tuple[float, float], Within(0, 100)] = (0.5, 4.0)
-    """How far the direction drifts during the exposure, standard deviation in radians."""
+    """Standard deviation of the drift of the direction during the exposure, in radians."""
     impulses: Annotated[tuple[float, float], Within(0, 20)] = (0.0, 0.5)
-    """How many times the camera is thrown back, on average."""
+    """Mean number of jerks that reverse the direction of the camera."""
     straight_prob: Annotated[float, Within(0, 1)] = 0.2
     """Share of images whose path is a straight line."""
     linear_light: bool = True
+    """Convolve light instead of sRGB values."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -54,20 +56,21 @@ class MotionBlur:
         if draw.happens(self.straight_prob):
             turns = impulses = 0.0
         path = camera_path(length, turns, impulses, draw.numpy())
-        return _exposed(image, path_kernel(path), self.linear_light)
+        return _blurred(image, path_kernel(path), self.linear_light)
 
 
 @dataclass(frozen=True)
 class DefocusBlur:
-    """y = k * x, k the even disc or polygon that a point out of focus becomes (``kernels.disc_kernel``)."""
+    """y = k * x, k the uniform disc or polygon that is the image of a point out of focus (``kernels.disc_kernel``)."""
 
     radius: Annotated[tuple[float, float], Within(0, 100)]
-    """Of the disc, in pixels; a polygon has the same area."""
+    """Radius of the disc in pixels; a polygon has the area of that disc."""
     softness: Annotated[tuple[float, float], Within(1, 100)] = (1.0, 2.0)
     """Width of the disc's edge, in pixels."""
     blades: Annotated[tuple[int, ...], NotEmpty(), _ApertureSides()] = (0,)
-    """Sides of the aperture; one is drawn. 0 is round, as lenses are wide open."""
+    """Numbers of sides of the aperture, of which one is drawn; 0 is round, as lenses are at full aperture."""
     linear_light: bool = True
+    """Convolve light instead of sRGB values."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -79,8 +82,8 @@ class DefocusBlur:
             blades=draw.choose(self.blades),
             angle=draw.uniform(0, 2 * math.pi),
         )
-        return _exposed(image, kernel, self.linear_light)
+        return _blurred(image, kernel, self.linear_light)
 
 
-def _exposed(image: Tensor, kernel: np.ndarray, linear_light: bool) -> Tensor:
+def _blurred(image: Tensor, kernel: np.ndarray, linear_light: bool) -> Tensor:
     return to_srgb(filter2d(to_linear(image), kernel)) if linear_light else filter2d(image, kernel)

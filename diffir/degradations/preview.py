@@ -1,7 +1,7 @@
-"""Contact sheets: rows of pictures with captions, every picture at its own pixels, cut from the middle.
+"""Contact sheets: rows of pictures with captions; each picture is the middle of an image at its own pixels.
 
-In: images H x W x 3 or, with a mask, H x W x 4: uint8, uint16 or float around [0, 1]. Out: one array, uint8. Damage
-shows only pixel by pixel, so nothing is ever made smaller; low-quality images are blown up by repeating pixels.
+In: images H x W x 3 or, with a mask, H x W x 4: uint8, uint16 or float around [0, 1]. Out: one array, uint8. Images are
+never shrunk, because that would hide the degradation; smaller low-quality images are enlarged by repeating pixels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,27 +14,27 @@ from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_image, 
 from diffir.pixels import as_rgb, to_float, to_kind
 
 _GAP = 8  # pixels between pictures
-_LETTERS = 13  # pixels of height
-_HOLE = np.array([1.0, 0.0, 0.6], dtype=np.float32)  # a pink that few photos have
+_LETTERS = 13  # height in pixels
+_HOLE = np.array([1.0, 0.0, 0.6], dtype=np.float32)  # pink, which is rare in photos
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One field of the sheet."""
+    """One picture of the sheet, with its caption."""
 
     image: np.ndarray
-    """h x w x 3 RGB, or h x w x 4 with a mask: 1 where a hole is, which is tinted."""
+    """h x w x 3 RGB, or h x w x 4 with a mask, which is 1 in holes; holes are tinted."""
     caption: str
     enlarged: int = 1
-    """Each pixel becomes a square of this side."""
+    """Factor of enlargement: each pixel becomes a square of this side."""
 
 
 def preview_sheet(photos: Mapping[str, np.ndarray], recipe: Recipe, *, seed: int = 0, draws: int = 4) -> np.ndarray:
-    """Each photo and what ``draws`` draws of a recipe make of it, as H x W x 3 uint8 RGB.
+    """Draw each photo beside ``draws`` degraded versions of it, as H x W x 3 uint8 RGB.
 
     Args:
         photos: name -> clean image, H x W x C, RGB or grey: uint8, uint16 or float in [0, 1].
-        seed: of the first draw; with it and the name, ``diffir degrade`` makes the same pixels.
+        seed: seed of the first draw; ``diffir degrade`` makes the same pixels from the same name and seed.
     """
     rows = []
     for name, photo in photos.items():
@@ -47,13 +47,14 @@ def preview_sheet(photos: Mapping[str, np.ndarray], recipe: Recipe, *, seed: int
 
 
 def preview_row(name: str, clean: np.ndarray, recipe: Recipe, draws: Mapping[int, np.ndarray]) -> list[Picture]:
-    """The clean photo, then its low-quality images by their seeds."""
-    damaged = [Picture(lq, f"{recipe.name}  seed {seed}", recipe.scale) for seed, lq in draws.items()]
-    return [Picture(clean, name), *damaged]
+    """Return one row: the clean photo, then its low-quality images by their seeds."""
+    degraded = [Picture(lq, f"{recipe.name}  seed {seed}", recipe.scale) for seed, lq in draws.items()]
+    return [Picture(clean, name), *degraded]
 
 
 def contact_sheet(rows: Sequence[Sequence[Picture]], *, cell: int = 256) -> np.ndarray:
-    """The sheet as H x W x 3 uint8 RGB; pictures show at most the middle ``cell`` x ``cell`` pixels."""
+    """Draw the sheet as H x W x 3 uint8 RGB; a picture shows at most the middle ``cell`` x ``cell`` pixels."""
+    # Find the size of the sheet.
     drawn = [[_shown(picture, cell) for picture in row] for row in rows]
     width = max(image.shape[1] for row in drawn for image in row)
     heights = [max(image.shape[0] for image in row) for row in drawn]
@@ -62,6 +63,7 @@ def contact_sheet(rows: Sequence[Sequence[Picture]], *, cell: int = 256) -> np.n
     sheet = Image.new(
         "RGB", (_GAP + columns * (width + _GAP), _GAP + sum(heights) + len(rows) * (strip + _GAP)), (255, 255, 255)
     )
+    # Paste the pictures row by row, each with its caption below.
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LETTERS)
     top = _GAP
     for row, images, height in zip(rows, drawn, heights, strict=True):
@@ -74,7 +76,7 @@ def contact_sheet(rows: Sequence[Sequence[Picture]], *, cell: int = 256) -> np.n
 
 
 def _shown(picture: Picture, cell: int) -> np.ndarray:
-    """What is seen of a picture: its middle, enlarged, holes tinted; uint8."""
+    """Return the visible part of a picture, uint8: its middle, enlarged, with tinted holes."""
     side = max(1, cell // picture.enlarged)
     height, width = picture.image.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
@@ -86,7 +88,7 @@ def _shown(picture: Picture, cell: int) -> np.ndarray:
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """As much of the text as the width holds."""
+    """Shorten the text until it fits the width in pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "...") > width:

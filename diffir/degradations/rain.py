@@ -1,8 +1,8 @@
-"""Rain: bright streaks of falling drops in several depths, and the veil of the many that are too far to be seen.
+"""Rain: bright streaks of falling drops at several depths, and a veil of the drops that are too far to be seen.
 
 In: one image (1, 3, H, W) float around [0, 1], RGB, any device, and its ``Draw``. Out: the same shape, not clipped.
-Model: Yang et al., "Deep Joint Rain Detection and Removal", CVPR 2017 (Rain100L and Rain100H), equations 2 and 3; that
-streaks differ in size and are brighter at one end: Garg and Nayar, "Photorealistic Rendering of Rain Streaks", 2006.
+Model: Yang et al., "Deep Joint Rain Detection and Removal", CVPR 2017 (Rain100L and Rain100H), equations 2 and 3.
+Streaks differ in size and are brighter at one end: Garg and Nayar, "Photorealistic Rendering of Rain Streaks", 2006.
 """
 
 from dataclasses import dataclass
@@ -17,43 +17,45 @@ from diffir.degradations.shapes.particles import scatter, streak
 from diffir.field_ranges import NotEmpty, Within, check_fields
 
 Blend = Literal["add", "screen"]
-FURTHER = 0.65  # size of a layer's streaks over that of the layer before; of taste
+LAYER_SHRINK = 0.65  # size of the streaks of a layer over those of the layer before; a matter of taste
 
 
 @dataclass(frozen=True)
 class Rain:
     """y = (1 - v) (x + S) + v A, S the streaks; with the blend ``screen``, x + S (1 - x) in place of x + S.
 
-    S adds up ``layers`` of streaks; each layer stands further away, its streaks shorter and thinner by ``FURTHER``.
+    S is the sum of several layers of streaks. Each layer is further away than the one before: its streaks are shorter
+    and thinner by the factor ``LAYER_SHRINK``.
     """
 
     density: Annotated[tuple[float, float], Within(0)] = (5.0, 60.0)
-    """Streaks a square of 100 x 100 pixels, all layers together."""
+    """Number of streaks per square of 100 x 100 pixels, all layers together."""
     length: Annotated[tuple[float, float], Within(1, 500)] = (12.0, 40.0)
-    """Of the nearest streaks, pixels."""
+    """Length of the nearest streaks, in pixels."""
     width: Annotated[tuple[float, float], Within(0.5, 100)] = (1.0, 3.0)
-    """Of the nearest streaks, pixels."""
+    """Width of the nearest streaks, in pixels."""
     angle: Annotated[tuple[float, float], Within(-90, 90)] = (-30.0, 30.0)
-    """Of the wind, degrees from vertical."""
+    """Direction of the wind, in degrees from vertical."""
     spread: Annotated[float, Within(0, 90)] = 4.0
-    """How far single shapes may lean from the wind, degrees."""
+    """Largest angle between a streak and the wind, in degrees."""
     shapes: Annotated[int, Within(1, 64)] = 4
-    """Streak shapes of an image, all layers together; one at least for each. One alone looks like a stamp."""
+    """Number of different streaks in an image, at least one per layer; a single one would look like a stamp."""
     variety: Annotated[float, Within(0, 0.9)] = 0.4
-    """How far single shapes may be longer or shorter, wider or narrower than drawn, as a share."""
+    """Largest deviation of the length and width of a streak from the drawn ones, as a share of them."""
     head: Annotated[tuple[float, float], Within(-1, 1)] = (0.0, 0.0)
-    """Brightest place of a shape: 0 its middle, 1 its upper tip, -1 its lower."""
+    """Brightest place of a streak: 0 is its middle, 1 its upper tip, -1 its lower tip."""
     faintest: Annotated[float, Within(0, 1)] = 0.3
-    """Faintest streak over the brightest."""
+    """Brightness of the faintest streak over that of the brightest."""
     intensity: Annotated[tuple[float, float], Within(0, 1)] = (0.3, 0.9)
-    """Of the brightest streak; 1 is white on black."""
+    """Brightness of the brightest streak; 1 is white on black."""
     layers: Annotated[tuple[int, int], Within(1, 5)] = (1, 3)
+    """Number of layers of streaks."""
     blend: Annotated[tuple[Blend, ...], NotEmpty()] = ("add", "screen")
-    """One is drawn."""
+    """Ways to add the streaks to the image, of which one is drawn."""
     veil: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.0)
-    """v: share of the light that comes from the veil."""
+    """v: share of the light that comes from the veil, in [0, 1]."""
     airlight: Annotated[tuple[float, float], Within(0, 1)] = (0.6, 0.9)
-    """A: brightness of the veil."""
+    """A: brightness of the veil, in [0, 1]."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -66,15 +68,17 @@ class Rain:
         return (1 - veil) * (image + light) + veil * airlight
 
     def streaks(self, size: tuple[int, int], draw: Draw) -> Tensor:
-        """S alone: (1, 1, H, W) float32 in [0, 1] on the CPU."""
+        """Draw the streaks S alone: (1, 1, H, W) float32 in [0, 1] on the CPU."""
+        # Draw what all streaks of this image have in common.
         density, intensity = draw.uniform(*self.density), draw.uniform(*self.intensity)
         length, width, wind = draw.uniform(*self.length), draw.uniform(*self.width), draw.uniform(*self.angle)
         layers, random = draw.integer(*self.layers), draw.numpy()
         shapes = max(1, self.shapes // layers)
+        # Add up the layers; each has a few different streaks, and each streak many copies.
         light = np.zeros(size, dtype=np.float32)
         for layer in range(layers):
             for _ in range(shapes):
-                longer, wider = FURTHER**layer * random.uniform(1 - self.variety, 1 + self.variety, 2)
+                longer, wider = LAYER_SHRINK**layer * random.uniform(1 - self.variety, 1 + self.variety, 2)
                 lean = wind + random.uniform(-self.spread, self.spread)
                 shape = streak(length * longer, max(width * wider, 0.5), lean, random.uniform(*self.head))
                 light += scatter(size, shape, density / (layers * shapes), random, faintest=self.faintest)

@@ -1,6 +1,6 @@
-"""Recipe files: a summary, a scale and the steps, in YAML; the ones that ship lie in ``shipped/``.
+"""Read recipe files: YAML with a summary, a scale and the steps; the recipes of this package are in ``shipped/``.
 
-In: the name of a shipped recipe or the path of a file. Out: what the file says, its steps still mappings.
+In: the name of a shipped recipe or the path of a file. Out: the content of the file, its steps still as mappings.
 """
 
 from dataclasses import dataclass
@@ -18,34 +18,34 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """What a recipe file may say."""
+    """The keys that a recipe file may have."""
 
     steps: tuple[dict[str, Any], ...]
     summary: str = ""
-    """One line for lists."""
+    """One line that ``diffir degrade --list`` shows."""
     scale: Annotated[int | None, Within(1)] = None
-    """Clean side over lq side, for the steps that make lq small; None: what the steps say themselves, or 1."""
+    """Clean side over lq side, for the steps that reduce the size; None: the scale of each step, or 1."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
+    """Return the sorted names of the recipes that come with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.yml"))
 
 
 def find_recipe(name: str | Path, folder: Path | None = None) -> Path:
-    """The file of a shipped recipe, or the file of that path; relative ones start at ``folder``."""
+    """Return the file of a shipped recipe, or ``name`` as a path; a relative path starts at ``folder``."""
     return SHIPPED / f"{name}.yml" if str(name) in shipped_recipes() else (folder or Path()) / name
 
 
 def read_recipe(name: str | Path, folder: Path | None = None) -> RecipeFile:
-    """The recipe of that name or in that file.
+    """Read a recipe by its name or file.
 
     Raises:
-        UsageError: no such recipe and no such file.
-        ConfigError: the file is not YAML, or says what a recipe cannot.
+        UsageError: there is neither a recipe nor a file of that name.
+        ConfigError: the file is not YAML, or has keys or values that a recipe does not take.
     """
     path = find_recipe(name, folder)
     try:

@@ -1,7 +1,7 @@
 """Recipes: the steps that turn a clean image into a low-quality one.
 
-In: steps as an option file lists them, or the name or file of a recipe. Out: a ``Recipe``, one callable on a batch,
-with the facts a network must fit: how much smaller its images are, and whether they carry a mask.
+In: the steps in an option file, or the name or file of a recipe. Out: a ``Recipe``, which degrades a batch and knows
+the two facts that a network must match: the scale of its images, and whether they carry a mask.
 """
 
 from collections.abc import Sequence
@@ -28,23 +28,26 @@ _TRIALS = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """Clean images and a generator on the CPU -> low-quality images; each has a generator seeded from that one."""
+    """Degrades a batch of clean images; each image has its own generator, seeded from that of the batch."""
 
     steps: tuple[Step, ...]
     name: str = "the degradation"
     summary: str = ""
     where: str = "the degradation"
-    """What messages call it: its file, if it has one."""
+    """Name of the recipe in error messages: its file, if it has one."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """images (B, 3, H, W) float in [0, 1], RGB, any device -> (B, C, h, w); values may leave [0, 1]."""
+        """Degrade images (B, 3, H, W) float in [0, 1], RGB, any device -> (B, C, h, w); values may leave [0, 1].
+
+        ``generator`` lies on the CPU; it only draws one seed for each image.
+        """
         size = (images.shape[2], images.shape[3])
         seeds = torch.randint(2**62, (len(images),), generator=generator).tolist()
         draws = [Draw(torch.Generator().manual_seed(seed), size) for seed in seeds]
-        return torch.cat([self._damaged(image[None], draw) for image, draw in zip(images, draws, strict=True)])
+        return torch.cat([self._degraded(image[None], draw) for image, draw in zip(images, draws, strict=True)])
 
-    def _damaged(self, image: Tensor, draw: Draw) -> Tensor:
-        """As ``apply_steps`` does it, but an error says which step it was."""
+    def _degraded(self, image: Tensor, draw: Draw) -> Tensor:
+        """Apply the steps to one image (1, 3, H, W); an error names the step."""
         for number, step in enumerate(self.steps, 1):
             try:
                 image = step(image, draw)
@@ -54,28 +57,31 @@ class Recipe:
 
     @property
     def scale(self) -> int:
-        """Side of the clean image over side of lq. Raises ConfigError where that is no whole number, or varies."""
+        """Side of the clean image over the side of lq. Raises ConfigError if it varies or is not a whole number."""
         return self._facts[0]
 
     @property
     def channels(self) -> int:
-        """Of lq: 3, or 4 with a mask. Raises ConfigError where that varies."""
+        """Number of channels of lq: 3, or 4 with a mask. Raises ConfigError if it varies."""
         return self._facts[1]
 
     @cached_property
     def _facts(self) -> tuple[int, int]:
-        """By trial on a small image: what steps of other packages do is not written anywhere."""
+        """Scale and channels, found by degrading a small image: steps do not declare how they change the size."""
+        # Degrade one small image several times, since steps may draw different sizes.
         height, width = _TRIAL_SIZE
         clean = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
         tries = [self(clean, torch.Generator().manual_seed(seed)) for seed in range(_TRIALS)]
         shapes = sorted({tuple(lq.shape[1:]) for lq in tries})
         channels, rows, columns = shapes[0]
+        # One shape, whose sides divide those of the clean image by the same whole number.
         if len(shapes) > 1 or height % rows or width % columns or height // rows != width // columns:
             made = " or ".join(f"{w} x {h} with {c} channels" for c, h, w in shapes)
             raise ConfigError(
                 f"{self.where} makes {made} of {width} x {height} pixels: lq must always be the clean image divided by "
                 "one whole number; end with resize_back"
             )
+        # RGB, or RGB and a mask of 0 and 1.
         if channels not in (3, 4):
             raise ConfigError(f"{self.where} makes {channels} channels; lq has 3, or 4 with a mask")
         if channels == 4 and any(map(_has_changed_mask, tries)):
@@ -86,7 +92,8 @@ class Recipe:
         return height // rows, channels
 
     def _changes_mask(self, clean: Tensor) -> int:
-        """Number of the first step after which the mask is none; first steps draw the same whatever follows."""
+        """Number of the first step after which the mask holds other values than 0 and 1."""
+        # Leaving out the last steps does not change what the first ones draw.
         for number in range(1, len(self.steps)):
             first = Recipe(self.steps[:number])
             if any(_has_changed_mask(first(clean, torch.Generator().manual_seed(seed))) for seed in range(_TRIALS)):
@@ -95,15 +102,15 @@ class Recipe:
 
 
 def _has_changed_mask(lq: Tensor) -> bool:
-    """Whether a fourth channel holds other values than 0 and 1."""
+    """Return True if a fourth channel holds other values than 0 and 1."""
     return bool(((lq[:, 3:] != 0) & (lq[:, 3:] != 1)).any())
 
 
 def build_recipe(steps: Sequence[dict[str, Any]]) -> Recipe:
-    """The recipe of steps that stand in an option file.
+    """Build the recipe from the steps in an option file.
 
     Raises:
-        ConfigError: an unknown step or recipe, or a step with keys or values it does not take.
+        ConfigError: an unknown step or recipe, or a step with keys or values that it does not take.
     """
     try:
         return Recipe(tuple(build_steps(steps)))
@@ -112,11 +119,11 @@ def build_recipe(steps: Sequence[dict[str, Any]]) -> Recipe:
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """A shipped recipe, or the recipe in a YAML file.
+    """Load a shipped recipe by its name, or the recipe in a YAML file.
 
     Raises:
-        UsageError: no such recipe and no such file.
-        ConfigError: the file says what a recipe cannot.
+        UsageError: there is neither a recipe nor a file of that name.
+        ConfigError: the file is not YAML, or has keys, steps or values that a recipe does not take.
     """
     path, file = find_recipe(name_or_path), read_recipe(name_or_path)
     try:
@@ -127,7 +134,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
-    """What a recipe makes of one image; equal seeds make equal images.
+    """Degrade one image by a recipe; equal seeds make equal images.
 
     Args:
         image: H x W x 3 RGB or grey: uint8, uint16 or float in [0, 1].
@@ -142,16 +149,16 @@ def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
 
 
 def seed_for_photo(name: str, seed: int) -> int:
-    """The seed of one photo of many: of the common seed and its own name, not of what else lies in the folder."""
+    """Return the seed of one photo: it depends on the common seed and on the photo's name, not on its folder."""
     key = [seed, crc32(name.encode("utf-8", "surrogateescape"))]
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 def cut_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
-    """Without the last rows and columns, so that both sides are multiples of the scale, as in benchmarks.
+    """Cut off the last rows and columns, so that both sides become multiples of the scale, as benchmarks do.
 
     Raises:
-        ImageError: nothing would be left.
+        ImageError: a side is shorter than the scale, so that nothing would be left.
     """
     height, width = (side // scale * scale for side in image.shape[:2])
     if not height or not width:

@@ -1,7 +1,8 @@
-"""Change of size as a step: by a drawn factor, to the size of lq, and MATLAB's bicubic of the benchmarks.
+"""Steps that change the size: by a drawn factor, to the size of lq, and by MATLAB's bicubic of the benchmarks.
 
-In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: another size. ``area``, ``bilinear`` and
-``bicubic`` are torch's without antialiasing, as in Real-ESRGAN (Wang et al., ICCVW 2021): aliasing is damage, too.
+In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: an image of another size. ``area``, ``bilinear``
+and ``bicubic`` are those of torch without antialiasing, as in Real-ESRGAN (Wang et al., ICCVW 2021), because aliasing
+is part of the degradation.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from diffir.pixels import to_float, to_kind
 Mode = Literal["area", "bilinear", "bicubic"]
 ALL_MODES: tuple[Mode, ...] = ("area", "bilinear", "bicubic")
 FROM_RECIPE = {"from_recipe": "scale"}
-"""Marks a field that takes the scale of its recipe unless the step names one."""
+"""Metadata of a field that takes the scale of its recipe unless the step sets one."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ FactorRange = Annotated[tuple[float, float], Within(0.05, 8), _Around(1)]
 
 @dataclass(frozen=True)
 class Resize:
-    """Both sides times s: drawn evenly from [low, 1] with the weight of down, from [1, high] with that of up."""
+    """Multiplies both sides by a factor, drawn from [1, high] (up), from [low, 1] (down), or 1 (keep)."""
 
     scale: FactorRange
-    """[low, high]; 1 keeps the size."""
+    """[low, high] of the factor."""
     up_down_keep: Annotated[tuple[float, float, float], Weights()] = (0.2, 0.7, 0.1)
-    """Weights of the three cases."""
+    """Weights of the three cases up, down and keep."""
     modes: Annotated[tuple[Mode, ...], NotEmpty()] = ALL_MODES
-    """One is drawn."""
+    """Filters, of which one is drawn."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -63,11 +64,12 @@ class Resize:
 
 @dataclass(frozen=True)
 class ResizeBack:
-    """To the size of lq, which is the clean size divided by ``scale``; or to that size times a drawn factor."""
+    """Resizes to the size of lq, which is the clean size divided by ``scale``, or to that size times a drawn factor."""
 
     scale: Annotated[int, Within(1)] = field(default=1, metadata=FROM_RECIPE)
+    """Side of the clean image over the side of lq; the recipe's scale unless given."""
     modes: Annotated[tuple[Mode, ...], NotEmpty()] = ALL_MODES
-    """One is drawn."""
+    """Filters, of which one is drawn."""
     times: FactorRange = (1.0, 1.0)
     """[low, high] of the factor; 1 is the size of lq itself."""
     up_down_keep: Annotated[tuple[float, float, float], Weights()] = (0.0, 0.0, 1.0)
@@ -78,6 +80,7 @@ class ResizeBack:
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         height, width = (max(1, side // self.scale) for side in draw.clean_size)
+        # Without a factor nothing is drawn here.
         if self.times != (1.0, 1.0):
             height, width = _scaled((height, width), _draw_scale(self.times, self.up_down_keep, draw))
         return resize_to(image, (height, width), draw.choose(self.modes))
@@ -85,11 +88,12 @@ class ResizeBack:
 
 @dataclass(frozen=True)
 class MatlabBicubic:
-    """Both sides divided by ``scale``, as MATLAB's imresize does it (``resize.imresize``): the benchmarks' lq."""
+    """Divides both sides by ``scale`` as MATLAB's imresize does (``resize.imresize``): the lq of the benchmarks."""
 
     scale: Annotated[int, Within(1)] = field(default=1, metadata=FROM_RECIPE)
+    """Side of the clean image over the side of lq; the recipe's scale unless given."""
     eight_bit: bool = False
-    """Rounded to 8 bits before, between and after the two axes, as MATLAB does with the pixels of a file."""
+    """Round to 8 bits before, between and after the two axes, as MATLAB does with the pixels of a file."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -111,7 +115,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def resize_to(image: Tensor, size: tuple[int, int], mode: Mode) -> Tensor:
-    """(1, C, H, W) to (height, width); nothing happens where the size is right."""
+    """Resize (1, C, H, W) to (height, width) by torch; an image that has this size is returned as it is."""
     if tuple(image.shape[2:]) == size:
         return image
     return F.interpolate(image, size, mode=mode, align_corners=None if mode == "area" else False)

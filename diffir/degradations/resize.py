@@ -1,8 +1,9 @@
 """MATLAB's ``imresize(image, scale, 'bicubic')`` with antialiasing, value for value.
 
 The low-resolution images of all published super-resolution tables were made by it; the bicubic filters of OpenCV,
-Pillow and torch differ by up to 78 grey levels. Kernel: Keys 1981, a = -1/2, widened by 1/scale when shrinking;
-borders mirrored; first the axis of the smaller scale, rows before columns. In: H x W or H x W x C, any channel order.
+Pillow and torch differ from it by up to 78 grey levels. Kernel: Keys 1981, a = -1/2, widened by 1/scale when shrinking;
+borders are mirrored; the axis of the smaller scale comes first, rows before columns.
+In: H x W or H x W x C, any channel order.
 """
 
 import math
@@ -40,7 +41,7 @@ def imresize(image: np.ndarray, scale: float, *, uint8_passes: bool = True) -> n
 
 
 def _resize_rows(image: np.ndarray, scale: float) -> np.ndarray:
-    """One pass along axis 0: each output row is a weighted sum of a few input rows."""
+    """Resize along axis 0: each output row is a weighted sum of a few input rows."""
     weights, indices = _contributions(image.shape[0], scale)
     taps = weights.reshape(*weights.shape, *(1,) * (image.ndim - 1))
     resized = np.zeros((len(weights), *image.shape[1:]))
@@ -50,22 +51,24 @@ def _resize_rows(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _contributions(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and source indices, both (output length, taps), of one axis."""
+    """Compute the weights and source indices of one axis, both of shape (output length, taps)."""
     out_length = math.ceil(length * scale - 1e-9)  # 1e-9: a scale of 1/3 must not gain a pixel by rounding
     stretch = min(scale, 1.0)  # antialiasing: the kernel grows when shrinking, never when enlarging
     width = KERNEL_WIDTH / stretch
     centres = (np.arange(out_length) + 0.5) / scale - 0.5
     first = np.floor(centres - width / 2).astype(int)
     indices = first[:, None] + np.arange(math.ceil(width) + 2)
+    # Weights of the taps around the centre of each output pixel; they add up to one.
     weights = _cubic((centres[:, None] - indices) * stretch)
     weights /= weights.sum(axis=1, keepdims=True)
+    # Indices beyond the border are mirrored; taps whose weight is always 0 are dropped.
     mirrored = np.concatenate([np.arange(length), np.arange(length)[::-1]])
     used = np.any(weights != 0, axis=0)
     return weights[:, used], mirrored[indices[:, used] % (2 * length)]
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel with a = -1/2."""
+    """Evaluate Keys' cubic convolution kernel with a = -1/2 at distances x in pixels."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -73,5 +76,5 @@ def _cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _round_to_8bit(image: np.ndarray) -> np.ndarray:
-    """Rounded half up, as MATLAB's uint8(); kept as float64 for the next pass."""
+    """Round half up and clip, as MATLAB's uint8() does; the result stays float64 for the next pass."""
     return np.clip(np.floor(image + 0.5), 0, 255)

@@ -1,6 +1,6 @@
-"""Sharpening as cameras and Real-ESRGAN's training photos have it: an unsharp mask that leaves flat areas alone.
+"""Unsharp masking that leaves flat areas unchanged, as in cameras and for the training photos of Real-ESRGAN.
 
-In: one image (1, C, H, W) float around [0, 1], any device, and its ``Draw``. Out: the same shape; what is sharpened is
+In: one image (1, C, H, W) float around [0, 1], any device, and its ``Draw``. Out: the same shape; sharpened pixels lie
 in [0, 1].
 """
 
@@ -22,10 +22,11 @@ class USMSharpen:
     """
 
     weight: Annotated[tuple[float, float], Within(0, 10)] = (0.5, 0.5)
+    """Factor on the detail that is added to the image."""
     radius: Annotated[int, Within(3, 500)] = 50
-    """Side of the Gaussian in pixels, made odd upwards; its sigma is 0.3 (side / 2 - 1.5) + 0.8, OpenCV's rule."""
+    """Side of the Gaussian in pixels, rounded up to odd; its sigma is 0.3 (side / 2 - 1.5) + 0.8, OpenCV's rule."""
     threshold: Annotated[float, Within(0, 255)] = 10.0
-    """In 1/255: weaker detail is taken for noise."""
+    """Smallest detail that is sharpened, in 1/255; weaker detail is treated as noise."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -33,6 +34,7 @@ class USMSharpen:
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = self.radius + 1 - self.radius % 2
         gaussian = gaussian_weights(0.3 * (size / 2 - 1.5) + 0.8, size)
+        # The mask selects strong detail; it is smoothed so that its borders do not show.
         detail = image - filter_separable(image, gaussian)
         mask = filter_separable((detail.abs() * 255 > self.threshold).to(image), gaussian)
         sharp = (image + draw.uniform(*self.weight) * detail).clamp(0, 1)

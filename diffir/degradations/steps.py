@@ -1,7 +1,7 @@
-"""What a step of a recipe is, those that hold other steps, and the table of all others.
+"""The protocol of a step, the steps that contain other steps, and the table of all steps by name.
 
-A step takes one image (1, C, H, W) float, RGB, around [0, 1], and its ``Draw``; it returns the damaged image. It is a
-frozen dataclass whose fields are what a recipe may say (``assembly``).
+A step takes one image (1, C, H, W) float, RGB, around [0, 1], and its ``Draw``; it returns the degraded image. It is a
+frozen dataclass whose fields are the keys that a recipe may set (see ``assembly``).
 """
 
 from collections.abc import Sequence
@@ -33,15 +33,15 @@ from diffir.field_ranges import Weights, Within, check_fields
 
 @runtime_checkable
 class Step(Protocol):
-    """One kind of damage, its strength drawn for each image."""
+    """One degradation, whose strength is drawn for each image."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        """(1, C, H, W) -> the damaged image; the size may change."""
+        """Degrade one image (1, C, H, W); its size and its number of channels may change."""
 
 
 @dataclass(frozen=True)
 class AllOf:
-    """The steps in their order; with ``prob``, all of them or none."""
+    """Applies all steps in their order; with ``prob``, all of them or none."""
 
     steps: tuple[Step, ...]
 
@@ -51,7 +51,7 @@ class AllOf:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """The steps in a drawn order."""
+    """Applies all steps, in an order drawn for each image."""
 
     steps: tuple[Step, ...]
 
@@ -61,16 +61,16 @@ class Shuffled:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of the steps, evenly or by ``weights``."""
+    """Applies one of the steps, drawn evenly or by ``weights``."""
 
     steps: tuple[Step, ...]
     weights: Annotated[tuple[float, ...], Weights()] = ()
 
     def __post_init__(self) -> None:
-        if not self.weights:
+        if not self.weights:  # no weights: all steps are equally likely
             return
         if len(self.weights) != len(self.steps):
-            raise ConfigError(f"weights must be {len(self.steps)} numbers, one a step, got {len(self.weights)}")
+            raise ConfigError(f"weights must be {len(self.steps)} numbers, one for each step, got {len(self.weights)}")
         check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
@@ -79,7 +79,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Sometimes:
-    """What ``prob`` makes of a step."""
+    """Applies a step with the probability ``prob``; a recipe writes it as the key ``prob`` of the step."""
 
     step: Step
     prob: Annotated[float, Within(0, 1)]
@@ -92,7 +92,7 @@ class Sometimes:
 
 
 def apply_steps(steps: Sequence[Step], image: Tensor, draw: Draw) -> Tensor:
-    """One after the other."""
+    """Apply steps to one image (1, C, H, W), one after the other."""
     for step in steps:
         image = step(image, draw)
     return image

@@ -1,4 +1,4 @@
-"""What a recipe may say, what it is told where it is wrong, and the facts a network must fit."""
+"""Recipes: what they may contain, the errors of wrong ones, and the facts that a network must match."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_shuffled_does_every_step_in_every_order():
 
 @dataclass(frozen=True)
 class DrawsMoreWhereBright:
-    """A step of which one image draws more than another."""
+    """A step that draws more numbers for a bright image than for a dark one."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         draw.normal(int(image.mean() * 100))
@@ -77,7 +77,7 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(place):
     assert torch.equal(dark, bright)
 
 
-def test_images_of_a_batch_are_damaged_each_in_its_own_way():
+def test_images_of_a_batch_are_degraded_differently():
     first, second = build_recipe([NOISE])(IMAGE.repeat(2, 1, 1, 1), seeded())
 
     assert not torch.equal(first, second)
@@ -139,7 +139,10 @@ def test_a_recipe_that_no_network_fits_is_one_clear_line(steps, message):
         ([{**BLUR, "prob": 2}], r"step 1 \(blur\): prob must lie in \[0, 1\], got 2"),
         ([{**BLUR, "prob": "often"}], r"step 1 \(blur\): prob: expected float, got 'often'"),
         ([{**BLUR, "prob": float("nan")}], "prob must lie in"),
-        ([{"type": "one_of", "steps": [BLUR], "weights": [1, 2]}], "weights must be 1 numbers, one a step, got 2"),
+        (
+            [{"type": "one_of", "steps": [BLUR], "weights": [1, 2]}],
+            "weights must be 1 numbers, one for each step, got 2",
+        ),
         ([{"type": "one_of", "steps": [BLUR], "weights": [0]}], "weights must hold one number above 0"),
         ([{"type": "one_of", "steps": [BLUR], "weights": [float("nan")]}], "weights must be numbers of 0 or more"),
         ([{"type": "recipe"}], "'name' is missing"),
@@ -158,9 +161,9 @@ def test_a_wrong_step_is_one_line_that_says_where_it_is(steps, message):
     ("text", "message"),
     [
         ("{steps: [{type: blur, sigm: [1, 2]}]}", r"a.yml: step 1 \(blur\): unknown key 'sigm'; did you mean 'sigma'"),
-        ("{steps: [{type: recipe, name: a.yml}]}", "cannot lie in itself: a -> a"),
-        ("{steps: [{type: all_of, steps: [{type: recipe, name: b.yml}]}]}", "cannot lie in itself: a -> b -> a"),
-        ("steps: &again [{type: all_of, steps: *again}]", "does a list hold itself"),
+        ("{steps: [{type: recipe, name: a.yml}]}", "cannot include itself: a -> a"),
+        ("{steps: [{type: all_of, steps: [{type: recipe, name: b.yml}]}]}", "cannot include itself: a -> b -> a"),
+        ("steps: &again [{type: all_of, steps: *again}]", "does a list contain itself"),
         ("{steps: [], step: 1}", "unknown key 'step'; did you mean 'steps'"),
         ("{steps: []}", "at least one step"),
         ("{scale: 0, steps: [{type: clip}]}", "scale must be 1 or more"),
@@ -179,14 +182,14 @@ def test_a_wrong_recipe_file_is_one_line_that_names_it(tmp_path, text, message):
     assert "a.yml" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_mask_that_is_compressed_is_told_with_its_file_and_step(tmp_path):
+def test_the_error_for_a_compressed_mask_names_the_file_and_the_step(tmp_path):
     recipe = load_recipe(written(tmp_path, "a.yml", "steps: [{type: half}, {type: webp, quality: [50, 50]}]"))
 
     with pytest.raises(ConfigError, match=r"a\.yml: step 2: webp takes 3 channels"):
         _ = recipe.channels
 
 
-def test_a_recipe_that_is_not_there_names_those_that_are():
+def test_the_error_for_an_unknown_recipe_names_the_shipped_ones():
     with pytest.raises(UsageError, match=r"no recipe 'foto': neither shipped \(.*photo.*\) nor a file"):
         load_recipe("foto")
 
@@ -202,6 +205,6 @@ def test_one_seed_is_one_image_and_its_type_does_not_matter():
     assert not np.array_equal(result, degrade_image(pixels, recipe, 4))
 
 
-def test_a_photos_seed_is_of_its_name_and_the_common_seed_alone():
+def test_a_photos_seed_depends_on_its_name_and_the_common_seed_alone():
     assert seed_for_photo("a", 1) == seed_for_photo("a", 1)
     assert len({seed_for_photo(name, seed) for name in ("a", "b", "a b") for seed in (0, 1, 2)}) == 9

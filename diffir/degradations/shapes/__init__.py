@@ -1,1 +1,1 @@
-"""What degradations are drawn with: blur kernels, strokes, particles, clouds."""
+"""Shapes that the degradations are made of: blur kernels, brush strokes, particles, clouds."""
