@@ -1,7 +1,8 @@
-"""``diffir degrade``: what a degradation recipe does to photos, as files and as a contact sheet.
+"""``diffir degrade``: apply a degradation recipe to photos and write the results as files or as a contact sheet.
 
-Decided here: the flags, the names of the files, the seeds. Each photo draws from the seed and from its own name, so a
-photo's damage does not depend on what else lies in the folder. One line a file; a bad one does not stop the rest.
+Decided here: the flags, the names of the files, the seeds. The random numbers of a photo come from the seed and from
+its name, so that the result does not depend on the other files in its folder. Each file prints one line; a file that
+cannot be read does not stop the others.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 MASKS = "masks"
 PREVIEW_DRAWS, PREVIEW_ROWS = 4, 16
 _EPILOG = f"""\
--o is a folder, made if missing, or for one photo a file ({", ".join(LOSSLESS)}).
+-o is a folder, which is made if missing, or for one photo a file ({", ".join(LOSSLESS)}).
 Photos keep their names and become 8-bit PNG; alpha and metadata are left out.
 A recipe that cuts holes also writes OUT/{MASKS}/NAME.png, which diffir restore takes with --mask OUT/{MASKS}.
-A recipe with a scale first cuts the last rows and columns off, if a side is no multiple of it.
---preview shows the middle 256 x 256 of each photo beside {PREVIEW_DRAWS} draws (or --count), at their own pixels.
+If a side is not a multiple of the recipe's scale, the last rows and columns are cut off first.
+--preview shows the middle 256 x 256 pixels of each photo beside {PREVIEW_DRAWS} draws (or --count), without resizing.
 
 exit codes: 0 done, 1 some files failed, 2 wrong usage, 130 interrupted
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``diffir degrade``."""
+    """Add the flags of ``diffir degrade`` to its parser."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "diffir degrade INPUT ... --recipe NAME|FILE [-o OUT] [--preview SHEET] [flags]"
     parser.epilog = _EPILOG
@@ -44,20 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, folders of photos, patterns")
     parser.add_argument("-o", "--output", metavar="OUT", help="folder, or file for one photo")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="a shipped recipe (--list) or a YAML file")
-    parser.add_argument("--preview", type=Path, metavar="SHEET", help="a picture of photos beside what becomes of them")
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the first draw (default: 0)")
+    parser.add_argument("--preview", type=Path, metavar="SHEET", help="contact sheet: photos beside degraded versions")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of the first draw (default: 0)")
     parser.add_argument(
         "--count",
         type=_positive,
         metavar="N",
-        help="draws of each photo, with the seeds from --seed on; above 1, names end in _sSEED",
+        help="number of draws per photo, with the seeds from --seed on; above 1, names end in _sSEED",
     )
-    parser.add_argument("-r", "--recursive", action="store_true", help="folders below folders, the tree kept")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also subfolders, whose structure is kept")
     parser.add_argument("--list", action="store_true", help="list the shipped recipes")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Degrade, write, show."""
+    """Degrade the photos, write the files and the contact sheet; return the exit code."""
     if args.list:
         _print_recipes()
         return 0
@@ -65,12 +66,14 @@ def run(args: argparse.Namespace) -> int:
     from diffir.batch.jobs import plan_jobs
     from diffir.degradations.recipes import load_recipe
 
+    # Read the recipe, and plan which file goes where.
     recipe = load_recipe(args.recipe)
     single = args.output is not None and Path(args.output).suffix.lower() in LOSSLESS
     ext = "auto" if single and not Path(args.output).is_dir() else "png"
-    # Without -o nothing is written, but inputs are found and refused by the same rules.
+    # Without -o no files are written, but inputs are found and checked by the same rules.
     jobs = plan_jobs(args.inputs, args.output or "degraded/", ext=ext, recursive=args.recursive)
     _check_targets(args, recipe, jobs)
+    # Degrade the photos one by one.
     print(f"recipe {args.recipe}, scale {recipe.scale}, channels {recipe.channels}, seed {args.seed}")
     return _degrade_all(args, recipe, jobs)
 
@@ -81,21 +84,23 @@ def _check_usage(args: argparse.Namespace) -> None:
     if args.recipe is None:
         raise UsageError("--recipe is missing: name a shipped recipe (diffir degrade --list) or a YAML file")
     if args.output is None and args.preview is None:
-        raise UsageError("nowhere to go: -o FOLDER for files, --preview SHEET.png for a look, or both")
+        raise UsageError("no output: name -o FOLDER for files, --preview SHEET.png for a contact sheet, or both")
     if args.output is not None and Path(args.output).suffix.lower() in set(IMAGE_SUFFIXES) - set(LOSSLESS):
         raise UsageError(
-            f"{args.output} would damage the photo once more; choose a folder or one of {_words(LOSSLESS)}"
+            f"{args.output} would compress the result with losses; choose a folder or one of {_words(LOSSLESS)}"
         )
     if args.preview is not None and (args.preview.suffix.lower() not in (*LOSSLESS, ".jpg", ".webp")):
         raise UsageError(f"--preview {args.preview} must end in one of {_words((*LOSSLESS, '.jpg', '.webp'))}")
 
 
 def _degrade_all(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]) -> int:
+    """Degrade all photos, write the contact sheet, and return 1 if a photo failed, else 0."""
     rows: list[list[Picture]] = []
     failed = 0
     for job in jobs:
+        # A sheet alone needs only as many photos as it has rows.
         if args.output is None and len(rows) == PREVIEW_ROWS:
-            print(f"the sheet is full: {len(jobs) - len(rows) - failed} more photos are not on it")
+            print(f"the contact sheet is full: {len(jobs) - len(rows) - failed} more photos are not shown")
             break
         try:
             row = _degrade_one(args, recipe, job)
@@ -110,13 +115,15 @@ def _degrade_all(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]) 
 
 
 def _degrade_one(args: argparse.Namespace, recipe: Recipe, job: Job) -> list[Picture]:
-    """Write what -o asks for; the row of the sheet."""
+    """Degrade one photo by all its seeds, write its files, and return its row of the contact sheet."""
     from diffir.degradations.preview import preview_row
     from diffir.degradations.recipes import degrade_image, seed_for_photo
 
+    # Read the photo, and find the seeds to write and the seeds to show.
     clean = _read_clean(job, recipe.scale)
     targets = _targets(args, recipe, job)
     shown = range(args.seed, args.seed + (args.count or PREVIEW_DRAWS) if args.preview is not None else args.seed)
+    # Degrade it once per seed.
     draws: dict[int, np.ndarray] = {}
     for seed in sorted({*targets, *shown}):
         lq = degrade_image(clean, recipe, seed_for_photo(job.source.stem, seed))
@@ -128,7 +135,7 @@ def _degrade_one(args: argparse.Namespace, recipe: Recipe, job: Job) -> list[Pic
 
 
 def _targets(args: argparse.Namespace, recipe: Recipe, job: Job) -> dict[int, tuple[Path, Path | None]]:
-    """Seed -> where its photo goes, and its mask, if the recipe cuts holes."""
+    """Map each seed to the path of its photo and of its mask; the mask is None if the recipe cuts no holes."""
     targets: dict[int, tuple[Path, Path | None]] = {}
     for seed in range(args.seed, args.seed + (args.count or 1)) if args.output is not None else ():
         target = job.target.with_stem(f"{job.target.stem}_s{seed}") if (args.count or 1) > 1 else job.target
@@ -137,7 +144,7 @@ def _targets(args: argparse.Namespace, recipe: Recipe, job: Job) -> dict[int, tu
 
 
 def _check_targets(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]) -> None:
-    """Names with a seed and masks come on top of what ``plan_jobs`` has checked."""
+    """Refuse two results of one name; ``plan_jobs`` does not know the names with seeds, the masks and the sheet."""
     from diffir.batch.inputs import real_path
 
     taken = {real_path(job.source) for job in jobs}
@@ -149,7 +156,7 @@ def _check_targets(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]
 
 
 def _read_clean(job: Job, scale: int) -> np.ndarray:
-    """H x W x 3 RGB, sides multiples of the scale."""
+    """Read a photo as H x W x 3 RGB, cut so that its sides are multiples of the scale."""
     from diffir.degradations.recipes import cut_to_multiple
     from diffir.image_io import read_image
     from diffir.pixels import as_rgb
@@ -157,7 +164,7 @@ def _read_clean(job: Job, scale: int) -> np.ndarray:
     if job.refusal:
         raise ImageError(job.refusal)
     if job.is_video:
-        raise ImageError(f"{job.source}: a video; only photos can be degraded")
+        raise ImageError(f"{job.source} is a video; only photos can be degraded")
     image = as_rgb(read_image(job.source).pixels)
     try:
         return cut_to_multiple(image, scale)
@@ -166,7 +173,7 @@ def _read_clean(job: Job, scale: int) -> np.ndarray:
 
 
 def _write(target: Path, mask: Path | None, lq: np.ndarray, source: Path) -> None:
-    """The degraded photo in 8 bits, and its mask, if there is one."""
+    """Write the degraded photo in 8 bits, and its mask if there is one, and print one line."""
     import numpy as np
 
     from diffir.image_io import write_image

@@ -118,10 +118,10 @@ def test_a_photo_smaller_than_the_scale_fails_alone(
     ("flags", "message"),
     [
         (["-o", "out"], "--recipe is missing"),
-        (["--recipe", "photo"], "nowhere to go"),
+        (["--recipe", "photo"], "no output: name -o FOLDER"),
         (["--recipe", "foto", "-o", "out"], "no recipe 'foto'"),
         (["--recipe", "wrong.yml", "-o", "out"], "wrong.yml: step 1 (blur): unknown key 'sigm'; did you mean 'sigma'?"),
-        (["--recipe", "photo", "-o", "out.jpg"], "out.jpg would damage the photo once more"),
+        (["--recipe", "photo", "-o", "out.jpg"], "out.jpg would compress the result with losses"),
         (["--recipe", "photo", "--preview", "sheet.txt"], "sheet.txt must end in one of"),
         (["--recipe", "photo", "-o", "photos"], "is an input"),
         (["--recipe", "photo", "--preview", "photos/one.png"], "photos/one.png is an input"),
