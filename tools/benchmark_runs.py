@@ -1,7 +1,7 @@
-"""What docs/benchmarks.md is made of: its runs, a file of docs/benchmarks/ each, and the flags of ``diffir eval``.
+"""The runs behind docs/benchmarks.md: each has a name, its file in docs/benchmarks/, and flags of ``diffir eval``.
 
-The first methods are baselines, then the networks made for it, then others that a user might try: each file that ships
-stands in a run at least, and wherever it is named it must be measured as it ships.
+A run lists baselines first, then the networks trained for its task, then other networks that a user might try. Each
+weights file that ships is in at least one run, and must be measured in its current state by every run that names it.
 """
 
 CLEAN = "set5,set14,cbsd68,kodak24,live1,classic5"
@@ -15,7 +15,7 @@ RUNS = {
     "pairs": f"-n input,denoise,photo,derain,deblur -d {PAIRS} --metrics psnr,ssim,lpips",
     "real_photos": "-n input,photo,denoise,derain,jpeg,deblur -d real_photos --metrics niqe",
     "inpainting": "-n input,telea,navier_stokes,membrane,inpaint -d kodak24 --mask thin,medium,wide",
-    "bicubic_x2": "-n bicubic_x2 -d set5,set14",  # alone: on float luma, as its published rows
+    "bicubic_x2": "-n bicubic_x2 -d set5,set14",  # alone, hence on float luma as its published rows
     "bicubic_x4": "-n bicubic_x4 -d set5,set14",
     "enlarging_x2": "-n bicubic_x2,sr_x2 -d set5,set14",
     "enlarging_x4": "-n bicubic_x4,sr_x4 -d set5,set14",
@@ -23,6 +23,6 @@ RUNS = {
 
 
 def words_after(flag: str, flags: str) -> list[str]:
-    """The words that a flag of a run takes, in their order."""
+    """Return the comma-separated words that follow a flag of a run, in their order."""
     words = flags.split()
     return words[words.index(flag) + 1].split(",")

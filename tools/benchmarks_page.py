@@ -1,8 +1,8 @@
-"""Write docs/benchmarks.md from the files of ``diffir eval --json`` in docs/benchmarks/, published numbers beside them.
+"""Write docs/benchmarks.md from the files of ``diffir eval --json`` in docs/benchmarks/, with published numbers.
 
 python tools/benchmarks_page.py [--check]
---check writes nothing: exit code 1 where the page is not what the files give, or where they lack a run, a set of a run
-or weights that a run names; each line says what repairs it.
+--check writes nothing. The exit code is 1 if the page differs from what the files give, or if a run, a set of a run or
+weights of a run are missing; each line says how to repair it.
 """
 
 import argparse
@@ -26,20 +26,20 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PRETRAINED = DOCS.parent / "diffir" / "weights" / "pretrained"
 HEAD = """# Benchmarks
 
-What the shipped networks and the baselines get, as `diffir eval --json` measured it: see [its files](benchmarks). The
-interval behind a number is that of the mean over photos (95 %, bootstrap); the best of a column is bold. Published
-numbers have tables of their own: they were not measured here and are not ranked with ours. Seconds were taken on a
-machine that did other work at the same time, so they are upper bounds.
+Scores of the shipped networks and the baselines, measured with `diffir eval --json`: see [its files](benchmarks). The
+interval behind a number is the 95 % interval of the mean over photos (bootstrap). The best number of a column is bold.
+Published numbers have separate tables, since they were not measured here and are not ranked with measured ones. Seconds
+were taken on a machine that did other work at the same time, so they are upper bounds.
 
 ```bash
-python tools/benchmarks_page.py   # makes this page; a test fails when it is stale
+python tools/benchmarks_page.py   # writes this page; a test fails if it is out of date
 ```
 """
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One file of ``diffir eval --json``."""
+    """One file of ``diffir eval --json`` and its content."""
 
     path: Path
     document: EvaluationDocument
@@ -57,20 +57,20 @@ class Measured:
 
     @property
     def repair(self) -> str:
-        """The command that writes it anew."""
+        """The command that measures the file again."""
         return command_of(self.path.stem)
 
 
 def command_of(run: str) -> str:
-    """What measures a run."""
+    """The command that measures a run."""
     return f"python tools/measure_benchmarks.py {run}"
 
 
 def read_files(paths: Iterable[Path]) -> list[Measured]:
-    """The files in their order.
+    """Read files in the order given.
 
     Raises:
-        UsageError: no evaluation, or a method that stands twice in one place.
+        UsageError: a file is no evaluation, or a method was measured twice on one set under one degradation.
     """
     files = [Measured(path, read_document(path)) for path in paths]
     found: dict[tuple[ComparisonKey, str], Path] = {}
@@ -85,7 +85,7 @@ def read_files(paths: Iterable[Path]) -> list[Measured]:
 
 
 def write_page(files: Sequence[Measured]) -> str:
-    """The page that these files give."""
+    """Write the text of the page from these files."""
     results = [result for file in files for result in file.results]
     made_with = dict.fromkeys(file.made_with for file in files)
     return "\n".join([HEAD, *made_with, ""]) + "\n" + results_as_markdown(results, load_published())
@@ -94,7 +94,7 @@ def write_page(files: Sequence[Measured]) -> str:
 def uncovered(
     files: Sequence[Measured], pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS
 ) -> Iterator[str]:
-    """What is missing until every file that ships is measured, as it ships, wherever a run names it."""
+    """Yield a line for each weights file that ships and was not measured, as it ships now, by a run that names it."""
     by_name = {file.path.stem: file for file in files}
     for path in sorted(pretrained.glob("*.safetensors")):
         named = [name for name, flags in runs.items() if path.stem in words_after("-n", flags)]
@@ -108,7 +108,7 @@ def uncovered(
 
 
 def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
-    """Places of these results where weights of that fingerprint do not stand with the prior that ships."""
+    """Find what was measured, but not with weights of this fingerprint and the prior of the diffusion."""
     seen = {
         comparison_key(result)
         for result in results
@@ -118,7 +118,7 @@ def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
 
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:
-    """Runs without their file, methods and sets that a run and its file do not share, and files of no run."""
+    """Yield a line for each run without a file, file without a run, and method or set that only one of both has."""
     by_name = {file.path.stem: file for file in files}
     for name, flags in runs.items():
         results = by_name[name].results if name in by_name else ()
@@ -131,11 +131,11 @@ def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Ite
         for method in sorted(methods - set(named)):
             yield f"{name}.json has {method}, which its run does not name: {command_of(name)}"
     for name in sorted(by_name.keys() - runs.keys()):
-        yield f"{name}.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/{name}.json"
+        yield f"{name}.json has no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/{name}.json"
 
 
 def complaints(docs: Path = DOCS, pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS) -> list[str]:
-    """Why the page of this folder may not stand as it is; empty where it may."""
+    """List why the page of this folder is out of date; empty if it is not."""
     files, page = read_files(sorted((docs / "benchmarks").glob("*.json"))), docs / "benchmarks.md"
     faults = [*unmeasured(files, runs), *uncovered(files, pretrained, runs)]
     if not page.is_file() or page.read_text("utf-8") != write_page(files):
@@ -144,9 +144,9 @@ def complaints(docs: Path = DOCS, pretrained: Path = PRETRAINED, runs: Mapping[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check."""
+    """Write or check the page; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
     args = parser.parse_args(arguments)
     try:
         if args.check:

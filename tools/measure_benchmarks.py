@@ -1,8 +1,9 @@
-"""Measure what docs/benchmarks.md shows, the runs of tools/benchmark_runs.py, then write the page.
+"""Measure the runs of tools/benchmark_runs.py, which docs/benchmarks.md shows, then write the page.
 
-python tools/measure_benchmarks.py [RUN ...] [--only METHOD]   (DIFFIR_DATA says where the sets lie)
-All runs when none is named: an hour on one CPU core. Scores are kept, so a stopped call goes on.
---only measures one method, in the runs that name it, and leaves the results of the others: what new weights need.
+python tools/measure_benchmarks.py [RUN ...] [--only METHOD]   (DIFFIR_DATA is the folder of the sets)
+Without names, all runs are measured, which takes an hour on one CPU core. Scores are cached, so a stopped call
+continues where it was. --only measures one method in the runs that name it and keeps the results of the others; use it
+for new weights.
 """
 
 import argparse
@@ -24,12 +25,12 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs/benchmarks"
 
 
 def with_results(old: EvaluationDocument, new: EvaluationDocument, methods: Sequence[str]) -> EvaluationDocument:
-    """The document with the new results in place of, or beside, its own; in each place in the order of the methods.
+    """Replace results of a document by new ones, or add them; on each set, results follow the order of ``methods``.
 
-    A method that is not among them is left out.
+    Results of methods that are not in ``methods`` are dropped.
 
     Raises:
-        SystemExit: the two were measured with other versions or on other machines.
+        SystemExit: the two documents were measured with different versions or on different machines.
     """
     for name, before, now in (("versions", old.versions, new.versions), ("machine", old.machine, new.machine)):
         if before != now:
@@ -44,7 +45,7 @@ def with_results(old: EvaluationDocument, new: EvaluationDocument, methods: Sequ
 
 
 def measure(run: str, only: str | None) -> int:
-    """One run into its file; the exit code of ``diffir eval``."""
+    """Measure one run and write its file; return the exit code of ``diffir eval``."""
     target = FOLDER / f"{run}.json"
     words = RUNS[run].split()
     if only is None:
@@ -63,11 +64,11 @@ def measure(run: str, only: str | None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Each run writes one file; then the page."""
+    """Measure each run into its file, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"of {', '.join(RUNS)}; default: all")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"one of {', '.join(RUNS)}; default: all")
     parser.add_argument(
-        "--only", metavar="METHOD", help="measure this one, where it is named; keep the others' results"
+        "--only", metavar="METHOD", help="measure only this method, in the runs that name it; keep other results"
     )
     args = parser.parse_args(arguments)
     if unknown := [run for run in args.runs if run not in RUNS]:

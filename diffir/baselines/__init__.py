@@ -1,1 +1,1 @@
-"""What everything is compared with: methods without training, and networks of other projects; all restore alike."""
+"""Methods for comparison: classical baselines without training, and networks of other projects, in one interface."""

@@ -1,7 +1,7 @@
-"""THE TABLE of baselines: name -> how to make it, and the protocol of its published rows.
+"""The table of baselines: for each name, how to make the method and the protocol of its published rows.
 
-In: a name and, where it is known, sigma; out: an object with ``restore(image, mask)``, ``has_mask``, ``scale`` and
-``name``, like the restorer of a network.
+In: a name and, if it is known, the noise level sigma. Out: a ``Method``: an object with ``restore(image, mask)``,
+``has_mask``, ``scale`` and ``name``, which are also part of a network's restorer.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from diffir.metrics.protocol import Protocol
 
 
 class Method(Interface):
-    """Anything that restores an image; networks and baselines alike."""
+    """The interface of everything that restores an image, baselines and networks alike."""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name of the method in tables."""
         ...
 
     @property
     def scale(self) -> int:
-        """Side of the output over side of the input."""
+        """Side of the output divided by the side of the input."""
         ...
 
     @property
     def has_mask(self) -> bool:
-        """Whether it fills holes, and so needs a mask with every image."""
+        """Whether it fills holes and therefore needs a mask with every image."""
         ...
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -39,27 +39,27 @@ class Method(Interface):
 
         Args:
             image: H x W x C, RGB or grey, uint8, uint16 or float with white at 1.
-            mask: H x W, anything above 0 is a hole; what lies there in ``image`` does not matter.
+            mask: H x W, above 0 where pixels are missing; the values of ``image`` there do not matter.
         Returns:
-            The same kind, sides times ``scale``.
+            An image of the same dtype, sides multiplied by ``scale``.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One row of the table."""
+    """One row of the table: how to make a baseline, and how to describe and score it."""
 
     make: Callable[[float | None], Method]
-    """sigma in 1/255, None if unknown -> the method."""
+    """A function that takes sigma in 1/255 (None if it is not known) and returns the method."""
     protocol: Protocol
-    """What its published numbers were taken with."""
+    """The protocol of its published numbers."""
     summary: str
-    """One line, printed with its scores."""
+    """One line of description, which is printed with its scores."""
     round_output: bool = True
-    """False: scored as it is, because it stands for the input."""
+    """Whether results are rounded to 8 bit before they are scored; False for the untouched input."""
     takes_sigma: bool = False
-    """Whether it is told the noise level where that is known, and estimates it elsewhere."""
+    """Whether it uses the noise level if that is known, and estimates it otherwise."""
 
 
 def _bicubic(scale: int) -> Baseline:
@@ -104,10 +104,10 @@ BASELINES: dict[str, Baseline] = {
 
 
 def get_baseline(name: str, sigma: float | None = None) -> Method:
-    """The method of that name.
+    """Make the baseline of that name; ``sigma`` is the noise level in 1/255 or None.
 
     Raises:
-        UsageError: no such baseline; the message lists all.
+        UsageError: there is no such baseline; the message lists all.
     """
     if name not in BASELINES:
         raise UsageError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")

@@ -1,7 +1,8 @@
-"""The baselines that fill no holes: untouched input, bicubic enlargement, non-local means, sliding DCT.
+"""Baselines for images without holes: untouched input, bicubic upscaling, non-local means, sliding DCT.
 
-In: an image H x W x C, RGB or grey, uint8, uint16 or float with white at 1 (noise may leave [0, 1]); out: the same
-kind, sides times ``scale``. Floats are neither clipped nor rounded. A mask is refused, but by the untouched input.
+In: an image H x W x C, RGB or grey, uint8, uint16 or float with white at 1 (noise may exceed [0, 1]). Out: an image of
+the same dtype, its sides multiplied by ``scale``. Floats are neither clipped nor rounded. Only the untouched input
+accepts a mask.
 """
 
 from dataclasses import dataclass
@@ -12,54 +13,54 @@ from diffir.degradations.resize import imresize
 from diffir.errors import UsageError
 from diffir.pixels import to_float, to_kind
 
-NLM_PATCH_SIZE = 5  # pixels; this and the next two as scikit-image's documentation advises for known sigma
+NLM_PATCH_SIZE = 5  # pixels; this and the next two as scikit-image's documentation recommends for known sigma
 NLM_PATCH_DISTANCE = 6  # pixels
-NLM_STRENGTH = 0.8  # h over sigma, for fast_mode
+NLM_STRENGTH = 0.8  # filter strength h divided by sigma, for fast_mode
 DCT_BLOCK = 8  # pixels
-DCT_THRESHOLD = 3.0  # over sigma; as in the paper
+DCT_THRESHOLD = 3.0  # threshold divided by sigma, as in the paper
 OPPONENT_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])  # orthonormal rows
 MEDIAN_OF_NORMAL = 0.6745  # median of |x| for a standard normal x
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Does nothing."""
+    """The baseline that returns its input unchanged."""
 
     name: str = "input"
     scale: int = 1
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """The image itself; with a mask, its holes as they are."""
+        """Return the image itself; holes stay as they are."""
         return image
 
 
 @dataclass(frozen=True)
 class Bicubic:
-    """MATLAB's bicubic imresize, computed in float."""
+    """Upscaling by MATLAB's bicubic imresize, computed in float."""
 
     name: str
     scale: int
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """The enlarged image."""
+        """Return the upscaled image."""
         _refuse_mask(self.name, mask)
         return to_kind(imresize(to_float(image), self.scale), image.dtype)
 
 
 @dataclass(frozen=True)
 class NonLocalMeans:
-    """scikit-image's fast non-local means (Buades et al., CVPR 2005; Darbon et al., 2008)."""
+    """Fast non-local means of scikit-image (Buades et al., CVPR 2005; Darbon et al., 2008)."""
 
     sigma: float | None = None
-    """Standard deviation of the noise in 1/255; None: estimated from each image."""
+    """Standard deviation of the noise in 1/255; None estimates it from each image."""
     name: str = "nlm"
     scale: int = 1
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """The denoised image."""
+        """Return the denoised image."""
         from skimage.restoration import denoise_nl_means
 
         _refuse_mask(self.name, mask)
@@ -80,21 +81,23 @@ class NonLocalMeans:
 
 @dataclass(frozen=True)
 class SlidingDct:
-    """The DCT of every 8 x 8 block in opponent colours, thresholded (Yu, Sapiro, "DCT image denoising", IPOL 2011)."""
+    """Thresholding the DCT of all 8 x 8 blocks in opponent colours (Yu, Sapiro, "DCT image denoising", IPOL 2011)."""
 
     sigma: float | None = None
-    """Standard deviation of the noise in 1/255; None: estimated from each image."""
+    """Standard deviation of the noise in 1/255; None estimates it from each image."""
     name: str = "dct"
     scale: int = 1
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """The denoised image: the mean over the 64 block grids that overlap each pixel."""
+        """Return the denoised image: the mean over the 64 block grids that cover each pixel."""
         _refuse_mask(self.name, mask)
         noisy = to_float(image).astype(np.float32)
         sigma = estimate_sigma(noisy) if self.sigma is None else self.sigma / 255
         colours = (OPPONENT_COLOURS if image.shape[2] == 3 else np.eye(image.shape[2])).astype(np.float32)
         height, width = image.shape[:2]
+
+        # Pad by mirroring, so that every pixel lies in all 64 positions of a block.
         margin = DCT_BLOCK - 1
         padded = np.pad(noisy @ colours.T, ((margin, 2 * margin), (margin, 2 * margin), (0, 0)), mode="symmetric")
         total = np.zeros(noisy.shape, np.float32)
@@ -110,7 +113,7 @@ def _refuse_mask(name: str, mask: np.ndarray | None) -> None:
 
 
 def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:
-    """Whole blocks of H x W x C, each without its small coefficients; the mean of a block always stays."""
+    """Cut H x W x C to whole blocks and set their small DCT coefficients to zero; the mean of a block always stays."""
     from scipy.fft import dctn, idctn
 
     rows, columns = (side // DCT_BLOCK for side in image.shape[:2])
@@ -123,7 +126,9 @@ def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def estimate_sigma(image: np.ndarray) -> float:
-    """Standard deviation of Gaussian noise: median of the finest diagonal Haar coefficients (Donoho, Johnstone 1994).
+    """Estimate the standard deviation of Gaussian noise from the finest diagonal Haar coefficients.
+
+    It is the median of their magnitudes divided by that of a standard normal (Donoho, Johnstone 1994).
 
     Args:
         image: H x W x C float, any range; the result is in the same unit.

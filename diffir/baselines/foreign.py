@@ -1,8 +1,8 @@
-"""Networks of other projects, so that a user can compare with what they use today.
+"""Load networks of other projects, so that users can compare DiffIR with the networks they use today.
 
-In: a weights file of any architecture that the optional package ``spandrel`` knows; out: a method with the same
-``restore`` as every other. The file is read by our own reader, which runs nothing in it: spandrel's says of itself that
-it does not rule that out, and starts TorchScript programs. fp32, the whole image in one piece, so no tile shows.
+In: a weights file of any architecture that the optional package ``spandrel`` knows. Out: a method with the same
+``restore`` as all others. The file is read by ``diffir.weights``, which executes no code from it; spandrel's own reader
+does not guarantee that and runs TorchScript programs. Networks run in fp32 on the whole image, without tiles.
 """
 
 import importlib
@@ -23,12 +23,12 @@ from diffir.pixels import as_rgb, to_float, to_kind
 from diffir.weights.checkpoint_file import read_checkpoint
 from diffir.weights.fingerprint import fingerprint
 
-# What building a network raises when keys looked like an architecture and shapes then were not of it.
-_NOT_OF_IT = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
+# Errors of building a network from a file whose keys match an architecture but whose shapes do not.
+_SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
 
 
 class Described(Protocol):
-    """What spandrel hands out: a network with its facts, which pads to the sizes the network can take."""
+    """The descriptor that spandrel returns: a network with its facts; it pads inputs to sizes the network accepts."""
 
     @property
     def model(self) -> nn.Module: ...
@@ -38,35 +38,35 @@ class Described(Protocol):
     def input_channels(self) -> int: ...
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """(1, C, H, W) in [0, 1], for inpainting with its mask (1, 1, H, W) -> (1, C, scale*H, scale*W)."""
+        """Map (1, C, H, W) in [0, 1], for inpainting with a mask (1, 1, H, W), to (1, C, scale*H, scale*W)."""
         ...
 
 
 @dataclass(frozen=True)
 class ForeignMethod:
-    """A network of another project."""
+    """A network of another project, with the interface of every method."""
 
     name: str
     architecture: str
-    """As spandrel calls it."""
+    """Name of the architecture in spandrel."""
     fingerprint: str
-    """Of the file: ``diffir.weights.fingerprint``."""
+    """Fingerprint of the file, see ``diffir.weights.fingerprint``."""
     has_mask: bool
     described: Described
 
     @property
     def scale(self) -> int:
-        """Side of the output over side of the input."""
+        """Side of the output divided by the side of the input."""
         return self.described.scale
 
     @property
     def module(self) -> nn.Module:
-        """The network itself."""
+        """The network as a torch module."""
         return self.described.model
 
     @property
     def parameters(self) -> int:
-        """How many numbers it has learnt."""
+        """Number of learnt parameters."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @torch.inference_mode()
@@ -74,14 +74,15 @@ class ForeignMethod:
         """Restore one image.
 
         Args:
-            image: H x W x 3 RGB or H x W x 1 grey (a network for colours then sees three equal channels, and the mean
-                of its three comes back): uint8, uint16 or float with white at 1.
-            mask: H x W, anything above 0 is a hole; for inpainting networks only, and required there.
+            image: H x W x 3 RGB or H x W x 1 grey, uint8, uint16 or float with white at 1. A colour network gets a grey
+                image as three equal channels, and the mean of its three output channels is returned.
+            mask: H x W, above 0 where pixels are missing; required for inpainting networks, not allowed for others.
         Returns:
-            The same kind, sides times ``scale``; floats in [0, 1], known pixels of inpainting as they were.
+            An image of the same dtype, sides multiplied by ``scale``. Floats are in [0, 1]; inpainting keeps known
+            pixels unchanged.
         Raises:
-            UsageError: a mask too many or none where one is needed.
-            ImageError: colours for a grey network, or a mask of another size.
+            UsageError: a mask is given but not allowed, or is needed but not given.
+            ImageError: a colour image for a grey network, or a mask of another size.
         """
         if self.has_mask != (mask is not None):
             reason = "fills holes: it needs a mask" if self.has_mask else "takes no mask"
@@ -111,16 +112,16 @@ class ForeignMethod:
 
 
 def load_foreign(path: str | Path, *, device: torch.device | str = "cpu") -> ForeignMethod:
-    """The network in a file, recognised by spandrel from its tensors.
+    """Load the network of a file; spandrel recognises the architecture from the tensors.
 
     Args:
         path: .pth, .pt, .ckpt or .safetensors.
-        device: where it runs.
+        device: device on which the network runs.
 
     Raises:
         MissingDependency: spandrel is not installed.
-        UsageError: no such file, no architecture that spandrel knows, or neither RGB nor grey.
-        WeightsError: not a checkpoint, cut short, or one that cannot be read without running code from it.
+        UsageError: the file does not exist, spandrel does not know the architecture, or it takes neither RGB nor grey.
+        WeightsError: the file is no checkpoint, is incomplete, or cannot be read without executing code from it.
     """
     path = Path(path)
     spandrel = _load_spandrel()
@@ -141,7 +142,7 @@ def load_foreign(path: str | Path, *, device: torch.device | str = "cpu") -> For
 
 
 def _recognise(spandrel: ModuleType, path: Path) -> Any:
-    """spandrel's descriptor of the network in the file."""
+    """Return spandrel's descriptor of the network in the file."""
     state = read_checkpoint(path)
     try:
         return spandrel.ModelLoader().load_from_state_dict(state)
@@ -150,7 +151,7 @@ def _recognise(spandrel: ModuleType, path: Path) -> Any:
             f"{path} holds no network that spandrel {spandrel.__version__} knows; "
             "https://github.com/chaiNNer-org/spandrel lists them"
         ) from error
-    except _NOT_OF_IT as error:
+    except _SHAPE_ERRORS as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"{path} resembles a network that spandrel knows, but is none ({reason})") from error
 

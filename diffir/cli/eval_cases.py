@@ -1,6 +1,7 @@
-"""The pictures of a report: images that were chosen by their scores are restored once more, by every method.
+"""Make the pictures of a report: every method restores the chosen images once more.
 
-In: chosen names, the plan of the evaluation. Out: cases with pictures of the size of the result.
+In: the chosen images, the plan of the evaluation and its results. Out: cases whose pictures all have the size of the
+result.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,14 +19,14 @@ from diffir.report import Case, Chosen
 
 
 def evenly(chosen: Sequence[Chosen], most: int) -> list[Chosen]:
-    """At most so many, from all over the list."""
+    """Take at most ``most`` items, evenly spaced over the list."""
     if len(chosen) <= most:
         return list(chosen)
     return [chosen[number * len(chosen) // most] for number in range(most)]
 
 
 def cases_of(chosen: Sequence[Chosen], plan: EvalPlan, results: Sequence[Result]) -> list[Case]:
-    """One case a chosen image, with its scores in the results."""
+    """Make one case for each chosen image, with its scores from the results."""
     scores: dict[tuple[str, str, str], dict[str, Mapping[str, float]]] = {}
     for result in results:
         for image in result.evaluation.images:
@@ -48,11 +49,11 @@ def _cases(
             sample = benchmark.sample(named(benchmark.files, one.name))
             restored = {c.name: _shown(c.restore(sample)) for c in contestants if c.name != "input"}
             pictures = _pictures(sample, restored, benchmark)
-            yield Case(*place, one.name, one.why, pictures, scores[*place, one.name])
+            yield Case(*place, one.name, one.why, pictures, scores[(*place, one.name)])
 
 
 def _pictures(sample: Sample, restored: dict[str, np.ndarray], benchmark: Benchmark) -> dict[str, np.ndarray]:
-    """Input, results, ground truth; an input that is smaller is enlarged pixel by pixel, as it is."""
+    """Collect input, results and ground truth; a smaller input is upscaled by repeating its pixels."""
     untouched = _shown(sample.lq)
     scale = benchmark.degradation.scale
     if scale > 1:
@@ -63,5 +64,5 @@ def _pictures(sample: Sample, restored: dict[str, np.ndarray], benchmark: Benchm
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
-    """H x W x 3 uint8."""
+    """Convert an image to H x W x 3 uint8."""
     return as_rgb(as_scored(image, round_output=True).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What ``diffir eval`` refuses before the first image: flags that change nothing, and rows that could not be filled.
+"""Refuse wrong use of ``diffir eval`` before the first image: flags without effect, and rows that cannot be measured.
 
 In: flags and the plan. Out: nothing, or an error of one line.
 """
@@ -14,8 +14,8 @@ from diffir.evaluation import Degradation, NoReference
 from diffir.metrics.table import METRICS
 from diffir.systems.diffir.prior_study import NEED_TEACHER, PriorKind
 
-OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": "auto", "tile": 0}
-"""Flags that DiffIR networks alone listen to, and what they are when not given."""
+OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": None, "tile": 0}
+"""Flags that only DiffIR networks use -> their defaults."""
 
 
 def refuse_idle_flags(
@@ -24,16 +24,19 @@ def refuse_idle_flags(
     degradations: Sequence[Degradation],
     entrants: Sequence[Entrant],
 ) -> None:
-    """A flag that would change nothing was meant to change something.
+    """Refuse flags that have no effect on this call, since they were meant to have one.
 
     Raises:
-        UsageError: naming the flag and what it goes with.
+        UsageError: the message names the flag and what it goes with.
     """
+    # Degradations and --lr need clean images; sets with inputs have none to degrade.
     clean, scale = [card for card in cards if not card.input], entrants[0].scale
     if degradations and not clean:
         raise UsageError(f"{degradations[0].label} makes inputs, but {cards[0].name} has its own inputs")
     if args.lr and (scale == 1 or not clean or degradations):
-        raise UsageError("--lr is for methods that enlarge, on a set of clean images")
+        raise UsageError("--lr is for methods that upscale, on a set of clean images")
+
+    # Flags that need another flag, or exclude it.
     has_folder = any(degradation.kind == "mask" for degradation in degradations)
     needs = {
         "--grey goes with --quality": args.grey and not args.quality,
@@ -45,6 +48,8 @@ def refuse_idle_flags(
     for complaint, holds in needs.items():
         if holds:
             raise UsageError(complaint)
+
+    # Flags of DiffIR networks.
     if not any(entrant.restorer for entrant in entrants):
         for name, default in OF_NETWORKS.items():
             if getattr(args, name) != default:
@@ -54,21 +59,23 @@ def refuse_idle_flags(
 
 
 def refuse_what_cannot_be_measured(plan: EvalPlan, kinds: Sequence[PriorKind], noises: int) -> None:
-    """Rows that would fail, or that nothing would tell apart.
+    """Refuse rows that would fail, and rows that would have the same name.
 
     Raises:
-        UsageError: naming the method, metric or set.
+        UsageError: the message names the method, metric or set.
     """
     _refuse_twice([f"{one.dataset}, {one.degradation.label}," for one in plan.benchmarks])
     _refuse_twice([entrant.name for entrant in plan.entrants])
     for benchmark in plan.benchmarks:
         holes, judged = cuts_holes(benchmark.degradation), isinstance(benchmark.degradation, NoReference)
         place = f"{benchmark.dataset}, {benchmark.degradation.label}"
+        # Methods that fill holes need holes, and the others cannot work with them.
         for entrant in plan.entrants:
             if entrant.has_mask and not holes:
                 raise UsageError(f"{entrant.name} fills holes, and {place} has none: choose --mask, or leave it out")
             if holes and not entrant.has_mask and entrant.name != "input":
                 raise UsageError(f"{entrant.name} takes no mask, and {place} has holes: leave it out")
+        # Metrics and kinds of prior may need holes, a ground truth, or several images.
         for name in plan.metrics_for(benchmark):
             if METRICS[name].needs_mask and not holes:
                 raise UsageError(f"{name} is a metric of holes, and {place} has none: leave it out, or choose --mask")
@@ -83,4 +90,4 @@ def refuse_what_cannot_be_measured(plan: EvalPlan, kinds: Sequence[PriorKind], n
 def _refuse_twice(names: Sequence[str]) -> None:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise UsageError(f"{name} would stand there {count} times: name it once, or rename the file or folder")
+        raise UsageError(f"{name} would appear {count} times: name it once, or rename the file or folder")

@@ -1,6 +1,6 @@
-"""What ``diffir eval`` will measure: benchmarks, who takes part, metrics, and where scores are kept.
+"""The plan of ``diffir eval``: benchmarks, methods, metrics, and the folder of cached scores.
 
-Values only; ``eval_plan`` makes them of the flags, ``eval_refusals`` says what cannot be.
+This module has only the types. ``eval_plan`` makes them from the flags, ``eval_refusals`` refuses wrong use.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ USUAL_METRICS = ("psnr", "ssim")
 
 @dataclass(frozen=True)
 class Entrant:
-    """One name behind ``-n``."""
+    """One name after ``-n``: a method that becomes one or more rows of a table."""
 
     name: str
     at: Callable[[Degradation], list[Contestant]]
-    """What it is under a degradation: a baseline may be told sigma, a network stands there once for each prior."""
+    """Rows under a degradation: a baseline may use the known sigma, a network has a row for each kind of prior."""
     scale: int
     has_mask: bool
     restorer: Restorer | None = None
@@ -36,21 +36,21 @@ class Entrant:
 
 @dataclass(frozen=True)
 class EvalPlan:
-    """All that will be measured."""
+    """Everything that will be measured."""
 
     benchmarks: tuple[Benchmark, ...]
     entrants: tuple[Entrant, ...]
     metrics: tuple[str, ...]
-    """Empty: what is usual for each degradation."""
+    """Names of metrics; empty for the usual ones of each degradation."""
     cache: Path | None
     device: str
 
     def contestants(self, degradation: Degradation) -> list[Contestant]:
-        """The rows of a table."""
+        """The rows of the table of one degradation."""
         return [contestant for entrant in self.entrants for contestant in entrant.at(degradation)]
 
     def metrics_for(self, benchmark: Benchmark) -> tuple[str, ...]:
-        """Those asked for, else the usual ones."""
+        """Metrics that were requested, else the usual ones for the degradation of the benchmark."""
         if self.metrics:
             return self.metrics
         if isinstance(benchmark.degradation, NoReference):
@@ -58,13 +58,13 @@ class EvalPlan:
         return HOLE_METRICS if cuts_holes(benchmark.degradation) else USUAL_METRICS
 
     def restorers_of_noises(self, noises: int) -> dict[str, list[Restorer]]:
-        """Name of each network -> itself with ``noises`` seeds; empty where one is enough."""
+        """Name of each network -> copies with different seeds, ``noises`` of them; empty if ``noises`` is 1."""
         networks = [entrant.restorer for entrant in self.entrants if entrant.restorer is not None]
         if noises < 2:
             return {}
-        return {one.name: [reseeded(one, one.seed + number) for number in range(noises)] for one in networks}
+        return {one.name: [reseeded(one, one.options.seed + number) for number in range(noises)] for one in networks}
 
 
 def cuts_holes(degradation: Degradation) -> bool:
-    """Whether inputs lack pixels under a mask."""
+    """Whether the degradation removes pixels under a mask."""
     return isinstance(degradation, Holes) or (isinstance(degradation, RecipeDegradation) and degradation.cuts_holes)

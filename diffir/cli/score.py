@@ -1,7 +1,7 @@
-"""``diffir score RESTORED GT``: scores of a folder of restored images (or one file) against its ground truth.
+"""``diffir score RESTORED GT``: score a folder of restored images (or one file) against its ground truth.
 
-Files are matched by name without suffix; a missing partner on either side is an error, never a skipped image. Without
-GT, metrics that need none judge the images themselves.
+Files are matched by name without suffix. An image without a partner is an error; it is never skipped. Without GT, only
+metrics that need no ground truth are used.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``diffir score``."""
+    """Add the flags of ``diffir score`` to a parser."""
     parser.add_argument("restored", type=Path, help="folder of restored images, or one image")
     parser.add_argument("gt", type=Path, nargs="?", help="folder of ground truths, or one image")
     parser.add_argument(
         "--suffix",
         default="",
-        help="what restored names end in beyond the ground truth's, such as _restored (default: nothing)",
+        help="ending of restored names that the ground truth's names lack, such as _restored (default: nothing)",
     )
     add_metric_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write scores of every image and the protocol")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score and print."""
+    """Score, print and write the JSON file; return the exit code."""
     check_target(args.json, "--json")
     from tqdm import tqdm
 
@@ -53,12 +53,17 @@ def run(args: argparse.Namespace) -> int:
     from diffir.evaluation.document import conventions, document_of, document_to_json
     from diffir.metrics.protocol import Protocol
 
+    # Match the files and load the metrics.
     names = metrics_from(args, "niqe" if args.gt is None else "psnr,ssim")
     protocol = protocol_from(args, Protocol())
     pairs = _alone(args.restored) if args.gt is None else _match(args.restored, args.gt, args.suffix)
     meter = meter_from(args, names)
+
+    # Score the images as they are stored: nothing is restored, rounded or timed.
     samples = _read(tqdm(pairs, "score", leave=False, unit="image", disable=None))
     evaluation = evaluate(lambda sample: sample.lq, samples, meter, protocol, round_output=False, timed=False)
+
+    # Print the table with its conventions.
     number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
     against = "without ground truth" if args.gt is None else f"against {args.gt.name}"
     line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(evaluation.scores))])
@@ -74,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
 def _result(
     args: argparse.Namespace, pairs: Sequence[tuple[Path | str, ...]], evaluation: Evaluation, line: str
 ) -> Result:
-    """The scores with what was compared, as one result of ``diffir eval``."""
+    """Combine the scores with the facts about what was compared, in the form of ``diffir eval``."""
     from diffir.evaluation.cache import hash_of
     from diffir.evaluation.document import Result
 
-    # Of what the images are compared with: several folders against one share a table.
+    # Hashes of the ground truth, so that several folders compared with the same one share a table.
     hashes = [
         [name, hashlib.sha256(Path(paths[-1]).read_bytes()).hexdigest() if args.gt else ""] for name, *paths in pairs
     ]
@@ -101,7 +106,7 @@ def _result(
 
 
 def _alone(restored: Path) -> list[tuple[str, Path]]:
-    """Name, file."""
+    """List images without ground truth as (name, file)."""
     from diffir.data.cards.cards import files_by_id
 
     if restored.is_file():
@@ -113,7 +118,7 @@ def _alone(restored: Path) -> list[tuple[str, Path]]:
 
 
 def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]]:
-    """Name, restored file, ground-truth file."""
+    """Match images as (name, restored file, ground-truth file)."""
     from diffir.data.cards.cards import files_by_id, matched_ids
 
     if restored.is_file() and gt.is_file():
@@ -129,7 +134,7 @@ def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]
 
 
 def _read(files: Iterable[tuple[str, Path, Path] | tuple[str, Path]]) -> Iterator[Sample]:
-    """The restored image stands for the input that nothing is done to."""
+    """Read the samples; the restored image takes the place of the input, which is then scored unchanged."""
     from diffir.evaluation import Sample
     from diffir.image_io import read_image
     from diffir.pixels import as_rgb

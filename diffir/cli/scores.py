@@ -1,4 +1,4 @@
-"""What ``diffir eval`` and ``diffir score`` share: metric flags, the printed table, the JSON file."""
+"""The parts that ``diffir eval`` and ``diffir score`` share: metric flags, the printed table, the JSON file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def add_metric_arguments(group: argparse._ActionsContainer) -> None:
-    """Flags that every command with scores takes."""
+    """Add the flags that every command with scores takes."""
     group.add_argument("--metrics", metavar="M[,M]", help="default: psnr,ssim; docs/metrics.md lists all")
     group.add_argument("--crop_border", type=int, metavar="PIXELS", help="cut from each side before comparing")
     group.add_argument(
@@ -44,27 +44,27 @@ def add_metric_arguments(group: argparse._ActionsContainer) -> None:
         metavar="NAME=FILE",
         help="weights of a metric, such as alexnet=FILE; may be repeated",
     )
-    group.add_argument("--download", action="store_true", help="fetch weights of metrics that are not here")
+    group.add_argument("--download", action="store_true", help="download missing weights of metrics")
 
 
 def protocol_from(args: argparse.Namespace, default: Protocol) -> Protocol:
-    """The default with the flags that were given laid over it."""
+    """Return the default protocol, with the fields that flags override."""
     given = {name: getattr(args, name) for name in ("crop_border", "test_y_channel", "convention")}
     return replace(default, **{name: value for name, value in given.items() if value is not None})
 
 
 def metrics_from(args: argparse.Namespace, default: str = "psnr,ssim") -> list[str]:
-    """Names of the metrics asked for, all of which exist."""
+    """Return the names of the requested metrics; all of them exist."""
     from diffir.metrics.table import get_metrics
 
     return [metric.name for metric in get_metrics((args.metrics or default).split(","))]
 
 
 def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cpu") -> LoadedMetrics:
-    """The metrics, ready.
+    """Load the metrics and their weights.
 
     Raises:
-        UsageError: a ``--metric_file`` that is not NAME=FILE, or none of the metrics can be computed.
+        UsageError: a ``--metric_file`` is not NAME=FILE, or none of the metrics can be computed.
     """
     from diffir.metrics.table import LoadedMetrics
 
@@ -81,33 +81,38 @@ def meter_from(args: argparse.Namespace, names: Sequence[str], device: str = "cp
 
 
 def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
-    """One line a metric that could not be computed."""
+    """Write one line for each metric that could not be computed."""
     return [f"{name} skipped: {reason}" for name, reason in skipped.items()]
 
 
 def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
-    """Aligned text: one row per method with its means, the interval of the first one and seconds per image.
+    """Format an aligned table: one row per method with its means, the interval of the first and seconds per image.
 
     Args:
         rows: name of the method, and its scores.
     """
     from diffir.metrics.table import get_metrics
 
+    # The columns that at least one row can fill.
     columns = get_metrics(list(rows[0][1].scores))
     timed = any(evaluation.seconds is not None for _, evaluation in rows)
     sure = any(interval(evaluation) for _, evaluation in rows)
+
+    # The head, then a line for each method.
     head = [column.heading for column in columns]
     lines = [[title, *head, *(["95 % of " + columns[0].title] if sure else []), *(["s/image"] if timed else [])]]
     for name, evaluation in rows:
         means = [f"{evaluation.means[column.name]:.{column.digits}f}" for column in columns]
         seconds = "-" if evaluation.seconds is None else f"{evaluation.seconds:.3f}"
         lines.append([name, *means, *([interval(evaluation)] if sure else []), *([seconds] if timed else [])])
+
+    # Align the first column to the left, the numbers to the right.
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
 def interval(evaluation: Evaluation) -> str:
-    """Where the mean of the first metric lies with 95 % confidence; empty where too few images tell."""
+    """Format the 95 % interval of the first metric's mean; empty if it is not known or not finite."""
     from diffir.metrics.table import get_metrics
 
     name, score = next(iter(evaluation.scores.items()))
@@ -118,7 +123,7 @@ def interval(evaluation: Evaluation) -> str:
 
 
 def say(text: str) -> None:
-    """Print a paragraph, folded where a terminal reads it."""
+    """Print a paragraph; in a terminal, lines are wrapped at its width."""
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
         text = "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in text.split("\n"))
@@ -126,18 +131,18 @@ def say(text: str) -> None:
 
 
 def say_as_it_is(text: str) -> None:
-    """Print what must not be folded, such as a table; a reader who has gone away does not end the work."""
+    """Print text without wrapping, such as a table; a closed pipe does not stop the command."""
     try:
         print(text, flush=True)
     except BrokenPipeError:  # diffir eval ... --json FILE | head
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
 
 
 def check_target(path: Path | None, flag: str) -> None:
-    """Find out before the work starts whether its result can be written; makes nothing.
+    """Check before the work starts whether its result can be written; creates nothing.
 
     Raises:
-        UsageError: a folder, or a place where no file can be made.
+        UsageError: the path is a folder, or no file can be created there.
     """
     if path is None or (path.exists() and not path.is_file() and not path.is_dir()):  # a device, such as /dev/null
         return
@@ -150,10 +155,10 @@ def check_target(path: Path | None, flag: str) -> None:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document.
+    """Write a document as JSON.
 
     Raises:
-        UsageError: the disk refuses.
+        UsageError: the file cannot be written.
     """
     from diffir.files import write_atomically
 

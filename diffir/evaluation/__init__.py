@@ -1,4 +1,4 @@
-"""Method x degradation x images -> scores: the one eye of validation, ``diffir eval``, ``diffir score`` and reports."""
+"""The single scoring path: training validation, ``diffir eval``, ``diffir score`` and reports all use it."""
 
 from diffir.evaluation.degradation import (
     AsGiven,

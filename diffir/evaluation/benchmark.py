@@ -1,6 +1,7 @@
-"""A set under a degradation, and how a contestant is measured on it: image by image, from the cache where it is known.
+"""Measure a contestant on a benchmark, image by image; scores that the cache holds are not computed again.
 
-In: the files of a set, a degradation, a protocol, contestants and a meter. Out: an ``Evaluation`` each.
+A benchmark is a set of images with the degradation that makes the inputs and the protocol of the comparison. In: a
+benchmark, a contestant and a meter with the metrics. Out: an ``Evaluation``.
 """
 
 import hashlib
@@ -24,29 +25,29 @@ from diffir.image_io import read_image
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS, LoadedMetrics
 
-WARM_UP_SIDE = 64  # pixels of lq
+WARM_UP_SIDE = 64  # pixels of the low-quality image
 OnImage = Callable[[str], None]
-"""Told the name of each image when it is scored."""
+"""A function that is called with the name of each image after it was scored."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Images of a set, how their inputs are made, and what is compared."""
+    """Images of a set, the degradation that makes their inputs, and the protocol of the comparison."""
 
     dataset: str
     files: tuple[ImageFiles, ...]
     complete: int
-    """Images of the whole set."""
+    """Number of images of the whole set, of which ``files`` may be a part."""
     degradation: Degradation
     protocol: Protocol
     is_public_set: bool = False
-    """Whether these are all images of a set that others publish numbers of."""
+    """Whether these are all images of a public set, so that published numbers may stand beside the scores."""
 
     def refuse_unreadable(self) -> None:
-        """Look at all files before the first is restored.
+        """Check all files before the first one is restored.
 
         Raises:
-            ImageError: naming all that cannot be read, or are not of 8 bit.
+            ImageError: some files cannot be read or are not 8-bit images; the message names all of them.
         """
         faults = []
         for path in (path for files in self.files for path in (files.gt, files.input) if path is not None):
@@ -58,26 +59,26 @@ class Benchmark:
             raise ImageError("; ".join(faults))
 
     def samples(self) -> Iterator[Sample]:
-        """All of them, read one by one."""
+        """Yield the samples of all images; files are read one by one."""
         return map(self.sample, self.files)
 
     def sample(self, files: ImageFiles) -> Sample:
-        """The sample of one image.
+        """Read one image and make its sample.
 
         Raises:
-            ImageError: a file that is not an image of 8 bit.
+            ImageError: a file is not an 8-bit image.
         """
         given = None if files.input is None else _read_8bit(files.input)
         return self.degradation(files.name, _read_8bit(files.gt), given)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """A hash of each image's files and name."""
+        """One hash for each image, of its name and its files."""
         return tuple(map(_key, self.files))
 
     @cached_property
     def sha256(self) -> str:
-        """Of all files of the set."""
+        """A hash of the names and files of all images."""
         return hash_of({"images": self.keys})
 
 
@@ -89,17 +90,22 @@ def measure(
     cache: Path | None = None,
     on_image: OnImage = lambda name: None,
 ) -> Evaluation:
-    """What the contestant gets on the benchmark.
+    """Restore and score every image of the benchmark with one contestant.
 
     Args:
-        cache: folder of kept scores; None measures everything anew and keeps nothing.
+        meter: the metrics, with their weights loaded.
+        cache: folder of cached scores; None measures everything again and writes nothing.
+        on_image: called after each image, such as to move a progress bar.
     """
+    # Find out what the cache knows. A metric of the whole set, such as FID, needs all images if its score is not known.
     kept = None if cache is None else KeptScores(cache, _facts(benchmark, contestant, meter))
     of_set, memory = meter.new_set(), PeakMemory(contestant.device)
     set_names = [name for name in meter.names if METRICS[name].of_set]
     image_names = [name for name in meter.names if not METRICS[name].of_set]
     known_of_set = {} if kept is None else kept.of_set(benchmark.sha256)
     must_see_all = not known_of_set.keys() >= set(set_names)
+
+    # Restore and score the images that are not cached.
     images: list[ImageScores] = []
     is_ready = False
     for files, key in zip(benchmark.files, benchmark.keys, strict=True):
@@ -126,6 +132,8 @@ def measure(
                 kept.keep_image(key, scored)
         images.append(replace(_timed_here(scored), scores={name: scored.scores[name] for name in image_names}))
         on_image(files.name)
+
+    # Add the scores of the whole set.
     scores_of_set = of_set.scores() if must_see_all else {name: known_of_set[name] for name in set_names}
     if kept is not None and must_see_all:
         kept.keep_set(benchmark.sha256, scores_of_set)
@@ -140,14 +148,14 @@ def measure(
 
 
 def _timed_here(scored: ImageScores) -> ImageScores:
-    """Without seconds and memory that were taken with another number of threads."""
+    """Drop seconds and memory that were measured with another number of threads."""
     if scored.threads == torch.get_num_threads():
         return scored
     return replace(scored, seconds=None, peak_memory_mb=None, threads=None)
 
 
 def _corner(sample: Sample, scale: int) -> Sample:
-    """A piece large enough for every method, from the upper left."""
+    """Cut a piece from the upper left corner that is large enough for every method."""
     side = WARM_UP_SIDE
     gt = None if sample.gt is None else sample.gt[: side * scale, : side * scale]
     mask = None if sample.mask is None else sample.mask[:side, :side]
@@ -162,7 +170,7 @@ def _facts(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics) -
         "round_output": contestant.round_output,
         "metric_files": meter.sha256,
     }
-    if contestant.prepare is not None:  # its results depend on the other images
+    if contestant.prepare is not None:  # results of one image depend on the other images of the set
         facts["set"] = benchmark.sha256
     return facts
 
@@ -182,5 +190,5 @@ def _read_8bit(path: Path) -> np.ndarray:
 
 
 def named(files: Sequence[ImageFiles], name: str) -> ImageFiles:
-    """The files of the image of that name."""
+    """Find the files of an image by its name."""
     return next(image for image in files if image.name == name)

@@ -1,8 +1,8 @@
-"""Scores kept between calls, so that a stopped evaluation goes on and a repeated one costs nothing.
+"""Cache scores on disk, so that a stopped evaluation continues and a repeated one takes no time.
 
-A file holds the images of one contestant under one degradation and protocol, a line each, and is named by a hash of all
-that its scores depend on: weights, settings, degradation, protocol, versions and the code that computes them. Lines are
-found by a hash of the image's own files. A line that was torn by a stop is not read.
+One JSON Lines file belongs to one contestant under one degradation and protocol. Its name is a hash of everything that
+the scores depend on: weights, settings, degradation, protocol, versions and the code that computes them. Each line
+holds the scores of one image, found by a hash of the image's files. A line that was cut off by a stop is ignored.
 """
 
 import hashlib
@@ -17,31 +17,31 @@ from typing import Any
 
 from diffir.evaluation.scoring import ImageScores
 
-_NOT_OF_SCORES = ("cli", "report", "training", "__pycache__")
+_WITHOUT_EFFECT = ("cli", "report", "training", "__pycache__")
 _PACKAGES = ("torch", "numpy", "opencv-python", "scikit-image", "scipy", "pillow", "spandrel", "pyiqa")
 
 
 class KeptScores:
-    """The lines of one file."""
+    """The cached scores of one contestant on one benchmark, in one file."""
 
     def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """``facts``: all that the scores depend on, beside the images, in plain types."""
+        """Read the file for ``facts``: everything that the scores depend on, except the images, in plain types."""
         self.path = folder / f"{hash_of({**facts, 'code': _code(), 'versions': _versions()})}.jsonl"
         self._images: dict[str, ImageScores] = {}
         self._sets: dict[str, dict[str, float]] = {}
         for line in self._lines():
-            with suppress(KeyError, TypeError):  # what is no line of ours is measured again
+            with suppress(KeyError, TypeError):  # a line of another format: measure that image again
                 if "image" in line:
                     self._images[line["image"]] = ImageScores(**line["scored"])
                 else:
                     self._sets[line["set"]] = line["scores"]
 
     def image(self, key: str) -> ImageScores | None:
-        """What is known of the image with these files."""
+        """Return the scores of the image whose files have this hash, or None."""
         return self._images.get(key)
 
     def keep_image(self, key: str, scored: ImageScores) -> None:
-        """Add the scores of an image; earlier scores by other metrics stay."""
+        """Add the scores of an image; its earlier scores by other metrics stay."""
         known = self._images.get(key)
         if known is not None:
             scored = replace(scored, scores={**known.scores, **scored.scores})
@@ -49,16 +49,17 @@ class KeptScores:
         self._append({"image": key, "scored": asdict(scored)})
 
     def of_set(self, key: str) -> dict[str, float]:
-        """What is known of the set of these images."""
+        """Return the scores of the whole set whose images have this hash, by metric."""
         return self._sets.get(key, {})
 
     def keep_set(self, key: str, scores: Mapping[str, float]) -> None:
-        """Add the scores of a whole set."""
+        """Add scores of a whole set, such as FID."""
         self._sets[key] = {**self.of_set(key), **scores}
         self._append({"set": key, "scores": self._sets[key]})
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        """One write a line, so that two processes do not mix; a new line first, in case the last one was torn."""
+        """Append a line in one write, so that two processes do not mix; a line break comes first, as the last line may
+        have been cut off."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab", buffering=0) as file:
             file.write(f"\n{json.dumps(line)}\n".encode())
@@ -68,21 +69,21 @@ class KeptScores:
         for text in content.splitlines():
             try:
                 yield json.loads(text)
-            except ValueError:  # empty, or torn by a stop; also what is not UTF-8
+            except ValueError:  # empty, cut off by a stop, or not UTF-8
                 continue
 
 
 def hash_of(facts: Mapping[str, Any]) -> str:
-    """Of plain types, whatever the order of keys."""
+    """Hash a mapping of plain types; the order of its keys does not matter."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @cache
 def _code() -> str:
-    """Of the files that decide scores, shipped weights of metrics among them."""
+    """Hash the source files that scores depend on, including the metric weights that ship."""
     root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.npz"), *root.rglob("*.yml")]):
-        if not set(path.relative_to(root).parts) & set(_NOT_OF_SCORES):
+        if not set(path.relative_to(root).parts) & set(_WITHOUT_EFFECT):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -1,8 +1,8 @@
-"""Degradations: how the input of a benchmark comes from its clean image, and what is compared, as each field has it.
+"""The degradations of a benchmark: how each makes the low-quality input from the clean image.
 
-In: an image as its file holds it. Out: a ``Sample``. A degradation carries the protocol of its published tables: RGB for
-denoising and JPEG, luma without a border of ``scale`` for super-resolution, luma for grey JPEG; pairs that come with a
-set are compared as the set's card says.
+In: an image as its file holds it. Out: a ``Sample``. Each degradation also names the protocol that its published tables
+use: RGB for denoising and JPEG, luma without a border of ``scale`` pixels for super-resolution, luma for grey JPEG. If
+inputs come with the set, the card of the set names the protocol.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from typing import Protocol as Interface
 import cv2
 import numpy as np
 
-from diffir.data.masks import Masks
+from diffir.data.mask_set import MaskSet
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.degradations.masks import MaskFolder
 from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_image, load_recipe, seed_for_photo
@@ -26,43 +26,43 @@ from diffir.pixels import as_rgb, to_kind
 
 LowResolution = Literal["rgb8", "y_float"]
 MASK_RECIPES = {"thin": "inpaint_thin", "medium": "inpaint_medium", "wide": "inpaint_wide"}
-_MISSING_FROM = 0.5  # masks of recipes hold 0 and 1
-_MOST_DRAWS = 100  # of a recipe that leaves an image as it is
-_NEXT_DRAW = 1_000_003  # added to the seed; far from the seeds that people choose
+_MISSING_FROM = 0.5  # masks of recipes hold 0 (known) and 1 (missing)
+_MOST_DRAWS = 100  # attempts if a recipe leaves an image unchanged
+_NEXT_DRAW = 1_000_003  # added to the seed for the next attempt; far from the seeds that people choose
 
 
 class Degradation(Interface):
-    """One way to make samples."""
+    """One way to make the samples of a benchmark."""
 
     kind: ClassVar[str]
 
     @property
     def label(self) -> str:
-        """Short and unique, such as "sigma 25": what tables and published rows call it."""
+        """Short and unique, such as "sigma 25"; tables and published rows use it."""
         ...
 
     @property
     def scale(self) -> int:
-        """Side of the ground truth over side of the input."""
+        """Side of the ground truth divided by the side of the input."""
         ...
 
     @property
     def protocol(self) -> Protocol | None:
-        """What its published tables compare; None: the set's card says."""
+        """The protocol of its published tables; None if the card of the set decides."""
         ...
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
-        """The sample of an image H x W x C, uint8; ``given`` is the input that came with it."""
+        """Make the sample of an image (H x W x C, uint8); ``given`` is the input that came with it, if any."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Kind and settings, in plain types, for the JSON."""
+        """Kind, settings and description in plain types, for the JSON."""
         ...
 
 
 @dataclass(frozen=True)
 class _FromClean:
-    """What degradations of clean images share."""
+    """The parts that degradations of clean images have in common."""
 
     kind: ClassVar[str] = ""
 
@@ -80,7 +80,7 @@ class _FromClean:
 
 @dataclass(frozen=True)
 class GaussianNoise(_FromClean):
-    """The noise of published denoising tables."""
+    """Gaussian noise as published denoising tables use it."""
 
     kind: ClassVar[str] = "noise"
     sigma: float
@@ -103,11 +103,11 @@ class GaussianNoise(_FromClean):
 
 @dataclass(frozen=True)
 class BicubicDownscale(_FromClean):
-    """Shrunk by MATLAB's bicubic imresize, after cutting gt to a multiple of the scale.
+    """Downscaling by MATLAB's bicubic imresize, after the ground truth was cut to a multiple of the scale.
 
-    ``rgb8``: from 8-bit RGB to 8-bit RGB, bit for bit the published LR files; what networks are given.
-    ``y_float``: only the luma, taken and rounded by rgb2ycbcr, shrunk in float and not rounded; the protocol behind
-    the published bicubic rows (Dong et al., SRCNN, 2014). A grey file is its own luma, as there.
+    ``rgb8``: 8-bit RGB to 8-bit RGB, equal to the published low-resolution files bit for bit; the input of networks.
+    ``y_float``: luma by rgb2ycbcr, rounded, then downscaled in float and not rounded: the protocol behind the
+    published bicubic rows (Dong et al., SRCNN, 2014). A grey file counts as luma, as it does there.
     """
 
     kind: ClassVar[str] = "bicubic"
@@ -143,11 +143,11 @@ class BicubicDownscale(_FromClean):
 
 @dataclass(frozen=True)
 class JpegCompression(_FromClean):
-    """Saved once as JPEG by OpenCV's libjpeg; in grey, the luma of rgb2ycbcr alone is saved and compared."""
+    """JPEG compression by OpenCV's libjpeg; with ``grey`` only the luma of rgb2ycbcr is compressed and compared."""
 
     kind: ClassVar[str] = "jpeg"
     quality: int
-    """1 to 100."""
+    """JPEG quality from 1 to 100."""
     grey: bool = False
 
     def __post_init__(self) -> None:
@@ -168,7 +168,7 @@ class JpegCompression(_FromClean):
             gt = image if image.shape[2] == 1 else luma(image, rounded=True).astype(np.uint8)
         _, code = cv2.imencode(".jpg", np.ascontiguousarray(gt[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         decoded = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if self.grey else cv2.IMREAD_COLOR)
-        assert decoded is not None  # it was encoded one line above
+        assert decoded is not None  # the bytes were encoded two lines above
         return Sample(name, np.ascontiguousarray(decoded.reshape(gt.shape)[..., ::-1]), gt)
 
     def __str__(self) -> str:
@@ -178,14 +178,14 @@ class JpegCompression(_FromClean):
 
 @dataclass(frozen=True)
 class RecipeDegradation(_FromClean):
-    """What a recipe draws for each image, by the image's name, as ``diffir degrade`` does.
+    """A degradation recipe with a random draw for each image, seeded by the image's name as in ``diffir degrade``.
 
-    A recipe may leave an image as it is; its endless PSNR would outweigh all others, so it is drawn again.
+    If a recipe leaves an image unchanged, the draw is repeated: an infinite PSNR would make the mean infinite.
     """
 
     kind: ClassVar[str] = "recipe"
     recipe: str
-    """Name of a shipped recipe, or a file."""
+    """Name of a recipe that ships, or path of a recipe file."""
     seed: int = 0
 
     @cached_property
@@ -194,9 +194,9 @@ class RecipeDegradation(_FromClean):
 
     @cached_property
     def _steps(self) -> list[str]:
-        """In words; a step that reads masks says which, by a hash, so that other masks are another degradation."""
+        """Steps in words. A hash names the masks that a step reads, so that other masks give another cache key."""
         folders = [step for step in self._loaded.steps if isinstance(step, MaskFolder)]
-        read = [f"masks {Masks(step.folder).sha256}" for step in folders]
+        read = [f"masks {MaskSet(step.folder).sha256}" for step in folders]
         return [*map(str, self._loaded.steps), *read]
 
     @property
@@ -215,7 +215,7 @@ class RecipeDegradation(_FromClean):
 
     @property
     def cuts_holes(self) -> bool:
-        """Whether pixels are missing under a mask."""
+        """Whether the recipe makes a mask of missing pixels."""
         return self._loaded.channels == 4
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
@@ -229,7 +229,7 @@ class RecipeDegradation(_FromClean):
         return Sample(name, lq[..., :3], gt, lq[..., 3] > _MISSING_FROM)
 
     def facts(self) -> dict[str, Any]:
-        name = self._loaded.name  # not the path of a file: it says nothing on another machine
+        name = self._loaded.name  # not the path of the file, which means nothing on another machine
         return {**super().facts(), "recipe": name, "steps": self._steps}
 
     def __str__(self) -> str:
@@ -241,15 +241,15 @@ class RecipeDegradation(_FromClean):
 
 @dataclass(frozen=True)
 class Holes(_FromClean):
-    """Pixels missing under the masks of a folder, in the order of both names; a mask is resized to its image."""
+    """Holes read from a folder of masks, which are assigned to images by name; a mask is resized to its image."""
 
     kind: ClassVar[str] = "mask"
     folder: str
     white_is_missing: bool = True
 
     @cached_property
-    def _masks(self) -> Masks:
-        return Masks(self.folder, white_is_missing=self.white_is_missing)
+    def _masks(self) -> MaskSet:
+        return MaskSet(self.folder, white_is_missing=self.white_is_missing)
 
     @property
     def label(self) -> str:
@@ -257,7 +257,7 @@ class Holes(_FromClean):
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
         gt = as_rgb(image)
-        mask = self._masks.named(name, *gt.shape[:2])
+        mask = self._masks.by_name(name, *gt.shape[:2])
         return Sample(name, gt * ~mask[..., None], gt, mask)
 
     def facts(self) -> dict[str, Any]:
@@ -270,7 +270,7 @@ class Holes(_FromClean):
 
 @dataclass(frozen=True)
 class AsGiven:
-    """The inputs that came with the set."""
+    """No degradation: the inputs came with the set."""
 
     kind: ClassVar[str] = "given"
     label: ClassVar[str] = "as given"
@@ -295,7 +295,7 @@ class AsGiven:
 
 @dataclass(frozen=True)
 class NoReference:
-    """Photos as people have them: nobody knows the clean image."""
+    """No degradation: photos whose ground truth is not known."""
 
     kind: ClassVar[str] = "none"
     label: ClassVar[str] = "no reference"

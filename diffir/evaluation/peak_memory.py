@@ -1,7 +1,7 @@
-"""How much memory restoring takes at its largest.
+"""Measure the peak memory of restoring.
 
-On the CPU it is the resident size of the whole process, python and torch included, as Linux keeps it (``VmHWM`` of
-proc(5)); other systems keep no such figure that can be set back. On CUDA it is what torch's allocator held.
+On the CPU this is the resident size of the whole process, python and torch included, as Linux records it (``VmHWM`` in
+proc(5)); other systems have no such figure that can be reset. On CUDA it is what torch's allocator held.
 """
 
 import ctypes
@@ -9,14 +9,14 @@ import platform
 from pathlib import Path
 
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-_RESET_PEAK = "5"  # proc(5): set the peak back to the present size
+_RESET_PEAK = "5"  # proc(5): reset the peak to the current size
 
 
 class PeakMemory:
-    """The largest use since the last ``reset``."""
+    """The largest memory use since the last call of ``reset``."""
 
     def __init__(self, device: str = "cpu") -> None:
-        """``device`` is where the method works: cpu, cuda or cuda:N."""
+        """``device`` is where the method runs: cpu, cuda or cuda:N."""
         self.device = device
         self._can_reset = False
 
@@ -26,7 +26,7 @@ class PeakMemory:
             ctypes.CDLL(None).malloc_trim(0)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start a new measurement."""
         if self.device.startswith("cuda"):
             import torch
 
@@ -39,7 +39,7 @@ class PeakMemory:
             self._can_reset = False
 
     def megabytes(self) -> float | None:
-        """The largest use, in 10^6 bytes; None where the system does not say."""
+        """The largest memory use in 10^6 bytes; None if the system does not record it."""
         if self.device.startswith("cuda"):
             import torch
 

@@ -1,4 +1,4 @@
-"""One image of a benchmark: what a method is given, and what its result is compared with."""
+"""One image of a benchmark: the input of a method, and the ground truth that its result is compared with."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Input and ground truth."""
+    """Input, ground truth and mask of one image."""
 
     name: str
     lq: np.ndarray
-    """H x W x C, RGB or grey (C = 1): uint8, or float32 with white at 1, which noise may leave on both sides."""
+    """Low-quality image, H x W x C, RGB or grey (C = 1): uint8, or float32 with white at 1; noise may exceed [0, 1]."""
     gt: np.ndarray | None
-    """(H * scale) x (W * scale) x C, uint8 or uint16; None where nobody knows it."""
+    """Ground truth, (H * scale) x (W * scale) x C, uint8 or uint16; None if it is not known."""
     mask: np.ndarray | None = None
-    """H x W, above 0 where a hole is; None where nothing is missing."""
+    """H x W, above 0 where pixels are missing; None if no pixel is missing."""
 
     @property
     def truth(self) -> np.ndarray:
-        """The ground truth of a sample that has one."""
+        """The ground truth of a sample that is known to have one."""
         assert self.gt is not None, f"{self.name} has no ground truth"
         return self.gt

@@ -1,6 +1,7 @@
-"""A report: the scores of an evaluation and the images behind them in one HTML file.
+"""A report: the scores of an evaluation and the images behind them, in one HTML file.
 
-In: the document of ``diffir eval --json`` and the pictures of some cases; out: a file that opens offline.
+In: the document of an evaluation (``diffir.evaluation.document``) and the pictures of some cases. Out: an HTML file
+that opens offline.
 """
 
 from diffir.report.cases import Case, Chosen, choose_cases

@@ -1,7 +1,8 @@
-"""Which images a report shows, and what it is handed to show them.
+"""Choose the images that a report shows.
 
-In: the document of an evaluation. Out: names with the reason why; the caller restores these again and hands in their
-pictures. Chosen by numbers alone, so that nobody picks the pretty ones.
+In: the document of an evaluation. Out: names of images, each with the reason for the choice; the caller restores these
+images again and passes their pictures as ``Case``. The choice depends on the scores alone, so that it cannot favour
+good-looking results.
 """
 
 import math
@@ -21,44 +22,46 @@ GROUND_TRUTH = "ground truth"
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image to show."""
+    """An image that the report should show."""
 
     dataset: str
     degradation: str
+    """Label of the degradation, such as "sigma 25"."""
     name: str
     why: str
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """An image that is shown."""
+    """An image that the report shows, with its pictures and scores."""
 
     dataset: str
     degradation: str
+    """Label of the degradation, such as "sigma 25"."""
     name: str
     why: str
-    """Such as "worst of photo by PSNR"."""
+    """Reason for the choice, such as "worst of photo by PSNR"."""
     pictures: Mapping[str, np.ndarray]
-    """H x W x 3 uint8 RGB, all of one size, in this order: "input", the methods, "ground truth"; what is missing is
-    left out."""
+    """H x W x 3 uint8 RGB, all of one size, in this order: "input", the methods, "ground truth"; any of them may be
+    absent."""
     scores: Mapping[str, Mapping[str, float]]
-    """By method, then by metric."""
+    """Method -> metric -> score of this image."""
 
     @property
     def methods(self) -> list[str]:
-        """The pictures that somebody restored."""
+        """Names of the methods whose results are among the pictures."""
         return [name for name in self.pictures if name not in (INPUT, GROUND_TRUTH)]
 
 
 def choose_cases(document: EvaluationDocument, *, per_group: int = 2) -> list[Chosen]:
-    """The images worth looking at, for each set and degradation, none of them twice.
+    """Choose images for each set and degradation; no image is chosen twice.
 
-    They are taken from both ends of the first network's scores (first metric with a direction): the worst, the best,
-    the second worst and so on. The image on which it loses most against the best other method comes on top, if it
-    loses at all.
+    Images come from both ends of the ranking by the first network's scores (first metric that has a direction): the
+    worst, the best, the second worst and so on. One more image is the one where the network falls furthest behind
+    another method, if there is such an image.
 
     Args:
-        per_group: images of a set and degradation from the two ends; 0 chooses none at all.
+        per_group: number of images of a set and degradation from the two ends; 0 chooses none at all.
     """
     return [choice for section in sections_of(document.results) for choice in _of_section(section, per_group)]
 
@@ -77,7 +80,7 @@ def _of_section(section: Section, per_group: int) -> list[Chosen]:
 
 
 def _ends(primary: Result, measure: Measure, number: int) -> dict[str, str]:
-    """Name -> reason, the worst first, then by turns the best and the next worst."""
+    """Name -> reason: the worst image first, then alternately the best and the next worst."""
     ranked = sorted(_ranked(primary, measure), key=lambda image: measure.key(image.scores[measure.name]))
     reasons: dict[str, str] = {}
     for turn in range(min(number, len(ranked))):
@@ -89,7 +92,7 @@ def _ends(primary: Result, measure: Measure, number: int) -> dict[str, str]:
 
 
 def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) -> tuple[str, str]:
-    """Name and reason; both empty where nobody beats the network on any image."""
+    """Name and reason; both are empty if no method beats the network on any image."""
     worst, name, reason = 0.0, "", ""
     own = {image.name: image.scores[measure.name] for image in _ranked(primary, measure)}
     for rival in table:
@@ -99,7 +102,7 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
             if image.name not in own:
                 continue
             lost = measure.key(image.scores[measure.name]) - measure.key(own[image.name])
-            if lost > worst and float(measure.show(lost)):  # a loss that reads 0.00 is none
+            if lost > worst and float(measure.show(lost)):  # a loss that is shown as 0.00 does not count
                 unit = f" {measure.unit}" if measure.unit else ""
                 worst, name = lost, image.name
                 reason = f"where {primary.method} loses most: {measure.show(lost)}{unit} to {rival.method}"
@@ -107,5 +110,5 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
 
 
 def _ranked(result: Result, measure: Measure) -> list[ImageScores]:
-    """Images with a number; infinite ones are numbers too."""
+    """Images whose score is not NaN; infinite scores count."""
     return [image for image in result.evaluation.images if not math.isnan(image.scores.get(measure.name, math.nan))]

@@ -1,7 +1,7 @@
-"""What of a picture goes into the page: its pixels as they are, and of a large picture the part that went worst.
+"""Crop pictures for the page: a small picture is kept whole, a large one is cut to the part with the largest error.
 
-In: the pictures of a case. Out: a window, and lossless data URIs of it. Nothing is made smaller, so that 100 % in the
-page is 100 %; a page of whole photos would be too large to send.
+In: the pictures of a case. Out: a window, and its pixels as lossless data URIs. Pictures are never downscaled, so that
+one pixel of the picture is one pixel of the page at 100 %; a page of whole photos would be too large to send.
 """
 
 import base64
@@ -15,13 +15,13 @@ from PIL import Image
 from diffir.errors import ImageError
 from diffir.report.cases import GROUND_TRUTH, INPUT, Case
 
-LARGEST_SIDE = 512  # pixels; a matter of taste and of file size
-POINT_SIDE = 48  # pixels: how large a spot is that the zoom opens on
+LARGEST_SIDE = 512  # pixels; a compromise between view and file size
+POINT_SIDE = 48  # pixels: side of the window whose middle the zoom shows first
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a picture, in its pixels."""
+    """A rectangle inside a picture, in pixels."""
 
     left: int
     top: int
@@ -29,13 +29,16 @@ class Window:
     height: int
 
     def cut(self, image: np.ndarray) -> np.ndarray:
-        """The part, h x w x C."""
+        """Cut the window from an image: H x W x C -> height x width x C."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def check_pictures(case: Case) -> None:
-    """Raises:
-    ImageError: no pictures, or not all H x W x 3 uint8 of one size."""
+    """Check that a case has pictures that can be laid over each other.
+
+    Raises:
+        ImageError: there are no pictures, or they are not all H x W x 3 uint8 of one size.
+    """
     shapes = {(picture.dtype.name, picture.shape) for picture in case.pictures.values()}
     (kind, shape), *others = shapes or {("none", ())}
     if others or kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -43,9 +46,10 @@ def check_pictures(case: Case) -> None:
 
 
 def error_of(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
-    """H x W float64: squared error to the ground truth, summed over channels and methods.
+    """Sum the squared error to the ground truth over channels and methods: H x W float64.
 
-    Without a ground truth it is what the methods changed of the input; zero where there is nothing to compare.
+    Without a ground truth, the error is the difference between results and input. It is zero if there is nothing to
+    compare.
     """
     methods = [name for name in pictures if name not in (INPUT, GROUND_TRUTH)]
     aim = pictures.get(GROUND_TRUTH, pictures.get(INPUT))
@@ -59,9 +63,9 @@ def error_of(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def worst_window(error: np.ndarray, side: int) -> Window:
-    """The window of at most ``side`` x ``side`` pixels that holds the largest sum of H x W errors.
+    """Find the window of at most ``side`` x ``side`` pixels with the largest sum of errors (H x W).
 
-    By the summed-area table (Crow, 1984); of equal windows the one nearest to the middle.
+    Uses a summed-area table (Crow, 1984). Among equal windows, the one nearest to the middle is chosen.
     """
     height, width = min(side, error.shape[0]), min(side, error.shape[1])
     table = np.pad(error, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
@@ -73,7 +77,7 @@ def worst_window(error: np.ndarray, side: int) -> Window:
 
 
 def image_address(image: np.ndarray) -> str:
-    """H x W x 3 uint8 RGB as a data URI: lossless WebP, a third smaller than PNG."""
+    """Encode H x W x 3 uint8 RGB as a data URI of lossless WebP, which is a third smaller than PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=80, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

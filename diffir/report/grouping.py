@@ -1,6 +1,6 @@
-"""Lists in the order of their first meeting: each name once, and items of one kind together.
+"""Remove repetitions and group items, in the order of their first appearance.
 
-In: any sequence. Out: the same items; nothing is sorted, so that readers meet them as the file has them.
+In: any sequence. Out: the same items; nothing is sorted, so that a page keeps the order of its file.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,12 +11,12 @@ K = TypeVar("K")
 
 
 def each_once(names: Iterable[str]) -> list[str]:
-    """Names without repetition."""
+    """Remove repeated names; the first of each stays."""
     return list(dict.fromkeys(names))
 
 
 def grouped(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Items by their key."""
+    """Group items by the value of ``key``."""
     groups: dict[K, list[T]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)

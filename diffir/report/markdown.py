@@ -1,9 +1,9 @@
-"""Results as Markdown: what ``docs/benchmarks.md`` is made of.
+"""Write results as Markdown, for ``docs/benchmarks.md``.
 
-In: results of evaluations, and published rows. Out: for each kind of damage tables of measured means and the
-conventions behind them, then tables of published ones, one for each source and protocol; last what the methods cost.
-The same input gives the same text. A cell shows the first metric with its interval and the others beneath, as papers
-write PSNR / SSIM.
+In: results of evaluations, and published rows. Out: for each kind of degradation, tables of measured means with the
+conventions behind them, then tables of published numbers, one for each source and protocol; at the end the cost of the
+methods. A cell shows the first metric with its interval and the other metrics beneath it, as papers write PSNR / SSIM.
+The same input always gives the same text.
 """
 
 import hashlib
@@ -18,26 +18,26 @@ from diffir.report.grouping import each_once, grouped
 from diffir.report.measures import best_shown, measure_of
 from diffir.report.sections import ComparisonKey, comparison_key, left_out_images, sees_ground_truth
 
-MOST_MEASURED = 5  # columns beside the names; by taste
-MOST_PUBLISHED = 6  # narrower ones, without intervals
-FEW = 5  # images; fewer are no table
-HASH_DIGITS = 12  # of 64; the files hold them all
+MOST_MEASURED = 5  # columns of a table, without the names; chosen by taste
+MOST_PUBLISHED = 6  # columns of published numbers, which are narrower because they have no intervals
+FEW = 5  # images; results on fewer get a remark
+HASH_DIGITS = 12  # of 64; the JSON files hold all digits
 NONE = "–"
 TITLES = {
     "noise": "Gaussian noise",
-    "recipe": "Damage drawn by a recipe",
+    "recipe": "Degradation recipes",
     "jpeg": "JPEG",
     "bicubic": "Super-resolution",
     "mask": "Inpainting",
-    "given": "Damage that came with the set",
+    "given": "Degraded inputs of the set",
     "none": "Photos without ground truth",
 }
 Column = TypeVar("Column", bound=tuple[object, ...])
-"""Its set comes first."""
+"""A tuple that starts with the name of the set."""
 
 
 def results_as_markdown(results: Sequence[Result], published: Sequence[PublishedRow]) -> str:
-    """Everything below the head of the page."""
+    """Write everything below the head of the page."""
     kinds = list(TITLES)
     in_order = sorted(results, key=lambda result: kinds.index(_kind(result)))
     blocks: list[str] = []
@@ -51,7 +51,7 @@ def results_as_markdown(results: Sequence[Result], published: Sequence[Published
 
 
 def _kind(result: Result) -> str:
-    """Of damage; holes that a recipe cuts are holes."""
+    """Kind of degradation, a key of ``TITLES``; holes that a recipe cuts count as a mask."""
     return "mask" if result.degradation.startswith("mask ") else str(result.degradation_facts["kind"])
 
 
@@ -66,17 +66,17 @@ def _measured(results: Sequence[Result]) -> Iterator[str]:
     heads = _heads(columns)
     metrics = each_once(name for result in results for name in result.evaluation.scores)
     yield f"{_legend(metrics)}."
-    for places in _side_by_side(list(columns), MOST_MEASURED):
-        cells = [_measured_column(columns[place], metrics) for place in places]
-        yield _table("method", [heads[place] for place in places], cells)
+    for keys in _side_by_side(list(columns), MOST_MEASURED):
+        cells = [_measured_column(columns[key], metrics) for key in keys]
+        yield _table("method", [heads[key] for key in keys], cells)
     yield from each_once(f"{line}." for result in results for line in left_out_images(result))
     for result in (column[0] for column in columns.values()):
         if result.count < FEW:
-            yield f"{result.dataset}, {result.degradation}: n = {result.count}: not a table, an impression."
+            yield f"{result.dataset}, {result.degradation}: n = {result.count}: too few images for a conclusion."
 
 
 def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[str, str]:
-    """Cells by method, the best of the first metric in bold."""
+    """Method -> cell; the best value of the first metric is bold."""
     first = measure_of(metrics[0])
     rivals = [result for result in column if not sees_ground_truth(result)]
     best = best_shown(first, [r.evaluation.means.get(first.name) for r in rivals])
@@ -84,7 +84,7 @@ def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[s
 
 
 def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRow]) -> Iterator[str]:
-    """Tables of what others got; ``names``: sets and degradations."""
+    """Write tables of published numbers; ``names`` are pairs of set and degradation."""
     by_source: dict[tuple[str, str], dict[tuple[str, str], list[PublishedRow]]] = {}
     for name in names:
         for row in rows_for(*name, published):
@@ -99,7 +99,7 @@ def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRo
 
 
 def _cell(scores: Mapping[str, MeanScore], metrics: Sequence[str], best: set[str]) -> str:
-    """First metric with its interval, the others beneath."""
+    """Format one cell: the first metric with its interval, the other metrics beneath it."""
     shown = [measure_of(name).show(scores[name].value if name in scores else None) for name in metrics]
     first, mean = shown[0], scores.get(metrics[0])
     top = f"**{first}**" if first in best else first
@@ -115,10 +115,10 @@ def _legend(metrics: Sequence[str]) -> str:
 
 
 def _protocol(results: Sequence[Result]) -> str:
-    """The conventions that all results of a section share, then the others with those that follow them."""
-    told = [(result, _conventions(result)) for result in results]
-    parts = each_once(part for _, own in told for part in own)
-    followers = {part: [result for result, own in told if part in own] for part in parts}
+    """List the conventions that all results of a section share, then the others with the results they apply to."""
+    stated = [(result, _conventions(result)) for result in results]
+    parts = each_once(part for _, own in stated for part in own)
+    followers = {part: [result for result, own in stated if part in own] for part in parts}
     shared = [part for part in parts if len(followers[part]) == len(results)]
     special = grouped([part for part in parts if part not in shared], lambda part: _who(followers[part], results))
     lines = [f"- {who}: {'; '.join(own)}" for who, own in special.items()]
@@ -126,7 +126,7 @@ def _protocol(results: Sequence[Result]) -> str:
 
 
 def _conventions(result: Result) -> list[str]:
-    """Without the number of images, which stands above the column; what was done to the images stays one piece."""
+    """Split the protocol line; the number of images is left out (a heading has it), the degradation stays one part."""
     line, done = result.protocol_line, str(result.degradation_facts.get("description", ""))
     before, found, after = line.partition(done) if done else (line, "", "")
     parts = [*before.split("; "), *([done] if found else []), *after.split("; ")]
@@ -134,7 +134,7 @@ def _conventions(result: Result) -> list[str]:
 
 
 def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
-    """These results in few words: their degradations, sets or methods, where one of these tells them from the others."""
+    """Name some of the results briefly: by degradation, set or method, if one of these selects exactly them."""
     for key in ("degradation", "dataset", "method"):
         values = each_once(getattr(result, key) for result in some)
         if sum(getattr(result, key) in values for result in every) == len(some):
@@ -143,7 +143,7 @@ def _who(some: Sequence[Result], every: Sequence[Result]) -> str:
 
 
 def _costs(results: Sequence[Result]) -> Iterator[str]:
-    """One row a method as it was run: what it is, how large, how slow."""
+    """Write one row for each method and version: description, size, time and memory."""
     rows = []
     for (method, summary, digest), members in grouped(results, _version).items():
         first = members[0]
@@ -162,8 +162,8 @@ def _costs(results: Sequence[Result]) -> Iterator[str]:
             ]
         )
     yield (
-        "Seconds are the mean of an image, over the sets from the quickest to the slowest; memory is the most that any "
-        "image took. Multiply-adds are those of an input of 256 x 256."
+        "Seconds are the mean time of an image, from the fastest to the slowest set; memory is the largest of all "
+        "images. Multiply-adds are those of one input of 256 x 256 pixels."
     )
     heads = ["method", "what it is", "parameters, M", "multiply-adds, G", "s / image", "peak memory, MB", "fingerprint"]
     yield _lines([heads, *rows])
@@ -174,7 +174,7 @@ def _version(result: Result) -> tuple[str, str, str]:
 
 
 def _side_by_side(columns: Sequence[Column], most: int) -> list[list[Column]]:
-    """Columns of one table each: those of a set together, sets side by side while they fit."""
+    """Divide columns among tables: columns of one set stay together, and sets share a table while they fit."""
     tables: list[list[Column]] = [[]]
     for group in grouped(columns, lambda column: column[0]).values():
         for start in range(0, len(group), most):
@@ -186,7 +186,7 @@ def _side_by_side(columns: Sequence[Column], most: int) -> list[list[Column]]:
 
 
 def _table(corner: str, heads: Sequence[str], columns: Sequence[Mapping[str, str]]) -> str:
-    """Names by columns; a dash where a column does not know a name."""
+    """Write a table with a row for each name; a dash marks a name that a column does not have."""
     names = each_once(name for column in columns for name in column)
     return _lines([[corner, *heads], *([name, *(column.get(name, NONE) for column in columns)] for name in names)])
 
@@ -197,19 +197,19 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _heads(columns: Mapping[ComparisonKey, Sequence[Result]]) -> dict[ComparisonKey, str]:
-    """Set, degradation and number of images; where columns would read alike, also what tells them apart."""
-    heads = {place: f"{place[0]}<br>{place[1]}<br>{_count(column[0])}" for place, column in columns.items()}
+    """Head each column by set, degradation and number of images; equal heads also get what distinguishes them."""
+    heads = {k: f"{k.dataset}<br>{k.degradation}<br>{_count(column[0])}" for k, column in columns.items()}
     for alike in grouped(list(heads), heads.__getitem__).values():
         lines = list(zip(*map(_particulars, alike), strict=True))
-        for number, place in enumerate(alike):
-            heads[place] += "".join(f"<br>{line[number]}" for line in lines if len(set(line)) > 1)
+        for number, key in enumerate(alike):
+            heads[key] += "".join(f"<br>{line[number]}" for line in lines if len(set(line)) > 1)
     return heads
 
 
-def _particulars(place: ComparisonKey) -> tuple[str, str, str]:
-    damage = hashlib.sha256(place.degradation_facts.encode()).hexdigest()
-    hashes = f"files `{place.data_sha256[:HASH_DIGITS]}`", f"damage `{damage[:HASH_DIGITS]}`"
-    return str(place.protocol), *hashes
+def _particulars(key: ComparisonKey) -> tuple[str, str, str]:
+    degradation = hashlib.sha256(key.degradation_facts.encode()).hexdigest()
+    hashes = f"files `{key.data_sha256[:HASH_DIGITS]}`", f"degradation `{degradation[:HASH_DIGITS]}`"
+    return str(key.protocol), *hashes
 
 
 def _count(result: Result) -> str:

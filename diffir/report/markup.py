@@ -1,16 +1,16 @@
-"""HTML that cannot be broken by what is written into it: text is escaped unless it was built here.
+"""Build HTML safely: every string is escaped unless it was built by this module.
 
-In: names of elements, attributes, children. Out: ``Html``. Plain strings are text whatever they hold, so a file named
-``<script>`` is shown as its name. Nobody else in this package writes an angle bracket.
+In: names of elements, attributes, children. Out: ``Html``. Plain strings always become text, so a file named
+``<script>`` is shown by its name. No other module of this package writes an angle bracket.
 """
 
 from html import escape
 
-VOID = {"br", "col", "img", "input", "link", "meta"}  # elements without an end (HTML standard, 13.1.2)
+VOID = {"br", "col", "img", "input", "link", "meta"}  # elements without an end tag (HTML standard, 13.1.2)
 
 
 class Html(str):
-    """Markup that is done; every other string is text."""
+    """Finished markup, which is not escaped again; every other string is text."""
 
     __slots__ = ()
 
@@ -20,12 +20,12 @@ Attribute = str | int | float | bool | None
 
 
 def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """One element: ``tag("td", text, class_="best", data_value=30.1)``.
+    """Build one element, such as ``tag("td", text, class_="best", data_value=30.1)``.
 
     Args:
-        children: strings are escaped, ``Html`` is taken as it is, None is left out.
-        attributes: underscores become hyphens, one at the end is dropped; True stands alone, False and None are
-            left out.
+        children: strings are escaped, ``Html`` is inserted unchanged, None is skipped.
+        attributes: underscores in names become hyphens, one at the end is dropped. True writes the name alone; False
+            and None write nothing.
     """
     kept = {key: value for key, value in attributes.items() if value is not None and value is not False}
     words = [name, *(_attribute(key, value) for key, value in kept.items())]
@@ -34,7 +34,7 @@ def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
 
 
 def join(*children: Child) -> Html:
-    """Children one after the other."""
+    """Concatenate children; strings are escaped."""
     return Html("".join(child if isinstance(child, Html) else escape(child) for child in children if child is not None))
 
 

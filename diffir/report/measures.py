@@ -1,7 +1,7 @@
-"""The columns of a report: every metric, then what a restored image costs; each knows how its numbers are written.
+"""The columns of a report: metrics, then time and memory, each with its label, unit, digits and better direction.
 
-In: names of ``METRICS``. Out: ``Measure``. A metric that this version does not know (a newer file, a metric of another
-package) is shown with four digits and never ranked, for nobody can say here which direction is better.
+In: names of ``METRICS``. Out: ``Measure``. A metric that this version does not know (from a newer file or another
+package) is shown with four digits and is never ranked, because its better direction is not known.
 """
 
 import math
@@ -19,19 +19,19 @@ Better = bool | None
 
 @dataclass(frozen=True)
 class Measure:
-    """One column."""
+    """One column of a table: a metric or a cost."""
 
     name: str
-    """Of the metric; empty for costs."""
+    """Name of the metric; empty for a cost."""
     label: str
     unit: str
     digits: int
     higher_is_better: Better
-    """None: not known, so nothing is ranked by it."""
+    """None if it is not known; then nothing is ranked by this column."""
 
     @property
     def head(self) -> Html:
-        """Label, arrow, unit."""
+        """The heading of the column: label, arrow for the better direction, unit."""
         arrow = {True: "↑", False: "↓", None: ""}[self.higher_is_better]
         said = {True: "higher is better", False: "lower is better", None: ""}[self.higher_is_better]
         return join(
@@ -41,13 +41,13 @@ class Measure:
         )
 
     def show(self, value: float | None) -> str:
-        """A number as papers print it; a dash where there is none."""
+        """Format a number as papers print it; a dash if there is none."""
         if value is None or math.isnan(value):
             return "–"
         return f"{value:.{self.digits}f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
     def key(self, value: float) -> float:
-        """Larger is better, so that ``max`` finds the best."""
+        """Map a score so that larger is better and ``max`` finds the best."""
         return value if self.higher_is_better else -value
 
 
@@ -56,18 +56,18 @@ MEMORY = Measure("", "Peak memory", "MB", 0, False)
 
 
 def metric_measures(results: Sequence[Result]) -> list[Measure]:
-    """One for each metric that any of the results has, in the order of the file."""
+    """Make one column for each metric that any of the results has, in the order of the file."""
     return [measure_of(name) for name in each_once(name for result in results for name in result.evaluation.scores)]
 
 
 def image_measures(results: Sequence[Result]) -> list[Measure]:
-    """One for each metric that images have one by one; metrics of whole sets are not among them."""
+    """Make one column for each metric of single images; metrics of whole sets, such as FID, have none."""
     names = each_once(name for result in results for image in result.evaluation.images for name in image.scores)
     return [measure_of(name) for name in names]
 
 
 def measure_of(name: str) -> Measure:
-    """The column of a metric."""
+    """Make the column of a metric."""
     metric = METRICS.get(name)
     if metric is None:
         return Measure(name, name, "", 4, None)
@@ -75,14 +75,14 @@ def measure_of(name: str) -> Measure:
 
 
 def of_image(measure: Measure, image: ImageScores) -> float | None:
-    """What an image got: its score, or its seconds, or its memory."""
+    """Return the value of an image in this column: its score, seconds or memory."""
     if measure is SECONDS:
         return image.seconds
     return image.peak_memory_mb if measure is MEMORY else image.scores.get(measure.name)
 
 
 def best_shown(measure: Measure, values: Sequence[float | None]) -> set[str]:
-    """How the best of these values is written, so that what looks equal is marked alike; empty where none is better."""
+    """Format the best value; values that are shown alike all count as best. Empty if no value is better."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     if measure.higher_is_better is None or len({measure.show(value) for value in known}) < 2:
         return set()

@@ -1,7 +1,7 @@
-"""The report: one HTML file that holds everything it shows and asks nobody for anything.
+"""Write the report: one HTML file that contains everything it shows and makes no request.
 
 In: the document of an evaluation, cases with their pictures, published rows. Out: the file. Its Content-Security-Policy
-forbids every request, and every script and style but the two that are written into it, by their hashes.
+forbids all requests, and all scripts and styles except the two inside the file, which it allows by their hashes.
 """
 
 import base64
@@ -30,15 +30,14 @@ def write_report(
     published: Sequence[PublishedRow] = (),
     title: str = "Restoration report",
 ) -> None:
-    """Write the page; the file appears complete or not at all.
+    """Write the page; the file is written completely or not at all.
 
     Args:
-        document: what ``diffir eval --json`` writes.
+        document: results with their versions and machine, as ``diffir.evaluation.document`` reads them.
         cases: images to show, each of a set and degradation of the document.
-        published: rows from papers: method, dataset, degradation, scores by metric, source, protocol. Those of a set and
-            degradation of the document are shown in a table of their own.
+        published: rows from papers. Rows on a set and degradation of the document are shown in a table of their own.
     Raises:
-        UsageError: the document is no evaluation, a case belongs to none of its sections, or the disk refuses.
+        UsageError: a case belongs to no section of the document, or the file cannot be written.
         ImageError: the pictures of a case are not of one size and kind.
     """
     page = _page(document, cases, published, title).encode("utf-8")
@@ -106,7 +105,7 @@ def _head(document: EvaluationDocument, sections: Sequence[Section], title: str)
 
 
 def _what(results: Sequence[Result]) -> str:
-    """Such as "3 methods on 2 sets"."""
+    """Say how much was measured, such as "3 methods on 2 sets", and how to read the tables."""
     methods, sets = len({r.method for r in results}), len({r.dataset for r in results})
     counted = f"{methods} {'method' if methods == 1 else 'methods'} on {sets} {'set' if sets == 1 else 'sets'}"
     return f"{counted}. Means over images, beneath them the 95 % interval of the mean. The best measured is in colour."
@@ -116,6 +115,8 @@ def _section(
     section: Section, number: int, cases: Sequence[tuple[int, Case]], published: Sequence[PublishedRow]
 ) -> Html:
     title = f"{section.dataset}, {section.degradation}"
+
+    # Results that cannot be ranked with one another have tables of their own.
     measured = []
     for table_number, table in enumerate(section.tables):
         measured += [
@@ -124,6 +125,8 @@ def _section(
             notes(table),
             spread(table, f"measure-{number}-{table_number}"),
         ]
+
+    # Cases start with the result of the method that the first table is about.
     primary = primary_of(section.tables[0]).method
     shown = [case_view(case, primary, n) for n, case in cases]
     return tag(
@@ -137,7 +140,7 @@ def _section(
 
 
 def _about(result: Result) -> str:
-    """Which images, and what was done to them."""
+    """Say how many images were measured, and how they were degraded."""
     number = f"{result.count} of {result.of}" if result.of else f"{result.count}"
     described = result.degradation_facts.get("description")
     images = "image" if number == "1" else "images"
@@ -152,15 +155,15 @@ def _check_places(sections: Sequence[Section], cases: Sequence[Case]) -> None:
 
 
 def _same_place(section: Section, dataset: str, degradation: str) -> bool:
-    """Names compare without case: papers and cards do not agree on it."""
+    """Compare names without regard to case, since papers and cards differ in it."""
     return (section.dataset.lower(), section.degradation.lower()) == (dataset.lower(), degradation.lower())
 
 
 def _text(name: str) -> str:
-    """A file of this package."""
+    """Read a text file of this package."""
     return files("diffir.report").joinpath(name).read_text("utf-8")
 
 
 def _hash(name: str) -> str:
-    """What the policy calls an inline script or style (CSP level 3, 2.3.1)."""
+    """The hash by which the policy allows an inline script or style (CSP level 3, 2.3.1)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(_text(name).encode("utf-8")).digest()).decode()

@@ -1,6 +1,7 @@
-"""Where values lie on an axis of percentages, where its ticks stand, and how dots keep out of each other's way.
+"""Compute an axis with its ticks, and offsets that keep the dots of a strip from overlapping.
 
-In: finite values. Out: ``Scale``; offsets of dots. Ticks are 1, 2 or 5 times a power of ten.
+In: finite values. Out: ``Scale``, whose positions are percentages of the width, and vertical offsets of dots. The
+distance between ticks is 1, 2 or 5 times a power of ten.
 """
 
 import math
@@ -13,16 +14,16 @@ MOST_TICKS = 8
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from low to high."""
+    """An axis from ``low`` to ``high`` with evenly spaced ticks."""
 
     low: float
     high: float
     step: float
-    """Between ticks."""
+    """Distance between two ticks, in the unit of the values."""
 
     @classmethod
     def around(cls, values: Sequence[float]) -> "Scale":
-        """The axis that holds these values; a single value stands in its middle."""
+        """Make the axis that holds these values; a single value is placed in its middle."""
         low, high = min(values), max(values)
         if high - low < 1e-9 * max(1.0, abs(high)):
             margin = 0.05 * abs(high) or 1.0
@@ -33,25 +34,25 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """Multiples of the step inside the axis."""
+        """The multiples of ``step`` that lie on the axis."""
         first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
         return [number * self.step for number in range(first, last + 1)]
 
     def place(self, value: float) -> float:
-        """Percent of the width."""
+        """Position of a value in percent of the width."""
         return round(EDGE + (100 - 2 * EDGE) * (value - self.low) / (self.high - self.low), 2)
 
     def label(self, tick: float) -> str:
-        """A tick with as many digits as the step needs."""
+        """Format a tick with as many digits as the step needs."""
         return f"{tick:.{max(0, -math.floor(math.log10(self.step) + 1e-9))}f}"
 
 
 def keep_apart(places: Sequence[float], diameter: float, room: float) -> list[float]:
-    """Heights at which dots at these places do not touch; where there is no room left, they overlap in the middle.
+    """Choose vertical offsets at which dots do not touch; if there is no room left, dots overlap in the middle.
 
     Args:
-        places: in pixels, rising.
-        room: the largest height, up and down, in pixels.
+        places: horizontal positions in pixels, in rising order.
+        room: the largest offset upwards and downwards, in pixels.
     """
     steps = range(1, math.floor(room / (diameter / 2)) + 1)
     candidates = [0.0, *(sign * step * diameter / 2 for step in steps for sign in (-1, 1))]

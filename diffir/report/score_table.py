@@ -1,7 +1,8 @@
-"""The table of a section: methods x measures with intervals, what it was measured by beneath, published rows apart.
+"""The table of a section: methods by measures with intervals, notes on the protocol, and a table of published rows.
 
-In: results that can be compared; published rows of the same set and degradation. Out: HTML. The best measured value of a
-column is marked; a prior that saw the ground truth is a bound and stays out of that, and so does every published row.
+In: results that can be ranked with one another; published rows of the same set and degradation. Out: HTML. The best
+measured value of a column is marked. A method whose prior saw the ground truth is an upper bound and is never marked,
+and neither is a published row.
 """
 
 import math
@@ -19,7 +20,8 @@ KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network
 
 
 def score_table(table: Sequence[Result], title: str) -> Html:
-    """Methods x measures, sortable; the script fills ``aria-sort``."""
+    """Write methods by measures as a sortable table; the script fills ``aria-sort``."""
+    # The measures: metrics, then those costs that any method has.
     costs = [
         (SECONDS, lambda r: r.evaluation.seconds, None),
         (MEMORY, lambda r: r.evaluation.peak_memory_mb, None),
@@ -28,6 +30,8 @@ def score_table(table: Sequence[Result], title: str) -> Html:
     ]
     columns = [_metric_column(measure, table) for measure in metric_measures(table)]
     columns += [_cost_column(*cost, table) for cost in costs if any(cost[1](r) is not None for r in table)]
+
+    # Columns become rows, one for each method.
     heads = [sort_head("Method"), *(head for head, _ in columns)]
     rows = [
         tag("tr", _method_cell(result), *(cells[number] for _, cells in columns)) for number, result in enumerate(table)
@@ -38,26 +42,26 @@ def score_table(table: Sequence[Result], title: str) -> Html:
 
 
 def scrolling(*children: Html, label: str, class_: str = "") -> Html:
-    """A table that is moved sideways by finger, wheel or arrow keys where it is wider than the page."""
+    """Wrap a table so that it scrolls sideways by touch, wheel or arrow keys if it is wider than the page."""
     return tag(
         "div", tag("table", *children, class_=class_), class_="wide", tabindex=0, role="region", aria_label=label
     )
 
 
 def sort_head(head: Html | str, *, first: str = "ascending", numeric: bool = False) -> Html:
-    """A head that sorts; ``first``: the direction of the first click."""
+    """Make a column head that sorts; ``first`` is the direction of the first click."""
     button = tag("button", head, type="button")
     return tag("th", button, scope="col", aria_sort="none", data_first=first, class_="number" if numeric else None)
 
 
 def number_cell(value: float | None, *children: Html | str | None, class_: str = "") -> Html:
-    """A cell that sorts by its value; what is missing sorts last."""
+    """Make a cell that sorts by its value; missing values come last."""
     is_missing = value is None or math.isnan(value)
     return tag("td", *children, data_value="" if is_missing else value, class_=f"number {class_}".strip())
 
 
 def with_prefix(value: float | None) -> str:
-    """3290000 -> 3.29 M."""
+    """Format a count with a prefix, such as 3290000 -> 3.29 M."""
     if value is None:
         return "–"
     for factor, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
@@ -68,13 +72,13 @@ def with_prefix(value: float | None) -> str:
 
 
 def measure_head(measure: Measure, method: str | None = None) -> Html:
-    """The head of a column of numbers, or of one method's numbers; the first click brings the best to the top."""
+    """Make the head of a column of numbers, or of one method's numbers; the first click puts the best on top."""
     first = "descending" if measure.higher_is_better else "ascending"
     return sort_head(measure.head if method is None else method, first=first, numeric=True)
 
 
 def notes(table: Sequence[Result]) -> Html:
-    """What a number is worth nothing without: what was skipped and why, protocol, weights, data, settings."""
+    """Write what the numbers depend on: skipped metrics, kinds of prior, protocol, weights, data and settings."""
     skipped = _who_shares(
         table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.evaluation.skipped.items()]
     )
@@ -99,7 +103,7 @@ def _spread_of(result: Result) -> Spread:
 
 
 def published_table(rows: Sequence[PublishedRow], title: str) -> Html | None:
-    """Rows from papers, in the order given: not sorted, nothing marked."""
+    """Write rows from papers in the order given; they are neither sorted nor marked."""
     if not rows:
         return None
     measures = [measure_of(name) for name in dict.fromkeys(name for row in rows for name in row.scores)]
@@ -169,10 +173,10 @@ def _method_cell(result: Result) -> Html:
 
 
 def _facts(table: Sequence[Result]) -> Html:
-    """Everything that says which numbers these are, as terms and descriptions."""
+    """List protocol, settings, fingerprints and data hashes as terms and descriptions."""
     facts = [tag("dt", "protocol")]
     facts += [tag("dd", line) for line in _who_shares(table, lambda r: [r.protocol_line or "not known"])]
-    for result in table:
+    for result in table:  # the summary and the settings of each method
         settings = [f"{key} {value}" for key, value in result.network.items() if key != "fingerprint"]
         facts += [tag("dt", result.method), tag("dd", result.summary)]
         facts += [tag("dd", ", ".join(settings))] if settings else []
@@ -187,7 +191,7 @@ def _facts(table: Sequence[Result]) -> Html:
 
 
 def _who_shares(table: Sequence[Result], lines_of: Callable[[Result], Sequence[str]]) -> list[str]:
-    """Every line once; with the methods it holds for, unless it holds for all."""
+    """List every line once, followed by the methods it applies to unless it applies to all."""
     owners: dict[str, list[str]] = {}
     for result in table:
         for line in lines_of(result):

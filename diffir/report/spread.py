@@ -1,8 +1,8 @@
-"""How the images of a table spread: for each measure a strip of dots a method, and a table of every image.
+"""The distribution of scores over images: for each measure a strip of dots per method, and a table of all images.
 
-In: results that can be compared. Out: HTML with SVG, one panel a measure; the script shows one panel at a time. A dot
-is an image, the box holds the middle half, its line is the median (Tukey, 1977). Places are percentages: strips fit any
-width and dots stay round.
+In: results that can be ranked with one another. Out: HTML with SVG, one panel for each measure; the script shows one
+panel at a time. A dot is an image, the box holds the middle half, its line is the median (Tukey, 1977). Positions are
+percentages, so that strips fit any width while dots stay round.
 """
 
 import math
@@ -17,14 +17,14 @@ from diffir.report.scale import Scale, keep_apart
 from diffir.report.score_table import measure_head, number_cell, scrolling, sort_head
 from diffir.report.sections import primary_of, sees_ground_truth
 
-HEIGHT = 46  # pixels of a strip; a matter of taste like the next two
+HEIGHT = 46  # pixels of a strip; this and the next two are chosen by taste
 DIAMETER = 7.0  # pixels of a dot
-NOMINAL_WIDTH = 1000  # pixels for which dots are kept apart; on a narrower page they overlap
+NOMINAL_WIDTH = 1000  # pixels of the width at which dots do not touch; on a narrower page they overlap
 FEWEST_FOR_A_BOX = 5
 
 
 def spread(table: Sequence[Result], name: str) -> Html | None:
-    """Panels of one table; ``name`` is unique on the page. None where images have no values."""
+    """Write the panels of one table; ``name`` is unique on the page. None if images have no values."""
     every = [image for result in table for image in result.evaluation.images]
     known = (*image_measures(table), SECONDS, MEMORY)
     measures = [m for m in known if any(of_image(m, image) is not None for image in every)]
@@ -44,7 +44,7 @@ def spread(table: Sequence[Result], name: str) -> Html | None:
 
 
 def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
-    """None where there is nothing finite to draw."""
+    """Draw one strip for each method and their common axis; None if there is no finite value."""
     finite = _finite(table, measure)
     if not finite:
         return None

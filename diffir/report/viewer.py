@@ -1,7 +1,7 @@
-"""One case in the page: two of its pictures under a divider, two lenses, scores; the script brings it to life.
+"""The view of one case: two of its pictures under a divider, two zoom lenses and the scores.
 
-In: a case, and the method its section is about. Out: HTML. Without the script the pictures stand side by side. Error
-maps are computed in the page from the pictures, since that costs no bytes.
+In: a case, and the method that its section is about. Out: HTML, which the script makes interactive; without the script
+the pictures are shown side by side. The page computes error maps from the pictures, so they add nothing to its size.
 """
 
 from diffir.report.cases import GROUND_TRUTH, INPUT, Case
@@ -17,21 +17,23 @@ from diffir.report.crops import (
 from diffir.report.markup import Html, tag
 from diffir.report.measures import measure_of
 
-ZOOMS = (100, 200, 400)  # percent; 100 is one pixel of the picture to one of the page (CSS)
+ZOOMS = (100, 200, 400)  # percent; at 100 one pixel of the picture is one CSS pixel of the page
 FIRST_ZOOM = 200
-WHITE_ERROR = 32  # of 255: the mean difference of a pixel's channels that is drawn in the brightest colour
+WHITE_ERROR = 32  # of 255: the mean difference over channels that the error map draws in its brightest colour
 
 
 def case_view(case: Case, primary: str, number: int) -> Html:
-    """The view of a case.
+    """Write the view of a case.
 
     Args:
-        primary: the method shown at first, if the case has it.
-        number: unique on the page.
+        primary: the method that is shown first, if the case has it.
+        number: a number that is unique on the page.
     Raises:
-        ImageError: pictures that are not of one size and kind.
+        ImageError: the pictures are not of one size and type.
     """
     check_pictures(case)
+
+    # Crop to the part with the largest error; the zoom opens on its worst point.
     error = error_of(case.pictures)
     window = worst_window(error, LARGEST_SIDE)
     point = worst_window(window.cut(error), POINT_SIDE)
@@ -67,7 +69,7 @@ def _picture(case: Case, name: str, window: Window) -> Html:
 
 
 def _scores(case: Case, name: str) -> str:
-    """Such as "PSNR 30.12 dB, SSIM 0.8912"; empty for the ground truth."""
+    """Format the scores of a picture, such as "PSNR 30.12 dB, SSIM 0.8912"; empty for the ground truth."""
     shown = ((measure_of(metric), score) for metric, score in case.scores.get(name, {}).items())
     return ", ".join(f"{measure.label} {measure.show(score)} {measure.unit}".rstrip() for measure, score in shown)
 
@@ -107,7 +109,7 @@ def _stage(case: Case) -> Html:
 
 
 def _picker(case: Case, side: str, chosen: int) -> Html:
-    """What one side shows: a picture by its number, or the error map of a picture."""
+    """Let the reader choose what one side shows: a picture by its number, or the error map of a picture."""
     names = list(case.pictures)
     options = [
         tag("option", name, value=number, selected=number == chosen, data_scores=_scores(case, name))

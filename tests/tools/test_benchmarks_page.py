@@ -126,7 +126,7 @@ OTHER_PLACES = [
     ({"data_sha256": "e" * 64}, "68 of 68 images<br>files `eeeeeeeeeeee`"),
     (
         {"degradation": {"kind": "noise", "sigma": 26, "description": "noise of sigma 25"}},
-        "68 of 68 images<br>damage `",
+        "68 of 68 images<br>degradation `",
     ),
 ]
 
@@ -168,11 +168,11 @@ def test_every_convention_stands_once_in_its_section(documents: Documents) -> No
     assert "- nlm, denoise: output rounded\n" in page
 
 
-def test_a_small_sample_is_called_one(documents: Documents) -> None:
+def test_a_small_sample_is_called_too_small(documents: Documents) -> None:
     documents.add("a", result("nlm", 27.0, count=2), result("dct", 28.0, dataset="kodak24", count=24, of=24))
 
-    assert documents.page().count("not a table, an impression") == 1
-    assert "cbsd68, sigma 25: n = 2: not a table, an impression." in documents.page()
+    assert documents.page().count("too few images for a conclusion") == 1
+    assert "cbsd68, sigma 25: n = 2: too few images for a conclusion." in documents.page()
 
 
 def test_no_table_is_wider_than_seven_columns(documents: Documents) -> None:
@@ -201,12 +201,12 @@ def test_skipped_metrics_say_what_is_missing(documents: Documents) -> None:
     assert "## Not measured\n\n- lpips_alex: alexnet.pth is not here\n" in documents.page()
 
 
-def test_damage_of_a_set_is_named_by_what_was_published_of_it(documents: Documents) -> None:
+def test_the_degradation_of_a_set_is_named_by_what_was_published_of_it(documents: Documents) -> None:
     given = {"degradation": {"kind": "given", "description": "inputs of the set"}, "condition": "as given"}
     documents.add("a", result("input", 26.9, dataset="rain100l", **given), result("input", 20, dataset="mine", **given))
 
-    assert "## Damage that came with the set: deraining\n" in documents.page()
-    assert "## Damage that came with the set\n" in documents.page()
+    assert "## Degraded inputs of the set: deraining\n" in documents.page()
+    assert "## Degraded inputs of the set\n" in documents.page()
 
 
 def test_infinity_is_shown_as_such(documents: Documents) -> None:
@@ -300,5 +300,5 @@ def test_what_a_run_and_its_file_do_not_share_is_named_with_its_command(document
         "noise.json lacks dct, kodak24, gopro:test: python tools/measure_benchmarks.py noise",
         "noise.json has nlm, which its run does not name: python tools/measure_benchmarks.py noise",
         "jpeg.json lacks input, live1: python tools/measure_benchmarks.py jpeg",
-        "mine.json is of no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/mine.json",
+        "mine.json has no run: name it in tools/benchmark_runs.py, or git rm docs/benchmarks/mine.json",
     ]
