@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 from diffir.errors import UsageError
-from diffir.native.kernels import find_kernels
+from diffir.native.bindings import find_kernels
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

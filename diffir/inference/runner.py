@@ -15,7 +15,7 @@ from diffir.errors import DiffIRError, UsageError
 from diffir.inference.device import Precision, autocast, free_bytes
 from diffir.inference.source import Source
 from diffir.inference.tiling import blend_tiles, round_tile, split_side
-from diffir.native.kernels import find_kernels
+from diffir.native.bindings import find_kernels
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
 from diffir.systems.diffir.engine.memory import SMALLEST_TILE, Plan, plan_photo

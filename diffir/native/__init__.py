@@ -1,1 +1,1 @@
-"""Compiled kernels for a block of DIRformer on the CPU: C++ built when diffir is installed, if a compiler is there."""
+"""Compiled C++ kernels for the blocks of DIRformer on the CPU, built at installation if a compiler is available."""

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from diffir.errors import UsageError
-from diffir.native import kernels
-from diffir.native.kernels import find_kernels
+from diffir.native import bindings
+from diffir.native.bindings import find_kernels
 
 
 @pytest.fixture
 def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without a compiler: nothing was built."""
-    monkeypatch.setattr(kernels, "_library", lambda: None)
+    monkeypatch.setattr(bindings, "_library", lambda: None)
 
 
 def test_an_unknown_engine_is_wrong_usage(make_restorer):
@@ -76,6 +76,6 @@ def test_a_copy_that_is_given_other_weights_uses_them(make_restorer):
     reason="the kernels are built on x86-64 Linux, where a compiler is",
 )
 def test_where_there_is_a_compiler_the_kernels_were_built():
-    assert kernels.kernels_here(), (
+    assert bindings.kernels_here(), (
         "pip install -e . again, with -v: the C++ does not compile, or is older than Python's"
     )

@@ -1,12 +1,12 @@
-"""Every kind of kernels that this machine can run."""
+"""Parametrises tests over all compiled kernels that this machine can run."""
 
 import pytest
 
-from diffir.native.kernels import kernels_here
+from diffir.native.bindings import kernels_here
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that take ``kernels`` run for each kind; where none was built, they skip and say so."""
+    """Run tests with the argument ``kernels`` once for each kind; skip them if none was built."""
     if "kernels" not in metafunc.fixturenames:
         return
     found: list = kernels_here()

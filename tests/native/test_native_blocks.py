@@ -1,4 +1,4 @@
-"""Compiled kernels change the time, never the result: against the blocks of the network and against torch's strips."""
+"""Compiled kernels give the same results as the blocks of the network and as the strips in torch."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffir.native.kernels import Kernels
+from diffir.native.bindings import Kernels
 from diffir.systems.diffir import ArchSettings
 from diffir.systems.diffir.dirformer import Block
 from diffir.systems.diffir.engine import native_blocks
@@ -36,7 +36,7 @@ def map_of(channels: int, height: int, width: int, batch: int = 1) -> Tensor:
 
 
 def assert_same_change(kernels: Kernels, x: Tensor, found: Tensor, expected: Tensor) -> None:
-    """To float32's last digits; bf16 keeps 8 bits of each number, and single signs may turn: on average, then."""
+    """Compare up to the last digits of float32; bf16 has 8 bits and may flip single signs, so its mean is compared."""
     error, change = (found - expected).abs(), (expected - x).abs()
     if kernels.number == torch.float32:
         assert error.max() <= 2e-5 * change.max()
@@ -76,8 +76,8 @@ def test_maps_of_any_size_are_changed_to_their_edges(kernels, height, width):
 
 
 @pytest.mark.parametrize("channels", [32, 30])
-def test_maps_that_no_cache_holds_are_changed_alike(kernels, channels):
-    """Above 16 MB results pass the caches by, where a pixel is whole vectors."""
+def test_maps_too_large_for_the_caches_get_the_same_result(kernels, channels):
+    """Above 16 MB, results are written past the caches if a pixel has whole vectors of channels."""
     block, x, prior = block_of(channels, 2, expansion=1.0), map_of(channels, 400, 400), torch.rand(1, 16) + 0.5
     assert x.nbytes > 16 << 20
     some = (..., slice(None, None, 7), slice(None))  # every seventh row: comparing takes longer than computing
@@ -99,7 +99,7 @@ def test_windows_give_what_they_give_in_torch(kernels, cell, reach, channels, he
     assert_same_change(kernels, x, found, TorchBlocks(500).attend(block, x.clone(), prior, windows, 2))
 
 
-def test_photos_of_a_batch_do_not_know_of_each_other(kernels):
+def test_photos_of_a_batch_do_not_influence_each_other(kernels):
     block, x, prior = block_of(32, 1), map_of(32, 20, 20, batch=3), torch.rand(3, 16) + 0.5
     blocks = blocks_of(kernels)
 

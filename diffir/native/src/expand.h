@@ -1,11 +1,11 @@
-// The beginning of every pass, row by row: norm, modulation and the 1x1 convolution fill a ring of rows, from which the
-// depthwise 3x3 convolution reads. So what is expanded, several times the bytes of the map, never leaves the cache.
+// The first layers of every pass, row by row: norm, modulation and the 1x1 convolution fill a ring of rows, from which the
+// depthwise 3x3 convolution reads. So the expanded rows, several times as large as the map, never leave the cache.
 //
 // Included inside the namespace of an instruction set. Outside the map the expanded rows and columns are zero.
 
-constexpr long RING_ROWS = 3;        // what a 3x3 convolution sees
-constexpr long COLUMNS_AT_ONCE = 8;  // of a depthwise convolution, so many sums stay in registers
-constexpr float NORM_EPS = 1e-5f;  // as in diffir/archs/layers.py
+constexpr long RING_ROWS = 3;        // rows that a 3x3 convolution reads
+constexpr long COLUMNS_AT_ONCE = 8;  // columns of a depthwise convolution whose sums fit into registers
+constexpr float NORM_EPS = 1e-5f;    // the same as in the layers in Python
 
 inline void normalise(const Expansion& job, const float* pixel, Number* out) {
     const long blocks = rounded_up(job.channels) / LANES, rest = job.channels % LANES;
@@ -60,7 +60,7 @@ class Ring {
                         [=](long pixel, long block, vec value) { store(first + block * stride + pixel * LANES, value); });
     }
 
-    // The depthwise convolution of one block of channels, for COLUMNS_AT_ONCE columns from one on.
+    // The depthwise convolution of one block of channels, for COLUMNS_AT_ONCE columns from ``column`` on.
     void convolve(long row, long block, long column, vec (&sums)[COLUMNS_AT_ONCE]) const {
         const float* taps = job.taps + block * 9 * LANES;
 #pragma GCC unroll 8
@@ -80,7 +80,7 @@ class Ring {
         }
     }
 
-    // All channels of a row, pixel by pixel: (width, padded) numbers, the columns that overhang included.
+    // The depthwise convolution of a row: (width, padded) numbers, including columns beyond the width.
     template <class T>
     void convolve_row(long row, T* out, long stride) const {
         for (long block = 0; block < job.padded / LANES; ++block)
@@ -95,23 +95,23 @@ class Ring {
 
    private:
     static long slot(long row) { return (row + RING_ROWS) % RING_ROWS; }
-    // The last columns are read when a width is no multiple of COLUMNS_AT_ONCE; nothing comes of what lies there.
+    // The last columns are read if the width is no multiple of COLUMNS_AT_ONCE; their results are not used.
     static long columns(long width) { return (width + COLUMNS_AT_ONCE - 1) / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE + 2; }
 
     const Expansion& job;
     Number* memory;
     Number* normed;
-    long begin = 0, end = 0;  // columns of the map that a panel sees
+    long begin = 0, end = 0;  // columns of the map that a panel reads
 };
 
-// Columns of a panel: as many as keep the ring in the second-level cache.
+// Columns of a panel: as many as fit with the ring into the second-level cache.
 inline long panel_width(const Expansion& job) {
     const long fitting = RING_BYTES / (job.padded * RING_ROWS * (long)sizeof(Number));
     return smaller(larger(fitting / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE, 16), 64);
 }
 
 
-// Memory of a thread in the order of use; rounded to whole cache lines, with one to spare since vectors overhang.
+// Memory of a thread in the order of use, rounded to whole cache lines; one line is added because vectors may overhang.
 class Shares {
    public:
     explicit Shares(float* memory) : next(memory) {}
@@ -132,14 +132,14 @@ class Shares {
     float* next;
 };
 
-// What ``sweep`` takes of it.
+// The part of that memory which ``sweep`` uses.
 inline long floats_of(const Expansion& job) {
     const long panel = panel_width(job);
     return Shares::room<Number>(Ring::numbers(job, panel)) +
            Shares::room<Number>((panel + 2) * rounded_up(job.channels));
 }
 
-// Expands a piece and hands on each of its rows, panel by panel, ready for the depthwise convolution.
+// Expands a piece panel by panel, and calls a function for each row that is ready for the depthwise convolution.
 template <class Row>
 void sweep(const Expansion& job, Piece piece, Shares& shares, Row use_row) {
     const long panel = panel_width(job);

@@ -1,9 +1,10 @@
 // The kernels of one instruction set: included by avx2.cpp, avx512.cpp and avx512_bf16.cpp, which set ISA (the name of a
-// namespace), LANES, TILE, HAS_BF16 and RING_BYTES, and tell the compiler what the processor has.
+// namespace), LANES, TILE, HAS_BF16 and RING_BYTES, and name the instruction set to the compiler.
 
 namespace diffir {
 namespace ISA {
-// Everything but what is exported stays in its file: functions of one name and different instructions must never meet.
+// All functions that are not exported stay local to their file, since the linker must never merge functions of one name
+// that use different instructions.
 namespace {
 #include "vectors.h"
 #include "matrix.h"

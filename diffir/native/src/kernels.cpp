@@ -1,4 +1,5 @@
-// What Python calls, through ctypes: which kernels this processor has, and a pass over a map by several threads.
+// The functions that Python calls through ctypes: which kernels this processor can run, and the passes over a map with
+// several threads.
 #include "tasks.h"
 
 namespace diffir {
@@ -37,7 +38,7 @@ const Pass<MixTask> MIX[KINDS] = {
 const Pass<FeedTask> FEED[KINDS] = {
     {avx2::feed_floats, avx2::feed}, {avx512::feed_floats, avx512::feed}, {avx512_bf16::feed_floats, avx512_bf16::feed}};
 
-// Cuts the rows and columns of a task into pieces and lets threads work on them. Returns 0, or 1 if memory ran out.
+// Divides the rows and columns of a task into pieces, on which threads work. Returns 0, or 1 if memory ran out.
 template <class Task>
 int run_pieces(const Pass<Task>& pass, const Task& task, long piece_rows, long piece_columns, int threads) {
     const Expansion& job = task.expansion;
@@ -69,7 +70,7 @@ int run_pieces(const Pass<Task>& pass, const Task& task, long piece_rows, long p
 
 extern "C" {
 
-// Bit k: this processor has what the kernels of kind k need.
+// Bit k is set if this processor has the instructions of the kernels of kind k.
 int diffir_kernels() {
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -83,7 +84,7 @@ int diffir_kernels() {
     return avx2 << diffir::AVX2 | avx512 << diffir::AVX512 | bf16 << diffir::AVX512_BF16;
 }
 
-// How many bytes the tasks have here: Python's structures must agree, or the library is of another version.
+// The sizes of the task structures in bytes; if Python's differ, the library was built from another version.
 int diffir_layout() {
     return sizeof(diffir::SumsTask) << 20 | sizeof(diffir::MixTask) << 10 | sizeof(diffir::FeedTask);
 }

@@ -1,4 +1,4 @@
-// Matrix products in registers: TILE rows by two vectors of columns at a time, whatever is done with the results.
+// Matrix products in registers: TILE rows by two vectors of columns at a time; a function receives the results.
 //
 // Included inside the namespace of an instruction set. The left operand lies row by row (LEFT_IS_TURNED false) or column by
 // column (true: the product of a matrix turned over); the right one in blocks of LANES columns. Strides count words.
@@ -57,7 +57,7 @@ inline void multiply_blocks(Left left, Right right, long depth, long rows, long 
     multiply_tiles<LEFT_IS_TURNED, 1, BLOCKS>(left, right, depth, row, rows, block, keep);
 }
 
-// keep(row, block, vec) is given every vector of the product (rows x blocks * LANES) once.
+// keep(row, block, vec) is called once for each vector of the product (rows x blocks * LANES).
 template <bool LEFT_IS_TURNED, class Keep>
 void multiply(Left left, Right right, long depth, long rows, long blocks, Keep keep) {
     long block = 0;
@@ -71,7 +71,7 @@ void multiply(Left left, Right right, long depth, long rows, long blocks, Keep k
     }
 }
 
-// Weights as kernels.py packs them: (blocks, depth, LANES) words.
+// Weights in the order of Kernels.pack in Python: (blocks, depth, LANES) words.
 inline Right packed(const void* weights, long depth) {
     return {static_cast<const float*>(weights), LANES, depth * LANES};
 }

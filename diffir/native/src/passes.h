@@ -1,18 +1,19 @@
-// The three passes of a block: sums for attention, attention itself, the gated feed-forward network.
+// The three passes of a block: the sums for attention, attention itself, and the gated feed-forward network.
 //
 // Included inside the namespace of an instruction set. Each has `floats_of` (memory that a thread needs) and `run` (one
 // piece of the map).
 
-// Of a map that is written past the caches: measured where 32 MB of third level are shared, and two maps live at once.
+// Size from which a map is written past the caches, measured with a shared third-level cache of 32 MB; two maps are in use
+// at once.
 constexpr long STREAMED_BYTES = 16 << 20, CACHE_LINE = 64;
 
-// erf(u) as u times a rational function of u^2: least-squares fits of ours on |u| <= ERF_END; beyond, erf is 1 to as many
-// digits. Coefficients from the highest power down.
-#if HAS_BF16  // off by 5e-6
+// erf(u) as u times a rational function of u^2, fitted by least squares on |u| <= ERF_END; beyond, erf is 1 within the same
+// error. Coefficients go from the highest power down.
+#if HAS_BF16  // largest error 5e-6
 constexpr float ERF_END = 3.5f;
 constexpr float ERF_TOP[] = {7.08098165e-04f, 4.25705018e-02f, 1.58622431e-01f, 1.12834990e+00f};
 constexpr float ERF_BOTTOM[] = {8.96672e-03f, 9.581149e-02f, 4.7377574e-01f, 1.0f};
-#else  // off by 2e-8, and by 5e-7 with what float32 rounds
+#else  // largest error 2e-8, and 5e-7 with the rounding of float32
 constexpr float ERF_END = 4.0f;
 constexpr float ERF_TOP[] = {1.974827897e-06f, 2.880419642e-04f, 4.003664730e-03f,
                              5.346753516e-02f, 1.962494015e-01f, 1.128378976e+00f};
@@ -28,20 +29,21 @@ inline vec polynomial(const float (&coefficients)[TERMS], vec x) {
     return sum;
 }
 
-// x times the normal distribution function, by erf: the exact form that torch calls "none".
+// GELU: x times the normal distribution function, through erf, which torch calls approximate="none".
 inline vec gelu(vec x) {
     const vec u = higher(lower(x * 0.70710678f, ERF_END), -ERF_END), s = u * u;
     const vec bottom = polynomial(ERF_BOTTOM, s), half = x * 0.5f;
     vec inverse = rough_inverse(bottom);
-    inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: float's digits but the last
+    inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: exact but for the last digit of float
     return half + half * (u * polynomial(ERF_TOP, s) * inverse);
 }
 
-// From pixel to pixel of a row of channels: a vector more, for what overhangs at the end of the last head, and since
-// strides that are multiples of large powers of two would put all pixels into a few places of the first-level cache.
+// The stride between pixels in a row of channels. It has one vector more than the channels, because the last head may
+// overhang, and because strides that are multiples of large powers of two would map all pixels to few sets of the
+// first-level cache.
 inline long stride_of(long padded) { return padded + LANES; }
 
-// Adds (rows of the product, channels) to pixels of a map, which lie one after another.
+// Adds a product (rows, channels) to consecutive pixels of a map.
 inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
     const long channels = job.channels, offset = first_pixel * channels;
     const float* before = job.map + offset;
@@ -59,7 +61,7 @@ inline auto onto_map(const Expansion& job, float* out, long first_pixel) {
     };
 }
 
-// Calls use(cell, column, columns) for what each cell has of a row of a panel; columns count from the panel's left.
+// Calls use(cell, column, columns) for the part of a panel's row in each cell; columns count from the panel's left.
 template <class Use>
 inline void for_cells(const Expansion& job, const Grid& grid, long row, long left, long width, Use use) {
     const long cells_across = (job.width + grid.cell_width - 1) / grid.cell_width;
@@ -98,7 +100,7 @@ struct Sums {
         const long padded = task.expansion.padded, stride = stride_of(padded);
         for (long lane = 0; lane < padded; lane += LANES) {
             float* place = task.squares + cell * padded + lane;
-            vec sum = {};  // of this row alone: one running sum over a large cell would lose digits
+            vec sum = {};  // for this row only: one running sum over a large cell would lose digits
             for (long i = 0; i < count; ++i) {
                 const vec value = load(pixels + i * stride + lane);
                 sum += value * value;
@@ -107,7 +109,7 @@ struct Sums {
         }
     }
 
-    // What is summed over pixels must lie in words: as it is for float, neighbours joined for bf16.
+    // Factors that are summed over pixels must lie in words: unchanged for float, neighbours joined for bf16.
     static const float* as_words(const float* pixels, long count, long stride, float* words) {
 #if HAS_BF16
         for (long i = 0; i < count; i += 2)
@@ -150,7 +152,8 @@ struct Mix {
         Number* mixed = shares.take<Number>((panel + COLUMNS_AT_ONCE) * stride);
         sweep(job, piece, shares, [&](const Ring& ring, long row) {
             ring.convolve_row(row, values, stride);
-            // Of a last head with an odd number of channels, bf16 reads one more: times zero, but it must be a number.
+            // If the last head has an odd number of channels, bf16 reads one more; it is multiplied by zero, but must not
+            // be NaN.
             for (long column = 0; column < ring.width; ++column) store(values + column * stride + job.padded, vec{});
             const long first_pixel = row * job.width + ring.left;
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {

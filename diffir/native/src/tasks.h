@@ -1,6 +1,6 @@
-// What the kernels are asked to do: plain structures, filled in by diffir/native/kernels.py in the same order.
+// The tasks of the kernels: plain structures with the same fields in the same order as those in diffir/native/bindings.py.
 //
-// Every pass over a map begins alike: norm over the channels of each pixel, modulation by the prior, a 1x1 convolution,
+// Every pass over a map begins with norm over the channels of each pixel, modulation by the prior, a 1x1 convolution and
 // a depthwise 3x3 convolution. Maps are (H, W, C) float32, channels last. Widths with "padded" are rounded up to whole
 // vectors; weights are packed as (padded / lanes, C, lanes), bf16 in pairs along C, taps as (padded / lanes, 9, lanes), zeros
 // filling the rest.
@@ -14,20 +14,20 @@ struct Expansion {
     long top, bottom;     // rows of the map to work on
     const float* gain;    // of norm and modulation together, (padded channels)
     const float* shift;
-    long centred;         // whether the norm subtracts the mean
+    long centred;         // 1 if the norm subtracts the mean, else 0
     const void* weights;  // 1x1, in the precision of the kernel
     const float* taps;    // 3x3
     long padded;          // channels after the 1x1
 };
 
-// Where attention looks: a grid of cells, each with sums or matrices of its own.
+// The grid of cells in which attention is computed; each cell has its own sums or matrices.
 struct Grid {
     long cell_height, cell_width;
     long heads, head_channels, head_padded;
 };
 
 struct SumsTask {
-    Expansion expansion;  // to q, then k
+    Expansion expansion;  // computes q, then k
     Grid grid;
     long key_offset;      // where k begins among the expanded channels
     float* products;      // (cells, heads, c, padded c): q k^T
@@ -35,22 +35,22 @@ struct SumsTask {
 };
 
 struct MixTask {
-    Expansion expansion;  // to v
+    Expansion expansion;  // computes v
     Grid grid;
     const void* mixing;   // (cells of the rows at hand, heads, padded c / lanes, c, lanes)
-    const void* project;  // packed 1x1, or null where the mixing holds it
-    float* out;           // the map plus what attention made of it
+    const void* project;  // packed 1x1, or null if the mixing includes it
+    float* out;           // the map plus the result of attention
 };
 
 struct FeedTask {
-    Expansion expansion;  // to gate, then value
+    Expansion expansion;  // computes gate, then value
     long hidden, value_offset;
     const void* project;
     float* out;
 };
 
 // A piece of a map that one thread works on. Pieces of sums must not depend on the number of threads, since float sums
-// depend on their order; the other passes give a pixel the same value in whatever piece it lies.
+// depend on their order; in the other passes, the value of a pixel does not depend on the piece it lies in.
 struct Piece {
     long top, bottom, left, right;
 };

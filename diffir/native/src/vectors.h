@@ -1,4 +1,4 @@
-// Vectors of LANES floats and the two kinds of numbers that matrices are multiplied in: float, and pairs of bf16.
+// Vectors of LANES floats, and the two types of factors in matrix products: float, and pairs of bf16.
 //
 // Included once for each instruction set, inside its namespace: LANES, TILE and HAS_BF16 are set there. GCC's vector types
 // stand for registers; "a word" is 4 bytes of an operand: one float, or two bf16 that are summed together.
@@ -17,7 +17,7 @@ inline vec load_part(const float* from, long count) {
 
 inline void store_part(float* to, vec value, long count) { __builtin_memcpy(to, &value, 4 * count); }
 
-// The sum of all lanes, in each of them.
+// Returns the sum of all lanes in each lane.
 inline vec sum_of(vec value) {
     typedef int places __attribute__((vector_size(4 * LANES)));
     places own;
@@ -31,7 +31,7 @@ inline vec lower(vec a, float b) { return a < b ? a : vec{} + b; }
 inline vec higher(vec a, float b) { return a > b ? a : vec{} + b; }
 
 #if LANES == 16
-// Past the caches, to an address that is a multiple of a vector's bytes.
+// Stores past the caches, to an address that is a multiple of a vector's size.
 inline void stream(float* to, vec value) { _mm512_stream_ps(to, (__m512)value); }
 inline vec rough_inverse(vec value) { return (vec)_mm512_rcp14_ps((__m512)value); }
 #else
@@ -39,7 +39,7 @@ inline void stream(float* to, vec value) { _mm256_stream_ps(to, (__m256)value); 
 inline vec rough_inverse(vec value) { return (vec)_mm256_rcp_ps((__m256)value); }
 #endif
 
-// What was streamed is there before another thread reads it.
+// Completes all streamed stores before another thread reads them.
 inline void settle() { _mm_sfence(); }
 
 #if HAS_BF16

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from diffir.native.kernels import Expansion, Kernels
+from diffir.native.bindings import Expansion, Kernels
 from diffir.systems.diffir.dirformer import DMTA, Block
 from diffir.systems.diffir.engine.attention import Statistics, Sums
 from diffir.systems.diffir.layers import ChannelNorm

@@ -1,7 +1,8 @@
-"""The door to the compiled kernels: found, loaded and called here, over torch's memory, with as many threads as torch.
+"""Python interface of the compiled kernels: this module finds, loads and calls them through ctypes.
 
-In: maps (H, W, C) float32 and packed weights. Out: sums for attention, or the next map. Where the kernels were not
-built, or the processor has no AVX2, ``find_kernels`` says so with None; everything else works without them.
+In: feature maps (H, W, C) float32 on the CPU, and packed weights. Out: sums for attention, or the next map. The kernels
+work on torch's memory and use as many threads as torch. If they were not built, or the processor lacks AVX2,
+``find_kernels`` returns None; the rest of the package works without them.
 """
 
 import ctypes
@@ -16,13 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LONG, _POINTER = ctypes.c_long, ctypes.c_void_p
-_LARGEST_PIECE, _SMALLEST_PIECE = 512, 16  # rows; two more are expanded with them
-_PIECE_SIDE = 64  # pixels; what a kernel expands at a time
-# Number of the kernels in src/kernels.cpp, floats in a register, numbers in matrices; the best first.
+_LARGEST_PIECE, _SMALLEST_PIECE = 512, 16  # rows of a piece of work; two more rows are expanded for each
+_PIECE_SIDE = 64  # pixels; columns of a piece of work
+# Number of the kernels in src/kernels.cpp, floats in a register, type of the matrices; the best kernels first.
 _KINDS = ((2, 16, torch.bfloat16), (1, 16, torch.float32), (0, 8, torch.float32))
 _NUMBERS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+# The structures below have the fields of those in src/tasks.h, in the same order.
 class _Expansion(ctypes.Structure):
     _fields_ = (
         ("map", _POINTER),
@@ -70,24 +72,29 @@ class _FeedTask(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Expansion:
-    """Norm and modulation as one gain and shift a channel, then the 1x1 and the depthwise 3x3 convolution, packed."""
+    """The packed weights of the layers that begin every pass: norm, modulation, and two convolutions.
+
+    Norm and modulation are combined to a gain and a shift per channel; a 1x1 and a depthwise 3x3 convolution follow.
+    """
 
     gain: Tensor
-    """(padded C,) float32."""
+    """Factor for each channel, (padded C,) float32."""
     shift: Tensor
+    """Summand for each channel, (padded C,) float32."""
     is_centred: bool
-    """Whether the norm subtracts the mean."""
+    """True if the norm subtracts the mean."""
     weights: Tensor
-    """As ``Kernels.pack`` makes it."""
+    """Weights of the 1x1 convolution, packed by ``Kernels.pack``."""
     taps: Tensor
-    """As ``Kernels.pack_taps`` makes it."""
+    """Weights of the depthwise 3x3 convolution, packed by ``Kernels.pack_taps``."""
 
     @property
     def padded(self) -> int:
+        """Number of channels after the 1x1 convolution, rounded up to whole vectors."""
         return self.taps.shape[0] * self.taps.shape[2]
 
     def task(self, x: Tensor, top: int = 0, bottom: int | None = None) -> _Expansion:
-        """Of some rows of a map (H, W, C)."""
+        """Return the C structure for rows ``top`` to ``bottom`` of a map (H, W, C); without ``bottom``, to the end."""
         height, width, channels = x.shape
         assert x.dtype == torch.float32 and x.is_contiguous() and x.device.type == "cpu"
         return _Expansion(
@@ -98,53 +105,57 @@ class Expansion:
 
 
 class Kernels:
-    """The kernels of one instruction set and precision."""
+    """The kernels for one instruction set and precision."""
 
     def __init__(self, library: ctypes.CDLL, kind: int, lanes: int, number: torch.dtype) -> None:
         self._library = library
         self._kind = kind
         self.lanes = lanes
+        """Number of floats in a vector register."""
         self.number = number
-        """Of matrix products: float32 or bfloat16; sums, norms and the map itself are float32."""
+        """Type of the factors in matrix products, float32 or bfloat16; sums, norms and maps are float32."""
 
     def padded(self, channels: int) -> int:
-        """Channels rounded up to whole vectors."""
+        """Round a number of channels up to whole vectors."""
         return -(-channels // self.lanes) * self.lanes
 
     def pad(self, vector: Tensor) -> Tensor:
-        """(C,) to (padded C,) float32, zeros at the end."""
+        """Convert a vector (C,) to float32 and append zeros, which gives (padded C,)."""
         return F.pad(vector.float(), (0, self.padded(len(vector)) - len(vector)))
 
     def pack(self, weights: Tensor) -> Tensor:
-        """Matrices (..., N, K), to be multiplied from the left, to (..., padded N / lanes, K, lanes)."""
+        """Reorder matrices (..., N, K), which multiply from the left, to (..., padded N / lanes, K, lanes)."""
         outputs, inputs = weights.shape[-2:]
-        pair = 1 if self.number == torch.float32 else 2  # bf16: neighbours in K side by side
+        pair = 1 if self.number == torch.float32 else 2  # bf16 instructions take pairs of neighbours in K
         weights = F.pad(weights, (0, -inputs % pair, 0, self.padded(outputs) - outputs)).to(self.number)
         blocks = weights.unflatten(-2, (-1, self.lanes)).unflatten(-1, (-1, pair))
         return blocks.transpose(-3, -2).contiguous()
 
     def pack_taps(self, weights: Tensor) -> Tensor:
-        """Depthwise 3x3 weights (C, 1, 3, 3) to (padded C / lanes, 9, lanes) float32."""
+        """Reorder depthwise 3x3 weights (C, 1, 3, 3) to (padded C / lanes, 9, lanes) float32."""
         taps = F.pad(weights.float().flatten(1).T, (0, self.padded(len(weights)) - len(weights)))
         return taps.unflatten(1, (-1, self.lanes)).transpose(0, 1).contiguous()
 
     def sums(self, x: Tensor, expansion: Expansion, heads: int, cell: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """q k^T and the sums of squares of q and k, in every cell of a map.
+        """Compute q k^T and the sums of squares of q and k in each cell of a map.
 
         Args:
-            x: (H, W, C) float32.
-            expansion: to q, then k, each padded to whole vectors.
-            cell: height and width in pixels.
+            x: the map, (H, W, C) float32.
+            expansion: layers that compute q, then k, each padded to whole vectors.
+            heads: number of attention heads; c = C / heads.
+            cell: height and width of a cell in pixels.
         Returns:
             (rows, columns, heads, c, c) and (rows, columns, 2, heads, c), float32.
         """
+        # Allocate the sums of each cell.
         height, width, channels = x.shape
         rows, columns = -(-height // cell[0]), -(-width // cell[1])
         grid = self._grid(heads, channels // heads, cell)
         products = torch.zeros(rows, columns, heads, grid.head_channels, grid.head_padded)
         squares = torch.zeros(rows, columns, 2, expansion.padded // 2)
         task = _SumsTask(expansion.task(x), grid, expansion.padded // 2, products.data_ptr(), squares.data_ptr())
-        # Whole cells, so that no two threads add to one; half of a low map at most, so that two have work.
+        # A piece consists of whole cells, so that no two threads add to the same sums, and has at most half the rows of
+        # a low map, so that two threads have work.
         piece = _whole_cells(min(_PIECE_SIDE, -(-height // 2)), cell[0]), _whole_cells(_PIECE_SIDE, cell[1])
         self._run(self._library.diffir_sums, task, *piece)
         squares = squares[..., :channels].unflatten(-1, (heads, -1))
@@ -162,13 +173,14 @@ class Kernels:
         top: int,
         bottom: int,
     ) -> None:
-        """Write x and what attention makes of its values to rows of ``out``.
+        """Write x plus the result of attention to rows ``top`` to ``bottom`` of ``out``.
 
         Args:
-            x, out: (H, W, C) float32, two maps.
-            expansion: to v.
-            mixing: (cells, heads, c, c), output by input channels, for the cells of rows ``top`` to ``bottom``.
-            project: packed (C, C); None where the mixing is the whole matrix of one head.
+            x, out: two different maps, (H, W, C) float32.
+            expansion: layers that compute v.
+            mixing: matrices of attention (cells, heads, c, c), output by input channels, for the cells of these rows.
+            project: packed weights (C, C) of the output projection; None if there is one head whose mixing includes it.
+            cell: height and width of a cell in pixels.
             top: a multiple of the cell's height.
         """
         heads, channels = mixing.shape[-3], mixing.shape[-1]
@@ -184,12 +196,13 @@ class Kernels:
         self._run(self._library.diffir_mix, task, _balanced_rows(bottom - top, x.shape[1]), _PIECE_SIDE)
 
     def feed(self, x: Tensor, out: Tensor, expansion: Expansion, project: Tensor, hidden: int) -> None:
-        """Write x and what the gated network makes of it to ``out``.
+        """Write x plus the result of the gated feed-forward network to ``out``.
 
         Args:
-            x, out: (H, W, C) float32, two maps.
-            expansion: to gate, then value, each padded to whole vectors.
-            project: packed (C, hidden).
+            x, out: two different maps, (H, W, C) float32.
+            expansion: layers that compute gate, then value, each padded to whole vectors.
+            project: packed weights (C, hidden) of the output projection.
+            hidden: number of channels of gate and of value.
         """
         assert out.is_contiguous() and out.shape == x.shape
         task = _FeedTask(expansion.task(x), hidden, expansion.padded // 2, project.data_ptr(), out.data_ptr())
@@ -204,7 +217,7 @@ class Kernels:
 
 
 def kernels_here() -> list[Kernels]:
-    """All that were built and that this processor can run, the best of each precision first."""
+    """Return all kernels that were built and that this processor can run, the best of each precision first."""
     library = _library()
     if library is None:
         return []
@@ -213,29 +226,32 @@ def kernels_here() -> list[Kernels]:
 
 
 def find_kernels(precision: Literal["fp32", "bf16", "fp16"]) -> Kernels | None:
-    """The best kernels for this processor in a precision; None: there are none."""
+    """Return the best kernels for this processor in a precision, or None if there are none."""
     return next((kernels for kernels in kernels_here() if kernels.number == _NUMBERS[precision]), None)
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
+    """Load the compiled library; None if it is missing, or was built for another system or version."""
     path = Path(__file__).parent / f"_kernels{sysconfig.get_config_var('EXT_SUFFIX')}"
     try:
         library = ctypes.CDLL(str(path)) if path.is_file() else None
     except OSError:  # built for another system
         return None
+    # The sizes of the structures must agree with those that the library was compiled with.
     layout = sum(ctypes.sizeof(task) << shift for task, shift in ((_SumsTask, 20), (_MixTask, 10), (_FeedTask, 0)))
-    if library is None or getattr(library, "diffir_layout", lambda: 0)() != layout:  # built from an older version
+    if library is None or getattr(library, "diffir_layout", lambda: 0)() != layout:
         return None
     return library
 
 
 def _whole_cells(pixels: int, cell: int) -> int:
+    """Round a length down to a multiple of the cell's, but at least to one cell."""
     return max(pixels // cell, 1) * cell
 
 
 def _balanced_rows(height: int, width: int) -> int:
-    """Rows of a piece: some pieces for each thread, but not so thin that rows are expanded twice over."""
+    """Return the rows of a piece: at least two pieces per thread, but not so low that many rows are expanded twice."""
     threads = torch.get_num_threads()
     across = -(-width // _PIECE_SIDE)
     fewest = min(_SMALLEST_PIECE, max(-(-height // threads), 4))
