@@ -52,7 +52,7 @@ class Within:
 
 @dataclass(frozen=True)
 class Above:
-    """A number above ``bound``."""
+    """A number that is greater than ``bound``."""
 
     bound: float
 
@@ -106,7 +106,7 @@ class NotEmpty:
     """A list with at least one entry."""
 
     def check(self, name: str, value: Sequence[object]) -> None:
-        """Refuse the empty list."""
+        """Refuse a list without entries."""
         if not value:
             raise ConfigError(f"{name} must name at least one, got an empty list")
 
@@ -120,7 +120,8 @@ def check_fields(instance: object) -> None:
     Raises:
         ConfigError: a value is not allowed; the message begins with the name of the field.
     """
-    for name, rules in rules_of(type(instance)).items():
+    cls: type = type(instance)
+    for name, rules in rules_of(cls).items():
         value = getattr(instance, name)
         for rule in rules if value is not None else ():
             rule.check(name, value)

@@ -33,7 +33,7 @@ class Boxes(HoleStep):
     """
 
     count: Annotated[tuple[int, int], Within(1, 1000)] = (1, 4)
-    """Number of boxes."""
+    """Number of boxes in a mask."""
     box_size: Annotated[tuple[float, float], Within(1)] = (30.0, 150.0)
     """Side of a box, in pixels; height and width are drawn separately."""
     margin: Annotated[float, Within(0)] = 10.0

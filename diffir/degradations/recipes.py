@@ -1,6 +1,6 @@
 """Recipes: the steps that turn a clean image into a low-quality one.
 
-In: the steps in an option file, or the name or file of a recipe. Out: a ``Recipe``, which degrades a batch and knows
+In: the steps in an option file, or the name or file of a recipe. Out: a ``Recipe``, which degrades a batch and gives
 the two facts that a network must match: the scale of its images, and whether they carry a mask.
 """
 

@@ -24,7 +24,7 @@ class Scratches:
     """y = (1 - a) x + a c: long, thin, nearly straight lines along the film; each has its own c."""
 
     count: Annotated[tuple[int, int], Within(0, 1000)] = (1, 12)
-    """Number of scratches."""
+    """Number of scratches in the photo."""
     length: Annotated[tuple[float, float], Within(0, 10)] = (0.1, 1.3)
     """Length of a scratch over the height of the photo."""
     width: Annotated[tuple[float, float], Within(0.5, 50)] = (0.5, 1.6)
@@ -110,7 +110,7 @@ class Folds:
     """y = (1 - a) x + a c: ragged cracks where the photo was folded, with branches and lost flakes; c is bare paper."""
 
     count: Annotated[tuple[int, int], Within(0, 100)] = (1, 3)
-    """Number of folds."""
+    """Number of folds in the photo."""
     width: Annotated[tuple[float, float], Within(0.5, 100)] = (1.0, 5.0)
     """Largest width of a crack, in pixels."""
     roughness: Annotated[tuple[float, float], Within(0, 1)] = (0.01, 0.03)

@@ -1,4 +1,4 @@
-"""Real-ESRGAN's kernels, noise and sharpening are BasicSR's: its own functions give the same numbers."""
+"""Kernels, noise and sharpening of Real-ESRGAN equal those of BasicSR's own functions."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""The noise of published denoising tables."""
+"""The benchmark noise equals that of published denoising tables."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Blurs as steps: what they do to a photo, in light and at its border."""
+"""Blur steps: their effect on a photo, in linear light and at its border."""
 
 import math
 
@@ -129,6 +129,6 @@ def test_small_sinc_kernels_cut_off_from_a_third_and_large_ones_from_a_fifth(siz
         ({"type": "defocus_blur", "radius": [1, 2], "blades": []}, "blades must name at least one"),
     ],
 )
-def test_a_blur_that_cannot_be_is_one_clear_line(step, message):
+def test_an_impossible_blur_is_an_error_of_one_line(step, message):
     with pytest.raises(ConfigError, match=message):
         build_recipe([step])

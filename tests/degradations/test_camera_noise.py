@@ -1,4 +1,4 @@
-"""Camera noise: as strong as a sensor's, alike in neighbours, and smeared apart in grey and colour."""
+"""Camera noise: the variance of a sensor, correlated neighbours, grey and colour smoothed separately."""
 
 import pytest
 import torch
@@ -29,21 +29,21 @@ def test_the_variance_is_the_light_over_the_electrons(light):
     assert noise_on(light).var().item() == pytest.approx(light / 2000, rel=0.05)
 
 
-def test_in_the_dark_the_amplifier_is_left():
+def test_in_the_dark_the_noise_of_the_amplifier_remains():
     variance = noise_on(0.01, read=(4.0, 4.0)).var().item()
 
     assert variance == pytest.approx(0.01 / 2000 + (4 / 2000) ** 2, rel=0.05)
 
 
 @pytest.mark.parametrize("grain", [0.8, 1.5])
-def test_smearing_makes_noise_coarser_but_not_weaker(grain):
+def test_smoothing_makes_noise_coarser_but_not_weaker(grain):
     fine, coarse = noise_on(0.4), noise_on(0.4, grain=(grain, grain), chroma_grain=(1.5, 1.5))
 
     assert coarse.var().item() == pytest.approx(fine.var().item(), rel=0.1)
     assert neighbours(coarse) > neighbours(fine) + 0.2
 
 
-def test_even_without_smearing_neighbours_are_alike_as_a_bayer_sensor_leaves_them():
+def test_without_smoothing_neighbours_are_correlated_as_on_a_bayer_sensor():
     noise = noise_on(0.4)
 
     assert neighbours(noise[:, 1]) == pytest.approx(0.4, abs=0.05)  # green: (1/4 + 1/4) / 2 over 5/8
@@ -59,7 +59,7 @@ def test_colour_noise_can_be_left_out_and_made_stronger():
     assert colour(chroma=(2.0, 2.0)) == pytest.approx(2 * colour(), rel=0.02)
 
 
-def test_colour_is_smeared_apart_from_grey():
+def test_colour_is_smoothed_separately_from_grey():
     noise = noise_on(0.4, chroma_grain=(3.0, 3.0))
     grey = noise.mean(dim=1)
 

@@ -1,4 +1,4 @@
-"""Compression: the encoders' own result."""
+"""Compression equals the result of the encoders themselves."""
 
 import cv2
 import numpy as np
@@ -49,14 +49,14 @@ def test_quality_is_drawn_for_each_image():
     assert len({result.numpy().tobytes() for result in results}) > 4
 
 
-def test_8_bit_levels_and_clipping_are_what_they_say():
+def test_clip_and_quantize_limit_and_round_the_values():
     image = torch.tensor([-0.2, 0.1, 0.5011, 1.3]).view(1, 1, 1, 4)
 
     assert compressed(image, type="clip").flatten().tolist() == pytest.approx([0, 0.1, 0.5011, 1])
     assert (compressed(image, type="quantize").flatten() * 255).tolist() == pytest.approx([0, 26, 128, 255])
 
 
-def test_a_photo_beyond_the_format_is_one_clear_line():
+def test_a_photo_beyond_the_format_is_an_error_of_one_line():
     with pytest.raises(ImageError, match=r"\.webp cannot hold 17000 x 2 pixels"):
         compressed(torch.zeros(1, 3, 2, 17000), type="webp", quality=[50, 50])
 
@@ -72,6 +72,6 @@ def test_a_photo_beyond_the_format_is_one_clear_line():
         ({"type": "webp", "quality": [60, 50]}, "quality must be"),
     ],
 )
-def test_a_compression_that_cannot_be_is_one_clear_line(step, message):
+def test_an_impossible_compression_is_an_error_of_one_line(step, message):
     with pytest.raises(ConfigError, match=message):
         build_recipe([step])

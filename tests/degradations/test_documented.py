@@ -1,4 +1,4 @@
-"""docs/degradations.md: knows every step, key and recipe, and its examples work."""
+"""docs/degradations.md names every step, key, limit and recipe, and its examples work."""
 
 import re
 from dataclasses import MISSING, fields

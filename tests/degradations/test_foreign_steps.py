@@ -1,4 +1,4 @@
-"""Steps of other packages join by an entry point."""
+"""Steps of other packages join through an entry point."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Masks: 1 = missing, never everything, holes only grow; and the image is zero where it is missing."""
+"""Masks: 1 is missing, a mask never covers everything, holes only grow, and the image is 0 in holes."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ def test_of_four_lines_three_are_missing(kept, share):
 
 
 @pytest.mark.parametrize("invert", [False, True])
-def test_a_mask_image_is_laid_on_the_photo_with_white_as_told(tmp_path, invert):
+def test_white_of_a_mask_image_is_missing_unless_it_is_inverted(tmp_path, invert):
     pixels = np.zeros((8, 8, 1), dtype=np.uint8)
     pixels[:4] = 255
     step = MaskFolder(folder_with(tmp_path, pixels), invert=invert, flips=False)

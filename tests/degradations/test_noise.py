@@ -1,4 +1,4 @@
-"""Training noise: as strong as it says, for each image anew, and repeatable."""
+"""Training noise has the given strength, is drawn for each image, and is repeatable."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_equal_generators_give_equal_noise():
         ({"type": "gaussian_noise", "sigma": 5}, "expected a list"),
     ],
 )
-def test_a_wrong_step_is_one_clear_line(step, message):
+def test_a_wrong_step_is_an_error_of_one_line(step, message):
     with pytest.raises(ConfigError, match=message):
         build_recipe([step])
 

@@ -58,7 +58,7 @@ def test_a_vignette_darkens_the_corners_alone():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
-def test_stains_cover_the_share_they_say_and_only_darken(share):
+def test_stains_cover_the_given_share_and_only_darken(share):
     step = Stains(coverage=(share, share))
 
     thickness, stained = step.thickness((64, 64), drawn()), step(photo(), drawn())
@@ -87,14 +87,14 @@ def test_no_marks_leave_the_photo_as_it_is(step):
 
 
 @pytest.mark.parametrize(("dark_prob", "sign"), [(0, 1), (1, -1)])
-def test_scratches_are_light_or_dark_as_told(dark_prob, sign):
+def test_scratches_are_dark_with_the_given_probability(dark_prob, sign):
     change = Scratches(count=(8, 8), dark_prob=dark_prob)(grey(0.5), drawn()) - 0.5
 
     assert (sign * change >= 0).all() and change.any()
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 6])
-def test_a_line_is_as_wide_as_it_says(width):
+def test_a_line_has_the_given_width(width):
     canvas = Canvas((40, 40))
     canvas.line(np.array([[-5.0, 20.0], [45.0, 20.0]]), width, np.ones(1), is_dark=True)
 

@@ -1,4 +1,4 @@
-"""Contact sheets: true pixels, tinted holes, legible captions."""
+"""Contact sheets show unchanged pixels, tinted holes and legible captions."""
 
 import numpy as np
 

@@ -118,7 +118,7 @@ def test_scale_and_channels_are_found_by_trial(steps, scale, channels):
         ([{"type": "boxes"}, {"type": "jpeg", "quality": [50, 50]}], "step 2: jpeg takes 3 .* cut holes come last"),
     ],
 )
-def test_a_recipe_that_no_network_fits_is_one_clear_line(steps, message):
+def test_a_recipe_that_no_network_fits_is_an_error_of_one_line(steps, message):
     with pytest.raises(ConfigError, match=message):
         _ = build_recipe(steps).scale
 

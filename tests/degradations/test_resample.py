@@ -1,4 +1,4 @@
-"""Changes of size: to the size asked for, by the filter asked for."""
+"""Steps that change the size reach the given size with the given filter."""
 
 import numpy as np
 import pytest
@@ -79,6 +79,6 @@ def test_matlabs_bicubic_in_floats_is_not_rounded():
         ({"type": "matlab_bicubic", "scale": -4}, "scale must be 1 or more"),
     ],
 )
-def test_a_size_that_cannot_be_is_one_clear_line(step, message):
+def test_an_impossible_size_is_an_error_of_one_line(step, message):
     with pytest.raises(ConfigError, match=message):
         build_recipe([step])

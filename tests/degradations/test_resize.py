@@ -1,4 +1,4 @@
-"""imresize: MATLAB's bicubic, with antialiasing."""
+"""imresize equals MATLAB's bicubic with antialiasing."""
 
 import numpy as np
 import pytest
@@ -72,6 +72,6 @@ def test_floats_are_neither_clipped_nor_rounded_and_keep_their_type() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 0), (np.uint8, -1), (np.uint16, 2)])
-def test_what_it_cannot_resize_is_refused(dtype: type, scale: float) -> None:
+def test_unknown_types_and_scales_are_refused(dtype: type, scale: float) -> None:
     with pytest.raises(UsageError, match="imresize"):
         imresize(np.zeros((8, 8), dtype), scale)

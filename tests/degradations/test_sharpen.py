@@ -1,4 +1,4 @@
-"""Unsharp masking: edges get stronger, flat areas and their noise do not."""
+"""Unsharp masking makes edges stronger, but not flat areas and their noise."""
 
 import math
 
@@ -45,6 +45,6 @@ def test_a_line_in_the_middle_of_a_wide_gaussian_gets_its_published_value():
 
 
 @pytest.mark.parametrize("settings", [{"radius": 2}, {"weight": [1, 0]}, {"threshold": -1.0}])
-def test_a_mask_that_cannot_be_is_refused(settings):
+def test_impossible_settings_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         sharpened(edge(), **settings)

@@ -1,4 +1,4 @@
-"""Every recipe that ships: runs, repeats, says what it is, and makes what a network can take."""
+"""Every shipped recipe runs, repeats, has a summary, and makes images that a network can take."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def photo():
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_a_recipe_runs_repeats_and_says_what_it_is(name, photo):
+def test_a_recipe_runs_repeats_and_has_a_summary(name, photo):
     recipe = load_recipe(name)
 
     first, again, other = (recipe(photo, seeded(seed)) for seed in (1, 1, 2))
@@ -74,7 +74,7 @@ def test_all_but_benchmark_noise_end_on_8_bit_levels(name, photo):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_a_gpu_draws_the_same_damage(name, photo):
+def test_a_gpu_makes_the_same_image(name, photo):
     here, there = (load_recipe(name)(photo.to(device), seeded(4)).cpu() for device in ("cpu", "cuda"))
 
     assert (here - there).abs().mean() < 2e-3  # a rounded level more or less, which JPEG may spread

@@ -1,4 +1,4 @@
-"""What every step of weather, age and masks keeps to: shape, type, finite values, repeatability, the caller's image."""
+"""Laws of every step of weather, age and masks: shape, type, finite values, repeatability, limits of the fields."""
 
 from dataclasses import MISSING, fields
 from typing import get_type_hints
@@ -65,7 +65,7 @@ def test_the_callers_image_and_its_type_stay(name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_shipped_recipe_says_what_it_is_and_damages_a_batch(name):
+def test_a_shipped_recipe_has_a_summary_and_degrades_a_batch(name):
     recipe = read_recipe(name)
     images = photo().repeat(6, 1, 1, 1)
 

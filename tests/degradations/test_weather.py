@@ -1,4 +1,4 @@
-"""Rain, snow, haze and low light: laws of light, and as much of each as the ranges say."""
+"""Rain, snow, haze and low light follow the laws of light and have the given strength."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_more_rain_is_brighter_rain():
 
 
 @pytest.mark.parametrize(("angle", "up", "right"), [(0, 14, 0), (45, 10, 10), (-45, 10, -10), (90, 0, 14)])
-def test_a_streak_leans_as_its_angle_says_and_ends_at_its_length(angle, up, right):
+def test_a_streak_has_the_given_angle_and_length(angle, up, right):
     shape = streak(length=41, width=2, angle=angle)
     middle = shape.shape[0] // 2
 

@@ -26,7 +26,7 @@ class Strokes(HoleStep):
     """
 
     count: Annotated[tuple[int, int], Within(1, 1000)] = (1, 5)
-    """Number of strokes."""
+    """Number of strokes in a mask."""
     segments: Annotated[tuple[int, int], Within(1, 100)] = (1, 5)
     """Number of straight segments of a stroke."""
     length: Annotated[tuple[float, float], Within(0)] = (10.0, 210.0)

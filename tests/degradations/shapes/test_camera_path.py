@@ -1,4 +1,4 @@
-"""Camera paths: as long as they say, straight where they must be, and turned back by impulses."""
+"""Camera paths have the given length, are straight without turns, and are reversed by impulses."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def path(length=20.0, turns=2.0, impulses=0.0, seed=0):
 
 @pytest.mark.parametrize("length", [0.0, 0.3, 7.0, 40.5])
 @pytest.mark.parametrize("impulses", [0.0, 5.0])
-def test_a_path_is_as_long_as_it_says(length, impulses):
+def test_a_path_has_the_given_length(length, impulses):
     assert np.abs(np.diff(path(length, impulses=impulses))).sum() == pytest.approx(length)
 
 
@@ -33,7 +33,7 @@ def test_the_more_it_turns_the_less_far_it_gets():
     assert reach(0.5) > reach(2) > reach(6)
 
 
-def test_the_direction_drifts_as_far_as_it_says():
+def test_the_direction_drifts_by_the_given_deviation():
     def drift(seed):
         steps = np.angle(np.diff(path(turns=1.0, seed=seed)))
         return np.unwrap(steps)[-1] - steps[0]
@@ -41,7 +41,7 @@ def test_the_direction_drifts_as_far_as_it_says():
     assert np.std([drift(seed) for seed in range(500)]) == pytest.approx(1.0, rel=0.1)
 
 
-def test_impulses_throw_the_camera_back_as_often_as_they_say():
+def test_impulses_reverse_the_camera_as_often_as_given():
     def rebounds(seed):
         steps = np.diff(path(turns=0.0, impulses=2.0, seed=seed))
         return (np.abs(np.angle(steps[1:] / steps[:-1])) > 2).sum()

@@ -1,4 +1,4 @@
-"""Blur kernels: weights of a mean, with the width and the symmetry they say."""
+"""Blur kernels have sum 1 and the given width and symmetry."""
 
 import math
 
