@@ -1,8 +1,8 @@
-"""The only door to basicsr, which newer companions of it have locked from inside.
+"""The only module that imports basicsr; it works around two incompatibilities with current torchvision.
 
-basicsr 1.4.2 (2022) imports a module that torchvision dropped in 0.17, and a CPU build of torch beside a CUDA build of
-torchvision fails before that. ``load_basicsr`` mends both for this process, then imports it. It takes seconds and is
-never done at module level. In: nothing. Out: the package, or ``MissingDependency`` with the pip line.
+basicsr 1.4.2 (2022) imports a module that torchvision removed in 0.17, and torchvision in a CUDA build cannot be
+imported beside torch in a CPU build. ``load_basicsr`` repairs both for this process and imports the package, or raises
+``MissingDependency``. The import takes seconds, so it never happens when a module is loaded.
 """
 
 import importlib
@@ -13,28 +13,28 @@ from types import ModuleType
 
 from diffir.errors import MissingDependency
 
-_DROPPED = "torchvision.transforms.functional_tensor"
+_REMOVED = "torchvision.transforms.functional_tensor"
 
 
 def load_basicsr() -> ModuleType:
-    """The package ``basicsr``, ready to use.
+    """Import and return the package ``basicsr``.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: the package is not installed.
     """
     if importlib.util.find_spec("basicsr") is None:
         raise MissingDependency("basicsr", "comparing with basicsr", "basicsr")
     if "basicsr" not in sys.modules:
         prepare_torchvision()
-        if importlib.util.find_spec(_DROPPED) is None:
-            sys.modules[_DROPPED] = _functional_tensor()
+        if importlib.util.find_spec(_REMOVED) is None:
+            sys.modules[_REMOVED] = _functional_tensor()
     return importlib.import_module("basicsr")
 
 
 def prepare_torchvision() -> None:
-    """Declare the two operators that a CUDA build of torchvision misses beside a CPU build of torch.
+    """Declare the two operators that torchvision in a CUDA build lacks beside torch in a CPU build.
 
-    Only then: declared beside a working torchvision they would end the process.
+    In all other cases nothing is declared, since declaring them twice would end the process.
     """
     import torch
 
@@ -48,11 +48,14 @@ def prepare_torchvision() -> None:
     _KEPT.append(library)
 
 
-_KEPT: list[object] = []  # a library that is collected takes its operators along
+_KEPT: list[object] = []  # operators exist only as long as their library object, so it must not be collected
 
 
 def _torchvision_build() -> str:
-    """Version with its build tag, such as 0.28.0+cu130, from the file's text: importing it would load the package."""
+    """Return torchvision's version with its build tag, such as 0.28.0+cu130.
+
+    It is read from the text of the file, since an import would load the package.
+    """
     spec = importlib.util.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependency("torchvision", "basicsr", "basicsr")
@@ -61,9 +64,9 @@ def _torchvision_build() -> str:
 
 
 def _functional_tensor() -> ModuleType:
-    """What basicsr looks for in the dropped module."""
+    """Build a replacement of the removed module with the function that basicsr imports."""
     from torchvision.transforms.functional import rgb_to_grayscale
 
-    module = ModuleType(_DROPPED)
+    module = ModuleType(_REMOVED)
     vars(module)["rgb_to_grayscale"] = rgb_to_grayscale
     return module

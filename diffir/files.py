@@ -1,7 +1,7 @@
-"""Files that appear complete or not at all, whatever happens while they are written; and paths the system refuses.
+"""Write files so that they appear complete or not at all, and find out why the system denies access to a path.
 
-In: a path. Out: a stream whose bytes get the path's name only once they are all on the disk; until then an earlier
-file of that name stays as it was. Every result that diffir leaves behind is written through here.
+In: a path. Out: a stream. Its bytes get the name of the path only when all of them are on the disk; until then, an
+earlier file of that name stays unchanged. All results of diffir are written with ``write_atomically``.
 """
 
 import os
@@ -14,39 +14,43 @@ from typing import BinaryIO
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
-    """``with write_atomically(path) as file: file.write(content)``; makes missing folders.
+    """Open a file for binary writing, as in ``with write_atomically(path) as file: file.write(content)``.
 
-    The bytes go to a temporary file of the same folder, which takes the name when the block ends well and vanishes
-    when it raises. A link is followed; a device or a pipe, such as /dev/null, is written to and never replaced.
+    Missing folders are created. The bytes go to a temporary file in the same folder, which is renamed at the end of the
+    block, or removed if the block raises. Symbolic links are followed. A device or a pipe, such as /dev/null, is
+    written directly and never replaced.
 
     Raises:
-        OSError: the folder or the disk refuses; it names the file.
+        OSError: the folder or the disk cannot be written; the error names the file.
     """
+    # Write to devices and pipes directly.
     path = Path(path)
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             yield file
         return
+    # Write under a temporary name, then rename.
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".diffir-{secrets.token_hex(6)}.tmp")  # short: a long name stays a legal one
+    temporary = target.with_name(f".diffir-{secrets.token_hex(6)}.tmp")  # no longer than a long legal name
     try:
-        with temporary.open("xb") as file:  # not tempfile, whose files other users cannot read
+        with temporary.open("xb") as file:  # tempfile would create a file that other users cannot read
             yield file
             file.flush()
-            os.fsync(file.fileno())  # so that after a power cut the name never stands for half a file
+            os.fsync(file.fileno())  # otherwise the name could belong to an incomplete file after a power cut
         temporary.replace(target)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it refuses
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def why_refused(path: Path) -> str:
-    """Why the system does not even say what is at a path, such as "Permission denied"; empty where it does.
+    """Return why the system denies information about a path, such as "Permission denied"; empty if it does not.
 
-    Ask it before ``exists``, ``is_file`` and ``is_dir``, which in these cases raise or not, as the Python version goes.
+    Call this before ``exists``, ``is_file`` and ``is_dir``: in these cases they raise or return False, depending on the
+    version of Python.
     """
     try:
         path.stat()

@@ -1,22 +1,22 @@
-"""The name somebody may have meant: what an error says of a name that nobody knows.
+"""Suggest the name that a user may have meant, for messages about unknown names.
 
-In: what was written, and the names there are. Out: the nearest one, or the end of a message.
+In: the name that was given, and the known names. Out: the most similar one, or the last part of a message.
 """
 
 import difflib
 from collections.abc import Iterable
 
-LIKENESS = 0.5  # of difflib, 0-1; by taste: one letter wrong of two is still near
+LIKENESS = 0.5  # lowest similarity by difflib, 0-1; a matter of taste: one wrong letter of two is still accepted
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The most similar name; None if none is similar."""
+    """Return the most similar known name, or None if no name is similar."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=LIKENESS)
     return near[0] if near else None
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'photo'?``, or all names where none is near."""
+    """Return a hint such as ``did you mean 'photo'?``, or a list of all known names if none is similar."""
     names = list(known)
     near = nearest(name, names)
     return f"did you mean {near!r}?" if near else f"known: {', '.join(names)}"

@@ -1,6 +1,7 @@
-"""Generators of a training run: each is a pure function of the run's seed and of what it is for.
+"""Random generators of a training run, each of which depends only on the run's seed and the generator's purpose.
 
-Because no generator outlives its step, a resumed run draws the very numbers an uninterrupted one would have drawn.
+In: whole numbers, such as seed, stage and step. Out: a torch generator. Since each generator serves one step only, a
+resumed run draws the same numbers as an uninterrupted one.
 """
 
 import numpy as np
@@ -10,11 +11,14 @@ _WORD = 2**32  # numpy mixes words of 32 bits
 
 
 def generator_for(*key: int) -> torch.Generator:
-    """A fresh generator on the CPU, so a seed means the same on every device; other keys give other numbers."""
+    """Return a new generator for a key; other keys give other numbers.
+
+    It is on the CPU, so that a seed gives the same numbers on every device.
+    """
     seed = int(np.random.SeedSequence(_words(key)).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
     return torch.Generator().manual_seed(seed)
 
 
 def _words(key: tuple[int, ...]) -> list[int]:
-    """Words that no other key has: numpy fills up with zeros, so (1, 2) alone would be (1, 2, 0)."""
+    """Return 32-bit words that differ for all keys: numpy appends zeros, so (1, 2) would equal (1, 2, 0) otherwise."""
     return [len(key), *(word for number in key for word in divmod(number, _WORD))]

@@ -1,7 +1,7 @@
-"""YAML as people write it here: option files, recipes, dataset cards and overrides go through this one loader.
+"""Load YAML: option files, recipes, dataset cards and overrides are all read with this loader.
 
-In: a file or a text. Out: plain values. Safe YAML, never evaluated, with two differences: 1e-4 is a number, as everyone
-expects (YAML 1.1 wants 1.0e-4), and a key that is given twice is an error, where YAML would silently take the last.
+In: a file or a text. Out: plain values. It is PyYAML's safe loader with two differences: 1e-4 is a number (YAML 1.1
+requires 1.0e-4), and a key that is given twice is an error, while YAML silently uses the last value.
 """
 
 import re
@@ -14,14 +14,14 @@ from diffir.errors import ConfigError
 
 
 class _KeyTwice(yaml.YAMLError):
-    """Which key, and where."""
+    """Raised if a mapping has a key twice; the message names the key and the lines."""
 
 
 class _Loader(yaml.SafeLoader):
-    """See the module."""
+    """PyYAML's safe loader with the differences that the module describes."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """The mapping as it is written: merged keys (``<<``), which may be given again, are not in it yet."""
+        """Check the keys of a mapping before keys from elsewhere (``<<``) are merged, since these may be replaced."""
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
@@ -42,11 +42,11 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> Any:
-    """What a file says.
+    """Read the values in a YAML file.
 
     Raises:
-        ConfigError: it is not YAML, or gives a key twice.
-        OSError: it cannot be read.
+        ConfigError: the file is not YAML, or has a key twice.
+        OSError: the file cannot be read.
     """
     try:
         return parse_yaml(path.read_text("utf-8"), str(path))
@@ -55,14 +55,14 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """What a text says; ``where`` opens every error message.
+    """Read the values in a YAML text; every error message begins with ``where``.
 
     Raises:
-        ConfigError: it is not YAML, or gives a key twice.
+        ConfigError: the text is not YAML, or has a key twice.
     """
     try:
         return yaml.load(text, _Loader)
     except _KeyTwice as error:
         raise ConfigError(f"{where}: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
         raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())}") from error

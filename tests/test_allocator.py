@@ -1,4 +1,4 @@
-"""Freed memory stays in the process."""
+"""Freed memory stays in the process and is used again."""
 
 import platform
 import subprocess

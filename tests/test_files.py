@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, and nothing else is left behind or replaced."""
+"""Files are written whole or not at all, and no other file is left behind or replaced."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-def test_the_name_stands_for_the_old_file_until_all_is_written(tmp_path: Path) -> None:
+def test_the_old_file_keeps_its_name_until_all_is_written(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
 
     with write_atomically(tmp_path / "a") as file:

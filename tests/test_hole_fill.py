@@ -1,4 +1,4 @@
-"""What a hole is filled with before a network looks at it."""
+"""Holes are filled with the harmonic interpolation of their border."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ SIZES = [(1, 1), (1, 2), (5, 1), (33, 47), (64, 64)]
 
 
 def with_holes(height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
-    """Noise, half of it missing; the first pixel is known."""
+    """Return noise and masks with half of the pixels missing; the first pixel is known."""
     generator = torch.Generator().manual_seed(0)
     images, masks = (torch.rand(batch, channels, height, width, generator=generator) for channels in (3, 1))
     masks = (masks > 0.5).float()
@@ -45,13 +45,13 @@ def test_known_pixels_stay_and_no_other_exceeds_them(size: tuple[int, int]) -> N
     assert filled.max() <= known.max()
 
 
-def test_what_lies_in_a_hole_does_not_matter() -> None:
+def test_values_of_missing_pixels_have_no_influence() -> None:
     images, masks = with_holes(20, 30)
 
     assert torch.equal(fill_holes(images.masked_fill(masks > 0, torch.nan), masks), fill_holes(images, masks))
 
 
-def test_images_of_a_batch_do_not_see_each_other() -> None:
+def test_images_of_a_batch_do_not_influence_each_other() -> None:
     images, masks = with_holes(20, 30, batch=3)
     masks[1] = 0
 

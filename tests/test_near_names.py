@@ -1,4 +1,4 @@
-"""What a message says of a name that nobody knows."""
+"""Messages about an unknown name suggest the most similar one, or list all."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""White is white in every kind of array, and grey is grey in three channels."""
+"""Conversions keep white in every type of array, and grey images become three equal channels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Public files: where they are looked for, in which order, and what is refused."""
+"""Public files: the order of places that are searched, downloads, and checksums."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ def caches(tmp_path, monkeypatch):
 
 @pytest.fixture
 def file(tmp_path) -> PublicFile:
-    """A file whose home is a folder of this machine."""
+    """Return a public file whose address is a local folder."""
     (tmp_path / "net").write_bytes(CONTENT)
     return PublicFile("kept.pth", "hub/kept.pth", f"file://{tmp_path / 'net'}", SUM)
 
@@ -75,7 +75,7 @@ def test_a_failed_fetch_is_a_reason_and_leaves_nothing_behind(content, file, tmp
     path, reason = find(file, download=True)
 
     assert path is None
-    assert "could not be fetched" in reason and "\n" not in reason
+    assert "could not be downloaded" in reason and "\n" not in reason
     assert not list((tmp_path / "cache").glob("*"))
 
 
@@ -83,11 +83,11 @@ def test_a_failed_fetch_is_a_reason_and_leaves_nothing_behind(content, file, tmp
 def test_a_damaged_file_is_refused(folder, file, tmp_path):
     put(tmp_path / folder / "kept.pth", b"half of the wei")
 
-    with pytest.raises(WeightsError, match=f"is damaged: its sha256 begins .*, not {SUM[:8]}; fetch it again"):
+    with pytest.raises(WeightsError, match=f"is damaged: its sha256 begins .*, not {SUM[:8]}; download it again"):
         find(file)
 
 
-def test_digits_in_a_files_name_are_a_promise(file, tmp_path):
+def test_digits_in_a_files_name_are_checked(file, tmp_path):
     good, bad = f"net-{SUM[:8]}.pth", "net-01234567.pth"
 
     assert find(file, put(tmp_path / good)).path == tmp_path / good
@@ -95,7 +95,7 @@ def test_digits_in_a_files_name_are_a_promise(file, tmp_path):
         find(file, put(tmp_path / bad))
 
 
-def test_caches_are_in_the_users_folder_unless_told(monkeypatch, tmp_path):
+def test_caches_are_in_the_users_folder_by_default(monkeypatch, tmp_path):
     for name in ("DIFFIR_CACHE", "TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)

@@ -1,4 +1,4 @@
-"""Generators of a run: equal for equal purposes, different for different ones."""
+"""Generators of a run draw equal numbers for equal keys and different ones for different keys."""
 
 import pytest
 import torch
@@ -30,6 +30,6 @@ def test_seed_stage_and_step_each_change_the_numbers():
         ((7 + 2**32, 5), (7, 1 + 5 * 2**32)),
     ],
 )
-def test_the_noise_of_a_step_is_never_the_damage_of_a_sample(key, other):
-    """Keys that are filled up with zeros or hold large numbers stay apart."""
+def test_similar_keys_give_different_numbers(key, other):
+    """Keys that differ by appended zeros or hold large numbers give different generators."""
     assert not torch.equal(draw(*key), draw(*other))

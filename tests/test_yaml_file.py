@@ -1,4 +1,4 @@
-"""The one loader of YAML: what it refuses, and what it reads other than plain YAML."""
+"""The YAML loader: which texts it refuses, and how it differs from plain YAML."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_a_key_may_replace_what_is_merged_from_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("number", ["1e-4", "1.0e-4", "+1E-4", ".1e-3"])
-def test_numbers_in_the_way_people_write_them_are_numbers(number: str) -> None:
+def test_numbers_with_an_exponent_are_numbers(number: str) -> None:
     assert parse_yaml(f"lr: {number}", "here") == {"lr": 1e-4}
 
 

@@ -216,7 +216,7 @@ def test_a_failed_fetch_leaves_the_loss_out(monkeypatch, tmp_path, caplog):
     monkeypatch.setitem(SOURCES, "ade20k", SOURCES["ade20k"]._replace(url=f"file://{tmp_path}/gone"))
 
     assert load_perceptual(PerceptualConfig("ade20k", download=True)) is None
-    assert "could not be fetched" in caplog.messages[-1]
+    assert "could not be downloaded" in caplog.messages[-1]
     assert not list((tmp_path / "cache").rglob("*.*"))
 
 
