@@ -1,4 +1,4 @@
-"""Losses: of pixels, of the prior, of a discriminator's verdict, of the features of networks that have seen much."""
+"""Training losses that any network can use: pixel losses, adversarial losses with discriminators, perceptual loss."""
 
 from diffir.losses.pixel import masked_l1, pixel_l1
 from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
