@@ -1,7 +1,8 @@
-"""``diffir eval``: methods x sets x degradations x metrics, with every convention printed beside the numbers.
+"""``diffir eval``: score methods on sets of images under degradations, and print every convention with the numbers.
 
-Decided here: the flags and what is printed. The protocol is that of the degradation's published tables, or of the set's
-card where the inputs come with it; flags override it. Scores are kept, so a stopped call goes on where it was.
+This module has the flags and the printed output. The protocol is that of the published tables on a degradation, or
+that of the set's card if inputs come with the set; flags override it. Scores are cached, so a stopped call continues
+where it was.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ if TYPE_CHECKING:
     from diffir.metrics.table import LoadedMetrics
 
 _EPILOG = """\
-degradations, for sets of clean images; each value is a table of its own:
+degradations, for sets of clean images; each value gets its own table:
   --sigma 15,25,50       Gaussian noise of published denoising tables: float, seeded, not clipped; RGB
   --quality 10,20,30,40  JPEG; RGB, or with --grey the luma alone, as in published JPEG tables
-  --recipe NAME,FILE     what a degradation recipe draws by each image's name; RGB
-  --mask thin,FOLDER     holes, drawn (thin, medium, wide) or read; RGB, whole and the holes alone
-  methods that enlarge   MATLAB bicubic; Y, without a border of the scale
-Sets with inputs of their own are read as they are. Without inputs and degradations, metrics that need no ground truth
-judge the photos themselves: diffir eval -n input,photo -d PHOTOS --metrics niqe
+  --recipe NAME,FILE     a degradation recipe, drawn by each image's name; RGB
+  --mask thin,FOLDER     holes, drawn (thin, medium, wide) or read; RGB, whole image and holes alone
+  methods that upscale   MATLAB bicubic; Y, without a border of the scale
+Inputs that come with a set are used unchanged. Without inputs and degradations, metrics that need no ground truth
+score the photos themselves: diffir eval -n input,photo -d PHOTOS --metrics niqe
 
-Metrics whose weights are not here are skipped, and the line says which file belongs where.
+A metric whose weights are missing is skipped; a line says which file to put where.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``diffir eval``."""
+    """Add the flags of ``diffir eval`` to a parser."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "diffir eval -n METHOD[,METHOD] -d SET[,SET] [degradation] [flags]"
     parser.epilog = _EPILOG
@@ -61,20 +62,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-d", "--dataset", required=True, metavar="SET[,SET]", help="names or paths of cards, or folders of images"
     )
-    parser.add_argument("--data_root", type=Path, help="where the sets lie; default: $DIFFIR_DATA, else datasets/")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N images of each set only")
+    parser.add_argument("--data_root", type=Path, help="folder of the sets; default: $DIFFIR_DATA, else datasets/")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only the first N images of each set")
     _add_degradation_arguments(parser.add_argument_group("degradations, see below"))
     add_metric_arguments(parser.add_argument_group("what is compared"))
-    _add_prior_arguments(parser.add_argument_group("what the prior buys (DiffIR networks)"))
+    _add_prior_arguments(parser.add_argument_group("kinds of prior (DiffIR networks)"))
     _add_network_arguments(parser.add_argument_group("networks"))
     results = parser.add_argument_group("results")
-    results.add_argument("--json", type=Path, metavar="FILE", help="scores of every image and all that they depend on")
-    results.add_argument("--html", type=Path, metavar="FILE", help="one page with tables, sliders and error maps")
+    results.add_argument(
+        "--json", type=Path, metavar="FILE", help="write scores of every image and everything they depend on"
+    )
+    results.add_argument("--html", type=Path, metavar="FILE", help="write one page with tables, sliders and error maps")
     results.add_argument(
         "--cases", type=int, default=8, metavar="N", help="images shown in the page, 1 to 3 MB each (default: 8)"
     )
-    results.add_argument("--cache", type=Path, metavar="DIR", help="kept scores; default: eval in $DIFFIR_CACHE")
-    results.add_argument("--no_cache", action="store_true", help="measure all anew and keep nothing")
+    results.add_argument(
+        "--cache", type=Path, metavar="DIR", help="folder of cached scores; default: eval in $DIFFIR_CACHE"
+    )
+    results.add_argument("--no_cache", action="store_true", help="measure everything again and cache nothing")
 
 
 def _add_degradation_arguments(group: argparse._ArgumentGroup) -> None:
@@ -82,7 +87,7 @@ def _add_degradation_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--quality", metavar="Q[,Q]", help="JPEG qualities, 1 to 100")
     group.add_argument("--grey", action="store_true", help="save and compare luma alone (with --quality)")
     group.add_argument("--recipe", metavar="R[,R]", help="degradation recipes: names or files")
-    group.add_argument("--seed", type=int, default=0, help="of the recipes' draws (default: 0)")
+    group.add_argument("--seed", type=int, default=0, help="seed of the recipes' random draws (default: 0)")
     group.add_argument("--mask", metavar="M[,M]", help="thin, medium, wide, or folders of masks")
     group.add_argument(
         "--mask_is_white", choices=["missing", "keep"], default="missing", help="what white means in mask files"
@@ -102,9 +107,11 @@ def _add_prior_arguments(group: argparse._ArgumentGroup) -> None:
         help="diffusion (default), condition, one-step, mean, other, random, zero; with --stage1 also oracle, stage1; "
         "or all; a row each",
     )
-    group.add_argument("--stage1", type=Path, metavar="FILE", help="the stage-1 weights that the network was taught by")
     group.add_argument(
-        "--prior_samples", type=int, default=1, metavar="K", help="say how results spread over K start noises"
+        "--stage1", type=Path, metavar="FILE", help="the stage-1 weights from which the network was trained"
+    )
+    group.add_argument(
+        "--prior_samples", type=int, default=1, metavar="K", help="print how results vary over K start noises"
     )
 
 
@@ -120,33 +127,39 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
         "--engine",
         default="auto",
         choices=["auto", "native", "torch"],
-        help="what runs networks on the CPU: compiled kernels, torch; auto: the kernels where they were built",
+        help="how networks run on the CPU: native (compiled kernels) or torch; auto: native if the kernels were built",
     )
     group.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
     group.add_argument(
         "--stats",
         default="auto",
         choices=["auto", "tile", "global", "local"],
-        help="where attention looks; auto: what suits the weights, see docs/any-size.md",
+        help="region of attention statistics; auto: recommended for the weights, see docs/any-size.md",
     )
-    group.add_argument("-x", "--tta", action="store_true", help="self-ensemble: mean over the eight turns")
+    group.add_argument(
+        "-x", "--tta", action="store_true", help="self-ensemble: mean over the eight flips and rotations"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print, write."""
+    """Measure, print the tables, and write the JSON file and the page; return the exit code."""
+    # Find out early whether the results can be written.
     check_target(args.json, "--json")
     check_target(args.html, "--html")
     from diffir.cli.eval_plan import make_plan
     from diffir.evaluation.document import document_of, document_to_json
 
+    # Check flags and files before the first image is restored.
     plan = make_plan(args)
-    for benchmark in {one.files: one for one in plan.benchmarks}.values():  # once a set, whatever its degradations
+    for benchmark in {one.files: one for one in plan.benchmarks}.values():  # a set is checked once for all degradations
         benchmark.refuse_unreadable()
+
+    # Measure. Results are written even if a later set fails.
     results: list[Result] = []
     try:
         for table in _tables(args, plan):
             results += table
-    finally:  # a set that fails does not take those before it along
+    finally:
         if args.json and results:
             write_json(args.json, document_to_json(document_of(results, plan.device)))
     for line in dict.fromkeys(f"{result.method}: {result.summary}" for result in results):
@@ -157,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tables(args: argparse.Namespace, plan: EvalPlan) -> Iterator[list[Result]]:
-    """The results of each set and degradation, printed."""
+    """Measure and print one table for each set and degradation, and yield its results."""
     from diffir.evaluation.document import result_of
 
     meters: dict[tuple[str, ...], LoadedMetrics] = {}
@@ -179,10 +192,10 @@ def _measured(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics
 
     with tqdm(desc=contestant.name, total=len(benchmark.files), leave=False, unit="image", disable=None) as bar:
 
-        def tell(name: str) -> None:
+        def on_image(name: str) -> None:
             bar.update()
 
-        return measure(benchmark, contestant, meter, cache=cache, on_image=tell)
+        return measure(benchmark, contestant, meter, cache=cache, on_image=on_image)
 
 
 def _print_table(title: str, table: list[Result]) -> None:

@@ -1,7 +1,7 @@
-"""What the flags of ``diffir eval`` mean: which sets under which degradations, by which protocol, and who takes part.
+"""Make the plan of ``diffir eval`` from its flags: sets, degradations, protocols, methods and metrics.
 
-In: parsed flags. Out: a ``EvalPlan``. All that cannot be measured is refused here, before the first image. Imported by the
-command only when it runs, so heavy packages stand at the top.
+In: parsed flags. Out: an ``EvalPlan``. Everything that cannot be measured is refused here, before the first image. The
+command imports this module only when it runs, so heavy packages are imported at the top.
 """
 
 import argparse
@@ -42,16 +42,19 @@ FOREIGN = "spandrel:"
 
 
 def make_plan(args: argparse.Namespace) -> EvalPlan:
-    """Read the flags.
+    """Make the plan from the flags.
 
     Raises:
-        UsageError: names that do not exist, flags that do not fit together or fit no set.
+        UsageError: a name does not exist, or flags do not fit together or fit no set.
     """
+    # Check numbers and names of metrics.
     metrics = tuple(metrics_from(args)) if args.metrics else ()
     if args.limit is not None and args.limit < 1:
         raise UsageError(f"--limit must be 1 or more, got {args.limit}")
     if args.prior_samples < 1:
         raise UsageError(f"--prior_samples must be 1 or more, got {args.prior_samples}")
+
+    # Find degradations, sets and methods.
     degradations = list(_requested_degradations(args))
     cards = [load_card(name) for name in _words(args.dataset)]
     found = [tuple(find_images(card, args.data_root)) for card in cards]
@@ -60,6 +63,8 @@ def make_plan(args: argparse.Namespace) -> EvalPlan:
     for name in _words(args.model_name):
         entrants += (_entrant(name, args, kinds, teacher, taken=[entrant.name for entrant in entrants]),)
     scale = _common_scale(entrants)
+
+    # Combine every set with the degradations that fit it.
     refuse_idle_flags(args, cards, degradations, entrants)
     benchmarks = [
         Benchmark(
@@ -80,7 +85,7 @@ def make_plan(args: argparse.Namespace) -> EvalPlan:
 
 
 def _requested_degradations(args: argparse.Namespace) -> Iterator[Degradation]:
-    """Those of the flags, in the order of the help."""
+    """Yield the degradations that the flags request, in the order of the help."""
     yield from (GaussianNoise(sigma) for sigma in _numbers(args.sigma, "--sigma", "a number of 0 or more"))
     for quality in _numbers(args.quality, "--quality", "a whole number from 1 to 100"):
         if quality != int(quality):
@@ -104,12 +109,12 @@ def _degradations_for(
     scale: int,
     metrics: Sequence[str],
 ) -> list[Degradation]:
-    """What makes the inputs of one set."""
+    """Choose the degradations of one set: its own inputs, requested ones, bicubic downscaling, or none."""
     if card.input:
         return [AsGiven(scale)]
     fitting = [degradation for degradation in asked if degradation.scale == scale]
     if asked and not fitting:
-        raise UsageError(f"{asked[0].label} makes inputs of scale {asked[0].scale}, but the methods enlarge x{scale}")
+        raise UsageError(f"{asked[0].label} makes inputs of scale {asked[0].scale}, but the methods upscale x{scale}")
     if fitting:
         return fitting
     if scale > 1:
@@ -123,21 +128,21 @@ def _degradations_for(
 
 
 def _low_resolution(args: argparse.Namespace, entrants: Sequence[Entrant], metrics: Sequence[str]) -> LowResolution:
-    """``y_float`` where every method is a baseline scored on rounded luma; elsewhere the 8-bit RGB of the field."""
+    """Return ``y_float`` if every method is a baseline scored on rounded luma, else ``rgb8``, which is usual."""
     published = {BASELINES[e.name].protocol.convention for e in entrants if e.is_baseline}
     only_baselines = all(entrant.is_baseline for entrant in entrants)
     fits = only_baselines and (args.convention or min(published)) == "matlab" and args.test_y_channel is not False
     fits = fits and all(METRICS[name].sees == "protocol" for name in metrics)
     if args.lr == "y_float" and not fits:
         raise UsageError(
-            "--lr y_float is rounded luma alone: only for baselines, on Y with --convention matlab, and for metrics "
-            "that do not look at colours"
+            "--lr y_float makes luma without colours: it is only for baselines, on Y with --convention matlab, and for "
+            "metrics that do not use colours"
         )
     return args.lr or ("y_float" if fits else "rgb8")
 
 
 def _protocol(args: argparse.Namespace, card: DatasetCard, degradation: Degradation) -> Protocol:
-    """Of the degradation's published tables, else of the card; flags are laid over it."""
+    """The protocol of the degradation's published tables, else of the card; flags override it."""
     usual = degradation.protocol or card.protocol
     if usual is None:
         usual = Protocol(crop_border=degradation.scale, test_y_channel=True) if degradation.scale > 1 else Protocol()
@@ -154,7 +159,7 @@ def _common_scale(entrants: Sequence[Entrant]) -> int:
 def _entrant(
     name: str, args: argparse.Namespace, kinds: Sequence[PriorKind], teacher: Teacher | None, taken: Sequence[str]
 ) -> Entrant:
-    """A baseline, a network of others, or a DiffIR network; of two networks of one name, the later tells its file."""
+    """Load a baseline, a network of another project, or a DiffIR network; a repeated name gets the name of its file."""
     if name in BASELINES:
         method = baseline(name, None)
         return Entrant(name, lambda degradation: [baseline(name, _sigma(degradation))], method.scale, method.has_mask)
@@ -181,7 +186,7 @@ def _sigma(degradation: Degradation) -> float | None:
 
 
 def _prior_kinds(args: argparse.Namespace) -> list[PriorKind]:
-    """Those asked for; ``all`` leaves out what needs stage 1 where it is not given."""
+    """Kinds of prior that were requested; ``all`` leaves out those that need stage 1 if it is not given."""
     if args.prior == "all":
         return [kind for kind in PRIOR_KINDS if args.stage1 or kind not in NEED_TEACHER]
     by_name = {kind.replace("-", "_"): kind for kind in PRIOR_KINDS}

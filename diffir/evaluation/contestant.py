@@ -1,7 +1,7 @@
-"""Contestants: what is measured, with everything that must be known to repeat or to reuse a measurement.
+"""A contestant: a method that is measured, with everything needed to repeat or to reuse the measurement.
 
-In: a baseline, a restorer, or a network of others. Out: one shape: a row label, a function from sample to result, and
-the facts that its scores depend on. Knows no sets and no metrics.
+In: a baseline, a restorer, or a network of another project. Out: a ``Contestant`` with a name for tables, a function
+from sample to restored image, and the settings that its scores depend on. Knows no data sets and no metrics.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,14 +25,14 @@ from diffir.systems.diffir import DiffIR
 from diffir.weights.fingerprint import fingerprint
 
 Kind = Literal["network", "baseline", "foreign"]
-_TURNS = 8  # of the self-ensemble
+_TURNS = 8  # flips and rotations of the self-ensemble
 Prepare = Callable[[Iterable[Sample]], None]
-"""Shown all samples of a set before the first is restored."""
+"""A function that receives all samples of a set before the first one is restored."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contestant:
-    """One row of a table."""
+    """A method as one row of a result table."""
 
     name: str
     kind: Kind
@@ -41,23 +41,23 @@ class Contestant:
     has_mask: bool
     restore: Restore
     channels: int = 3
-    """Of images it takes: 1 for a network of grey images."""
+    """Number of channels of its input: 1 for a network of grey images, else 3."""
     device: str = "cpu"
     round_output: bool = True
-    """False: scored as it is, because it stands for the input."""
+    """Whether results are rounded to 8 bit before they are scored; False for the untouched input."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What its results depend on, in plain types: weights, precision, prior and so on."""
+    """The settings that its results depend on, in plain types, such as weights, precision and prior."""
     module: nn.Module | None = None
     prepare: Prepare | None = None
 
     @cached_property
     def parameters(self) -> int | None:
-        """Numbers it has learnt; None for a baseline."""
+        """Number of learnt parameters; None for a baseline."""
         return None if self.module is None else sum(parameter.numel() for parameter in self.module.parameters())
 
     @cached_property
     def multiply_adds(self) -> int | None:
-        """Of one input of 256 x 256; None for a baseline."""
+        """Multiply-adds of one input of 256 x 256 pixels; None for a baseline."""
         if self.module is None:
             return None
         if isinstance(self.module, DiffIR):
@@ -67,7 +67,7 @@ class Contestant:
 
 
 def baseline(name: str, sigma: float | None) -> Contestant:
-    """The baseline of that name, told the sigma of the noise where it is known (in 1/255)."""
+    """Make the contestant of a baseline; ``sigma`` is the noise level in 1/255, or None if it is not known."""
     row, method = BASELINES[name], get_baseline(name, sigma)
     knowledge = ", told the true sigma" if sigma is not None else ", sigma estimated from each image"
     return Contestant(
@@ -116,7 +116,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
 
 
 def foreign(network: ForeignMethod, weights: Path) -> Contestant:
-    """A network of others that spandrel has loaded."""
+    """Make the contestant of another project's network that was loaded by spandrel."""
     device = str(next(network.module.parameters()).device)
     settings = {"weights": weights.name, "fingerprint": network.fingerprint, "device": device}
     return Contestant(
