@@ -1,4 +1,4 @@
-"""How diffir is installed; settings of tools live in pyproject.toml."""
+"""The package diffir and its dependencies. The settings of the development tools are in pyproject.toml."""
 
 import platform
 import sys
@@ -7,11 +7,10 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
-INIT = (HERE / "diffir/__init__.py").read_text("utf-8")
-VERSION = next(line.split('"')[1] for line in INIT.splitlines() if line.startswith("__version__"))
+VERSION = (HERE / "diffir/_version.py").read_text("utf-8").split('__version__ = "')[1].split('"')[0]
 
 SOURCES = "diffir/native/src"
-# Kernels for the CPU, in C++ with GCC's vector types. Without a compiler the install goes on; torch does their work.
+# Kernels for the CPU, in C++ with GCC's vector types. Without a compiler they are skipped and torch does their work.
 KERNELS = Extension(
     "diffir.native._kernels",
     sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "avx2", "avx512", "avx512_bf16")],
@@ -56,15 +55,15 @@ setup(
     extras_require={
         # 1.4.2 cannot be built on Python 3.13 and later
         "basicsr": ["basicsr==1.4.2; python_version < '3.13'", "torchvision>=0.21"],
-        # files of phones and cameras, read when the package is there
+        # file formats of phones and cameras, which can be read if the package is installed
         "heif": ["pillow-heif>=0.22"],
         "jxl": ["pillow-jxl-plugin>=1.3"],
         "raw": ["rawpy>=0.24"],
-        # no-reference metrics; for non-commercial use, and brings an OpenCV of its own
+        # no-reference metrics for non-commercial use; it installs another OpenCV
         "pyiqa": ["pyiqa>=0.1.14"],
-        # training photos packed as BasicSR packs them
+        # training photos in an LMDB with the layout of BasicSR
         "lmdb": ["lmdb>=1.4"],
-        # networks of other projects, to compare with
+        # networks of other projects, for comparison
         "spandrel": ["spandrel>=0.4"],
         "test": ["pytest>=8", "hypothesis>=6.100"],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],

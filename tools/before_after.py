@@ -1,7 +1,8 @@
-"""Make the pictures of README.md and docs/networks.md: damaged, restored and clean photos side by side, one JPEG.
+"""Make a picture of README.md or docs/networks.md: low-quality, restored and original photos side by side in a JPEG.
 
-python tools/before_after.py DAMAGED RESTORED CLEAN OUT.jpg   (three folders with the same file names)
-Damaged photos that are smaller are shown with their pixels repeated.
+    python tools/before_after.py LOW_QUALITY RESTORED ORIGINAL OUT.jpg
+
+The three folders have the same file names. Smaller photos are enlarged by repeating pixels.
 """
 
 import sys
@@ -11,13 +12,13 @@ import numpy as np
 
 from diffir.image_io import list_images, read_image, write_image
 
-CUT = 256  # pixels shown of each photo, from the middle
+CUT = 256  # width and height of the crop from the middle of each photo, in pixels
 GAP = 4  # white pixels between pictures
-SHOWN = 2  # photos
+SHOWN = 2  # number of photos
 
 
 def middle(path: Path, height: int) -> np.ndarray:
-    """The central CUT x CUT pixels of a photo blown up to that height, H x W x 3 uint8 RGB."""
+    """Enlarge a photo to the height and return its central CUT x CUT pixels with a white margin, uint8 RGB."""
     pixels = read_image(path).pixels
     scale = max(1, height // len(pixels))
     pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -26,7 +27,7 @@ def middle(path: Path, height: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Rows are photos, columns the folders."""
+    """Write the picture, with a row for each photo and a column for each folder."""
     *folders, out = (Path(argument) for argument in sys.argv[1:5])
     names = [path.name for path in list_images(folders[0])][-SHOWN:][::-1]
     rows = []

@@ -1,8 +1,10 @@
-"""Cut large photos into overlapping sub-images, so that training need not decode whole photos; pairs stay aligned.
+"""Crop large photos into overlapping sub-images, so that training does not decode whole photos. Pairs stay aligned.
 
-python tools/crop_subimages.py CARD|FOLDER OUT [--lq FOLDER] [--size 480] [--step 240] [--threshold 0]
-Without pairs OUT holds the pieces; with pairs (a card that has inputs, or --lq) OUT/gt and OUT/lq do, with equal names.
-480 and 240 suit photos of 2040 pixels (DIV2K), 512 and 256 the frames of GoPro. Sizes are those of the clean image.
+    python tools/crop_subimages.py CARD|FOLDER OUT [--lq FOLDER] [--size 480] [--step 240] [--threshold 0]
+
+Without pairs the sub-images are written to OUT. With pairs (a card that has inputs, or --lq) they are written to OUT/gt
+and OUT/lq, with equal names. Sizes are those of the ground truth: 480 and 240 suit photos of 2040 pixels (DIV2K), 512
+and 256 the frames of GoPro.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from diffir.image_io import Photo, write_image
 
 
 def starts(length: int, size: int, step: int, threshold: int) -> list[int]:
-    """Where pieces begin along a side: every ``step`` pixels, and at the end if more than ``threshold`` remain."""
+    """Return the starts of sub-images on a side: every ``step`` pixels, and at the end if over ``threshold`` remain."""
     found = list(range(0, max(length - size, 0) + 1, step))
     if length - size - found[-1] > threshold:
         found.append(length - size)
@@ -31,7 +33,7 @@ def starts(length: int, size: int, step: int, threshold: int) -> list[int]:
 
 
 def pieces(photo: Photo, size: int, step: int, threshold: int) -> list[Photo]:
-    """The pieces of a photo, row by row; a photo smaller than a piece is one piece."""
+    """Return the sub-images of a photo, row by row; a photo smaller than ``size`` is one sub-image."""
     height, width = photo.pixels.shape[:2]
     return [
         Photo(photo.pixels[top : top + size, left : left + size], icc_profile=photo.icc_profile)
@@ -41,7 +43,7 @@ def pieces(photo: Photo, size: int, step: int, threshold: int) -> list[Photo]:
 
 
 def aligned(clean: Photo, damaged: Photo, name: str, sizes: tuple[int, int, int]) -> tuple[list[Photo], list[Photo]]:
-    """Pieces of both, cut at the same places."""
+    """Return the sub-images of a pair, cropped at the same places; sizes are (size, step, threshold)."""
     height, width = damaged.pixels.shape[:2]
     scale = scale_between((height, width), clean.pixels.shape, name)
     if any(size % scale for size in sizes):
@@ -52,17 +54,19 @@ def aligned(clean: Photo, damaged: Photo, name: str, sizes: tuple[int, int, int]
 
 
 def save(folder: Path, name: str, cut: list[Photo]) -> int:
-    """Write pieces as PNG, numbered from 1."""
+    """Write sub-images as PNG, numbered from 1, and return their number."""
     for number, piece in enumerate(cut, 1):
         write_image(folder / f"{name}_s{number:03d}.png", piece)
     return len(cut)
 
 
 def crop(args: argparse.Namespace) -> int:
-    """All photos of the arguments; returns the number of pieces, or of pairs of pieces."""
+    """Crop all photos that the arguments name; return the number of sub-images, or of pairs of them."""
     sizes, count = (args.size, args.step, args.threshold), 0
     if args.size < 1 or args.step < 1 or args.threshold < 0:
         raise DiffIRError("--size and --step must be 1 or more, --threshold 0 or more")
+
+    # List the photos: (name of the sub-images, ground truth, low-quality image or None).
     if Path(args.source).is_dir():
         section = PhotosConfig(
             args.source, recursive=args.recursive, dataroot_lq=args.lq, filename_tmpl=args.filename_tmpl
@@ -73,12 +77,14 @@ def crop(args: argparse.Namespace) -> int:
         todo = [(stem_of(name), name, joined.get(name)) for name in clean.names]
     else:
         images = find_images(load_card(args.source), args.data_root)
-        # Parts of a set are "div2k:train/0001", and not every system allows a colon in a name.
+        # Images of a joined set are named like "div2k:train/0001", and some systems allow no colon in a file name.
         todo = [
             (image.name.replace(":", "_"), str(image.gt), None if image.input is None else str(image.input))
             for image in images
         ]
         clean = damaged = FilePhotos([])
+
+    # Crop and write them.
     for title, clean_name, damaged_name in tqdm(todo, unit="image", disable=None):
         if damaged_name is None or damaged is None:
             count += save(args.out, title, pieces(clean.read(clean_name), *sizes))
@@ -90,17 +96,17 @@ def crop(args: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Cut, say how many."""
+    """Read the arguments, crop the photos and print the number of sub-images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", metavar="CARD|FOLDER")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--lq", help="folder of damaged partners")
-    parser.add_argument("--filename_tmpl", default="{}", help="names of the partners, such as {}x4")
-    parser.add_argument("--recursive", action="store_true", help="also folders of the folders")
-    parser.add_argument("--data_root", type=Path, help="where cards' sets lie")
-    parser.add_argument("--size", type=int, default=480, help="side of a piece")
-    parser.add_argument("--step", type=int, default=240, help="from one piece to the next")
-    parser.add_argument("--threshold", type=int, default=0, help="remaining pixels that are not worth a piece")
+    parser.add_argument("--lq", help="folder of the low-quality images of the pairs")
+    parser.add_argument("--filename_tmpl", default="{}", help="names of the low-quality images, such as {}x4")
+    parser.add_argument("--recursive", action="store_true", help="also folders inside the folders")
+    parser.add_argument("--data_root", type=Path, help="folder of the benchmark sets")
+    parser.add_argument("--size", type=int, default=480, help="side of a sub-image in pixels")
+    parser.add_argument("--step", type=int, default=240, help="pixels from one sub-image to the next")
+    parser.add_argument("--threshold", type=int, default=0, help="largest rest of a side that gets no sub-image")
     args = parser.parse_args(arguments)
     try:
         print(f"{args.out}: {crop(args)} pieces")

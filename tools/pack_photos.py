@@ -1,8 +1,9 @@
 """Pack a folder of photos for training into one LMDB (as BasicSR writes them) or one tar file.
 
-python tools/pack_photos.py FOLDER OUT.lmdb|OUT.tar [--recursive] [--skip_damaged]
-Every photo is read once, so a damaged one is found here. PNG, JPEG and WebP are kept byte for byte, others become PNG;
-the names keep their folders. An LMDB appears when it is complete; a tar file, too.
+    python tools/pack_photos.py FOLDER OUT.lmdb|OUT.tar [--recursive] [--skip_damaged]
+
+Every photo is decoded once, so a damaged file is found here. PNG, JPEG and WebP are kept byte for byte, other formats
+become PNG. Names keep their folders. The file appears under its name only when it is complete.
 """
 
 import argparse
@@ -24,12 +25,12 @@ from diffir.errors import DiffIRError
 from diffir.files import write_atomically
 from diffir.image_io import list_images, read_image, write_image
 
-LARGEST_MAP = 2**40  # bytes: address space of the database, not space on the disk
-COMPRESSION = 1  # third column of BasicSR's list: level of PNG; nobody reads it
+LARGEST_MAP = 2**40  # bytes of address space for the database, which does not take them on the disk
+COMPRESSION = 1  # third column of BasicSR's list, the compression level of PNG; no reader uses it
 
 
 class Packed(NamedTuple):
-    """One photo as it is stored."""
+    """One photo as it is stored: its name, the bytes of its file and the shape of its pixels."""
 
     name: str
     content: bytes
@@ -37,7 +38,7 @@ class Packed(NamedTuple):
 
 
 def photos_of(folder: Path, *, recursive: bool, skip_damaged: bool) -> Iterator[Packed]:
-    """Photos in the order of their names, each checked."""
+    """Yield the photos of a folder in the order of their names, after decoding each once."""
     for path in list_images(folder, recursive=recursive, with_plugins=False):
         try:
             pixels = read_image(path).pixels
@@ -53,7 +54,7 @@ def photos_of(folder: Path, *, recursive: bool, skip_damaged: bool) -> Iterator[
 
 
 def as_png(pixels: np.ndarray) -> bytes:
-    """A PNG of the same depth; floats become 8 bit."""
+    """Encode pixels as PNG of the same depth; floats become 8 bit."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "photo.png"
         write_image(path, pixels)
@@ -61,7 +62,7 @@ def as_png(pixels: np.ndarray) -> bytes:
 
 
 def write_shard(target: Path, photos: Iterator[Packed]) -> int:
-    """A plain USTAR file without times and owners: equal photos make equal files. Returns the number of photos."""
+    """Write a USTAR file without times and owners, so that equal photos make equal files; return their number."""
     with write_atomically(target) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for photo in photos:
             member = tarfile.TarInfo(photo.name)
@@ -71,7 +72,7 @@ def write_shard(target: Path, photos: Iterator[Packed]) -> int:
 
 
 def write_database(target: Path, photos: Iterator[Packed]) -> int:
-    """An LMDB and its list. Returns the number of photos."""
+    """Write an LMDB and its list of photos; return their number."""
     lmdb = import_lmdb()
     if target.exists():
         raise SystemExit(f"{target} exists already: choose another name or remove it")
@@ -89,12 +90,14 @@ def write_database(target: Path, photos: Iterator[Packed]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read, pack, say how many."""
+    """Read the arguments, pack the photos and print their number."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--recursive", action="store_true", help="also folders of the folder")
-    parser.add_argument("--skip_damaged", action="store_true", help="leave out what cannot be read instead of stopping")
+    parser.add_argument("--recursive", action="store_true", help="also folders inside the folder")
+    parser.add_argument(
+        "--skip_damaged", action="store_true", help="leave out photos that cannot be read, instead of stopping"
+    )
     args = parser.parse_args(arguments)
     writers = {".tar": write_shard, ".lmdb": write_database}
     if args.target.suffix not in writers:
