@@ -1,7 +1,7 @@
-"""``diffir check-data SET``: read a whole dataset once and say what would spoil a training or a score.
+"""``diffir check-data SET``: read a whole dataset once and report what would spoil a training or a score.
 
-SET is a card, a folder (an LMDB, a shard) or an option file; in an option file the training photos are also compared
-with the validation photos. Exit code 1 where there are faults; remarks alone leave it at 0.
+SET is a card, a folder (an LMDB, a shard) or an option file, whose training photos are also compared with its
+validation photos. The exit code is 1 if there are faults, and 0 if there are only remarks.
 """
 
 from __future__ import annotations
@@ -21,44 +21,58 @@ if TYPE_CHECKING:
     from diffir.data.checking.parts import NamedParts
     from diffir.data.checking.survey import Part, Survey
 
-SHOWN = 5  # images named under a finding; --json has all
-NEAR = 8  # of 64 bits; other photos differ in 14 and more, the same at another size or JPEG quality in 0 to 4
+SHOWN = 5  # largest number of images listed under a finding; --json lists all
+NEAR = 8  # of 64 bits; different photos differ in at least 14, one photo at another size or JPEG quality in 0 to 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``diffir check-data``."""
+    """Add the flags of ``diffir check-data``."""
     parser.add_argument("set", metavar="SET", help="a card, a folder of clean photos, or an option file (.yml)")
-    parser.add_argument("--lq", metavar="FOLDER", help="damaged partners of the photos of a folder")
+    parser.add_argument("--lq", metavar="FOLDER", help="folder of the degraded partners of the photos")
     parser.add_argument("--filename_tmpl", default="{}", help="names of the partners, such as {}x4")
-    parser.add_argument("-r", "--recursive", action="store_true", help="also folders of the folder")
-    parser.add_argument("--data_root", type=Path, help="where cards' sets lie; default: $DIFFIR_DATA, else datasets/")
-    parser.add_argument("--against", metavar="SET", help="a card or a folder none of whose images may be in SET")
-    parser.add_argument("--near", type=int, default=NEAR, help=f"bits of 64 that looks may differ in; default {NEAR}")
-    parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 8), help="readers")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings with all names")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also search the folders below a folder")
+    parser.add_argument(
+        "--data_root", type=Path, help="folder of the sets of cards; default: $DIFFIR_DATA, else datasets/"
+    )
+    parser.add_argument("--against", metavar="SET", help="a card or a folder; none of its images may be in SET")
+    parser.add_argument(
+        "--near",
+        type=int,
+        default=NEAR,
+        help=f"images look alike if their hashes differ in so many of 64 bits or fewer; default {NEAR}",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=min(os.cpu_count() or 1, 8), help="number of threads that read files"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings with all image names")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Survey, print, count faults."""
+    """Survey the set, print the findings, and return the exit code."""
     from diffir.cli.scores import check_target, write_json
     from diffir.data.checking.findings import against_card, findings_of, leaks, scale_mismatch
 
     if not 0 <= args.near <= 64 or args.threads < 1:
-        raise UsageError(f"--near must lie in 0-64 and --threads be 1 or more, got {args.near} and {args.threads}")
+        raise UsageError(f"--near must be from 0 to 64 and --threads at least 1, got {args.near} and {args.threads}")
     check_target(args.json, "--json")
-    asked = _Asked(args)
-    surveys = [_survey(part, args.threads) for part in asked.own.parts]
-    held_out = [_survey(part, args.threads) for part in asked.held_out.parts] if asked.held_out else []
-    findings = [*asked.own.findings, *(asked.held_out.findings if asked.held_out else ())]
+
+    # Read all images.
+    named = _NamedSets(args)
+    surveys = [_survey(part, args.threads) for part in named.own.parts]
+    held_out = [_survey(part, args.threads) for part in named.held_out.parts] if named.held_out else []
+
+    # Collect the findings.
+    findings = [*named.own.findings, *(named.held_out.findings if named.held_out else ())]
     for surveyed in [*surveys, *held_out]:
         findings += findings_of(surveyed, near=args.near)
-        if asked.scale is not None:
-            findings += scale_mismatch(surveyed, asked.scale)
-    if asked.card is not None:
-        findings += against_card(surveys[0], asked.card)
+        if named.scale is not None:
+            findings += scale_mismatch(surveyed, named.scale)
+    if named.card is not None:
+        findings += against_card(surveys[0], named.card)
     if held_out:
         findings += leaks(surveys[0], held_out[0], near=args.near)
 
+    # Print the report and write the JSON file.
     faults = _print_report([*surveys, *held_out], findings)
     if args.json:
         parts = {s.part.title: {"images": len(s.entries), "sizes": _sizes(s)} for s in [*surveys, *held_out]}
@@ -67,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-class _Asked:
-    """What the command line names: the set, what must not be in it, and what is known of both."""
+class _NamedSets:
+    """The sets that the command line names: ``own`` is checked and must hold no image of ``held_out``."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         from diffir.config_file import load_config
@@ -97,19 +111,17 @@ class _Asked:
 
 
 def _refuse_idle_flags(args: argparse.Namespace) -> None:
-    """Flags that would be without effect on what was named."""
+    """Refuse flags that would have no effect on the named set."""
     if (args.lq or args.recursive or args.filename_tmpl != "{}") and not _is_place(args.set):
-        raise UsageError(
-            f"--lq, --filename_tmpl and --recursive are for a folder; {args.set} says itself what it holds"
-        )
+        raise UsageError(f"--lq, --filename_tmpl and --recursive are for a folder; {args.set} defines its files itself")
     if args.filename_tmpl != "{}" and not args.lq:
-        raise UsageError("--filename_tmpl names the partners in --lq FOLDER: say that, too")
+        raise UsageError("--filename_tmpl names the partners in --lq FOLDER: give --lq as well")
     if args.against and _is_option_file(args.set):
         raise UsageError("--against is for a card or a folder; an option file names its validation photos")
 
 
 def _is_option_file(name: str) -> bool:
-    """YAML with a section of datasets; a card has none."""
+    """True for a YAML file with a section of datasets, which a card does not have."""
     from diffir.yaml_file import read_yaml
 
     path = Path(name)
@@ -120,7 +132,7 @@ def _is_option_file(name: str) -> bool:
 
 
 def _is_place(name: str) -> bool:
-    """A folder, unless a card has that name; an LMDB or a shard."""
+    """True for a folder, an LMDB or a shard; a card takes precedence over a folder of the same name."""
     from diffir.data.cards.cards import CARDS
 
     is_card = Path(name).name == name and (CARDS / f"{name.lower()}.yml").is_file()
@@ -148,7 +160,7 @@ def _survey(part: Part, threads: int) -> Survey:
 
 
 def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int:
-    """One paragraph a part, then a verdict; returns the number of faults."""
+    """Print one paragraph per part and the number of faults, which is returned."""
     from diffir.data.photo_names import counted
 
     for surveyed in surveys:
@@ -168,15 +180,15 @@ def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int
 def _numbers(surveyed: Survey) -> str:
     from diffir.data.photo_names import counted
 
-    if surveyed.part.damaged is None:
+    if surveyed.part.degraded is None:
         return counted(len(surveyed.entries), "image")
-    pairs = sum(entry.damaged_name is not None for entry in surveyed.entries)
+    pairs = sum(entry.degraded_name is not None for entry in surveyed.entries)
     alone = len(surveyed.entries) - pairs
     return counted(pairs, "pair") + (f" and {counted(alone, 'clean image')} without a partner" if alone else "")
 
 
 def _sizes(surveyed: Survey) -> str:
-    """Smallest, middle and largest side and number of pixels of the clean images."""
+    """Smallest, largest and median side, and median number of pixels of the clean images."""
     images = list(surveyed.clean_images().values())
     if not images:
         return "none readable"

@@ -1,1 +1,1 @@
-"""Data: photos wherever they lie, training and validation samples, dataset cards, and what is wrong with a set."""
+"""Training and validation data: photo sources, samples, dataset cards and checks of a dataset."""

@@ -1,7 +1,7 @@
-"""Which samples make up which step: a pure function of the step, so a run is resumed by naming its first step.
+"""Decide which samples make up which training step, as a pure function of the step.
 
-Samples of a stage are numbered from 0. A step takes ``accumulate * processes * batch_size`` of them, whoever computes
-them: the same run on one and on two processes sees the same samples in the same step.
+Samples of a stage are numbered from 0. A step takes ``accumulate * processes * batch_size`` of them, and a run on one
+process or on two sees the same samples in the same step. A run is resumed by giving its first step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,26 +10,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PatchRequest:
-    """What a sampler asks a dataset for."""
+    """The argument with which the batch sampler indexes a training set."""
 
     index: int
-    """Number of the sample since the start of the stage."""
+    """Number of the sample, counted from 0 at the start of the stage."""
     size: int
-    """Side of the patch in pixels of the clean image."""
+    """Side of the patch in pixels of the ground truth."""
 
 
 @dataclass(frozen=True)
 class PatchSize:
-    """One leg of progressive training."""
+    """One leg of progressive training: a number of steps with one patch size and one batch size."""
 
     steps: int
     gt_size: int
+    """Side of the patch in pixels of the ground truth."""
     batch_size: int
-    """Samples of a batch on one process."""
+    """Number of samples in a batch on one process."""
 
 
 class BatchPlan:
-    """Batch sampler of one process: its batches of every step from ``first_step`` to the end, ``accumulate`` a step."""
+    """Batch sampler of one process.
+
+    It yields the process's batches of every step from ``first_step`` to the end, ``accumulate`` batches per step.
+    """
 
     def __init__(
         self, legs: Sequence[PatchSize], first_step: int = 0, *, accumulate: int = 1, rank: int = 0, processes: int = 1

@@ -1,7 +1,7 @@
-"""Batches of samples, made by worker processes or by this one; an error is the same line in both cases.
+"""Load batches of samples in worker processes or in this process, with the same one-line error in both cases.
 
-torch hands an error of a worker on as its whole traceback. Here a worker answers with the error itself in place of the
-batch, and who asked for the batch raises it. In: a dataset and a plan. Out: pairs with a leading axis B.
+In: a dataset and a batch plan. Out: pairs with a leading axis B. torch passes an error of a worker on as a whole
+traceback. Here a worker returns the error in place of the batch, and ``load_batches`` raises it in the main process.
 """
 
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ from diffir.errors import DiffIRError
 
 
 def load_batches(samples: Dataset[Pair], plan: BatchPlan, *, workers: int, pin_memory: bool) -> Iterator[Pair]:
-    """The plan's batches in its order; draws from no global generator.
+    """Load the batches of a plan in its order; no global random generator is used.
 
     Args:
-        workers: reading processes; 0 reads in this one.
-        pin_memory: put batches where a GPU fetches them fast.
+        workers: number of worker processes; 0 reads in this process.
+        pin_memory: copy batches to pinned memory, from which transfers to a GPU are faster.
 
     Raises:
-        DiffIRError: what ``samples`` raises, unchanged.
+        DiffIRError: the error that ``samples`` raised, unchanged.
     """
     loader = DataLoader(
-        _Answers(samples),
+        _SamplesOrErrors(samples),
         batch_sampler=plan,
         num_workers=workers,
         collate_fn=_batch_of,
         pin_memory=pin_memory,
-        generator=torch.Generator(),  # or the loader would draw a seed from the global one
+        generator=torch.Generator(),  # without it, the loader draws a seed from the global generator
     )
     for batch in loader:
         if isinstance(batch, DiffIRError):
@@ -38,8 +38,8 @@ def load_batches(samples: Dataset[Pair], plan: BatchPlan, *, workers: int, pin_m
         yield batch
 
 
-class _Answers(Dataset[Pair | DiffIRError]):
-    """Samples, and errors in place of those that cannot be made."""
+class _SamplesOrErrors(Dataset[Pair | DiffIRError]):
+    """Returns the samples, or the error instead of a sample that cannot be made."""
 
     def __init__(self, samples: Dataset[Pair]) -> None:
         self.samples = samples
@@ -51,5 +51,5 @@ class _Answers(Dataset[Pair | DiffIRError]):
             return error
 
 
-def _batch_of(answers: list[Pair | DiffIRError]) -> Pair | DiffIRError:
-    return next((answer for answer in answers if isinstance(answer, DiffIRError)), None) or default_collate(answers)
+def _batch_of(results: list[Pair | DiffIRError]) -> Pair | DiffIRError:
+    return next((result for result in results if isinstance(result, DiffIRError)), None) or default_collate(results)

@@ -1,8 +1,8 @@
-"""Seeds of the whole process, for as long as one sample is made: for foreign steps that draw from global generators.
+"""Seed the global random generators of the process while one sample is made, and restore them afterwards.
 
-Our own steps draw from the generator they are given. A step that somebody else wrote may call ``random``,
-``numpy.random`` or ``torch.rand``; then the sample must not depend on the worker that makes it, nor the training
-process on the samples it makes itself.
+The degradation steps of this package draw from the generator they are given. A step of another package may call
+``random``, ``numpy.random`` or ``torch.rand``. Its sample must still not depend on the worker process that makes it,
+and training must not depend on samples that are made in its own process.
 """
 
 import random
@@ -15,12 +15,12 @@ import torch
 
 @contextmanager
 def global_seeds(*key: int) -> Iterator[None]:
-    """Within the block, Python's, numpy's and torch's (CPU) generators start from ``key``; afterwards as before it."""
+    """Seed the global generators of Python, numpy and torch (CPU) from ``key`` within the block, then restore them."""
     seeds = np.random.SeedSequence(key).generate_state(3, np.uint32).tolist()
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seeds[0])
     np.random.seed(seeds[1])
-    torch.default_generator.manual_seed(seeds[2])  # not torch.manual_seed, which would seed GPUs, too
+    torch.default_generator.manual_seed(seeds[2])  # torch.manual_seed would also seed the GPUs
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Clean photos of one folder, cut into pieces for training and pieces for validation that share no scene.
+"""Split the clean photos of a folder into pieces for training and for validation that share no scene.
 
-In: photos of any size. Out: two folders of PNG pieces. A piece keeps a training step from decoding a whole camera
-photo; photos that look alike (perceptual hash) go to one side, or validation would score what was learnt by heart.
+In: photos of any size. Out: two folders of PNG pieces. Pieces save a training step from decoding whole camera photos.
+Photos that look alike (perceptual hash) go to the same side; otherwise validation would measure memorised photos.
 """
 
 import logging
@@ -18,16 +18,16 @@ from diffir.errors import ConfigError, ImageError
 from diffir.image_io import list_images, read_image, write_image
 
 logger = logging.getLogger(__name__)
-PIECE = 512  # side in pixels: four of the usual training patches across, so that random patches differ
-MOST_PIECES = 400  # of a whole folder: 0.3 GB in memory
-ALIKE = 10  # bits of 64 in which two views of one scene may differ
-SHARE, FEWEST, MOST = 0.1, 2, 12  # of all photos that validate
+PIECE = 512  # side in pixels: four times the usual training patch, so that random patches differ
+MOST_PIECES = 400  # for a whole folder; they take 0.3 GB of memory
+ALIKE = 10  # hashes of two photos of one scene differ in at most so many of 64 bits
+SHARE, FEWEST, MOST = 0.1, 2, 12  # photos used for validation: fraction of all, least and largest number
 SMALLEST = 128  # pixels: photos with a shorter side are left out
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """Names of the photos on each side, and of those left out."""
+    """File names of the training photos, the validation photos and the photos that were left out."""
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -35,18 +35,20 @@ class Holdout:
 
 
 def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
-    """Write ``folder/train/*.png`` and ``folder/val/*.png``, the middle of each validation photo alone.
+    """Write pieces of training photos to ``folder/train`` and the centre of each validation photo to ``folder/val``.
 
-    What an earlier split left there is removed first: two splits in one folder would mix both sides.
+    Pieces of an earlier split are removed first, since two splits in one folder would mix both sides.
 
     Raises:
-        ConfigError: no such folder, fewer than four photos that can be used, all of one scene, or a folder inside
-            ``photos``.
+        ConfigError: ``photos`` does not exist, holds fewer than four usable photos or only one scene, or contains
+            ``folder``.
     """
     if folder.resolve().is_relative_to(photos.resolve()):
-        raise ConfigError(f"{folder} lies inside {photos}: its pieces would be taken for photos; choose another place")
+        raise ConfigError(f"{folder} lies inside {photos}: its pieces would be read as photos; choose another place")
     if not photos.is_dir():
         raise ConfigError(f"no such folder: {photos}")
+
+    # Hash every photo; leave out those that are corrupt, too small or a copy.
     looks: dict[Path, int | None] = {}
     known: set[str] = set()
     left_out = []
@@ -62,14 +64,16 @@ def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
             left_out.append(path.name)
             continue
         if (pixels := pixels_sha256(image)) in known:
-            logger.warning("%s is left out: the same picture is there already", path)
+            logger.warning("%s is left out: it equals another photo", path)
             left_out.append(path.name)
             continue
         known.add(pixels)
         looks[path] = look(image)
     if len(looks) < 2 * FEWEST:
-        raise ConfigError(f"{photos} holds {len(looks)} photos that can be used; {2 * FEWEST} are the least")
-    validating = _chosen(looks, seed)
+        raise ConfigError(f"{photos} holds {len(looks)} usable photos; at least {2 * FEWEST} are needed")
+
+    # Choose the validation photos and write the pieces of both sides.
+    validating = _choose_validation(looks, seed)
     training = [path for path in looks if path not in validating]
     for side in ("train", "val"):
         shutil.rmtree(folder / side, ignore_errors=True)
@@ -83,13 +87,16 @@ def hold_out(photos: Path, folder: Path, *, seed: int) -> Holdout:
     return Holdout(_names(training), _names(validating), tuple(left_out))
 
 
-def _chosen(looks: dict[Path, int | None], seed: int) -> list[Path]:
-    """Whole scenes in a drawn order until the share is reached; one of half the photos or more stays in training."""
+def _choose_validation(looks: dict[Path, int | None], seed: int) -> list[Path]:
+    """Draw whole scenes until their share of the photos is reached.
+
+    A scene with half of the photos or more always stays in training.
+    """
     scenes = _scenes(looks)
     wanted = min(max(round(SHARE * len(looks)), FEWEST), MOST)
     small = [scene for scene in scenes if 2 * len(scene) < len(looks)]
     if len(small) < FEWEST:
-        raise ConfigError("nearly all photos show one scene: validation needs others than training")
+        raise ConfigError("nearly all photos show one scene, and validation needs other scenes than training")
     chosen: list[list[Path]] = []
     for number in np.random.default_rng([seed, 1]).permutation(len(small)):
         if len(chosen) < FEWEST or sum(map(len, chosen)) < wanted:
@@ -98,7 +105,7 @@ def _chosen(looks: dict[Path, int | None], seed: int) -> list[Path]:
 
 
 def _scenes(looks: dict[Path, int | None]) -> list[list[Path]]:
-    """Photos that look alike, directly or through others, together."""
+    """Group photos that look alike, directly or through other photos."""
     with_look = [(path, value) for path, value in looks.items() if value is not None]
     values = [value for _, value in with_look]
     scene_of = {path: {path} for path in looks}
@@ -112,7 +119,7 @@ def _scenes(looks: dict[Path, int | None]) -> list[list[Path]]:
 
 
 def _pieces(image: np.ndarray, most: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The photo itself if it is small, else pieces at drawn places, about as many as cover it once."""
+    """The photo itself if it is small, otherwise random pieces, about as many as would cover it once."""
     height, width = image.shape[:2]
     if height * width <= 2 * PIECE**2:
         return [image]

@@ -1,4 +1,4 @@
-"""LMDB folders as BasicSR writes them: a database of image files, and ``meta_info.txt`` that names them.
+"""Read LMDB folders in the layout of BasicSR: a database of image files and a list of names, ``meta_info.txt``.
 
 In: a folder ending in .lmdb. Out: names and photos. A line of the list is ``NAME.png (height,width,channels) LEVEL``;
 the key is NAME without suffix. Each process opens a database once for itself, since a handle must not cross a fork.
@@ -22,7 +22,7 @@ _opened: dict[Path, tuple[int, Any]] = {}  # process and handle: LMDB forbids op
 
 
 class LmdbPhotos:
-    """Photos of an LMDB."""
+    """A photo source that reads from an LMDB."""
 
     def __init__(self, folder: Path) -> None:
         import_lmdb()
@@ -36,10 +36,10 @@ class LmdbPhotos:
         self.names: Sequence[str] = [line.split(" (")[0].strip() for line in lines if line.strip()]
 
     def read(self, name: str) -> Photo:
-        """The photo of a line of the list.
+        """Read the photo of a name in the list.
 
         Raises:
-            ImageError: not in the database, damaged, or not PNG, JPEG or WebP.
+            ImageError: the photo is not in the database, is corrupt, or is not PNG, JPEG or WebP.
         """
         with _environment(self.folder.resolve()).begin(write=False) as transaction:
             content = transaction.get(key_of(name).encode())
@@ -49,12 +49,12 @@ class LmdbPhotos:
 
 
 def _environment(folder: Path) -> Any:
-    """The handle of this process for a database."""
+    """The database handle of this process, opened at the first call."""
     with _opening:
         process, handle = _opened.get(folder, (0, None))
         if process != os.getpid():
             if handle is not None:
-                handle.close()  # what the fork left here; the parent keeps its own
+                handle.close()  # a copy from before the fork; the parent keeps its own
             handle = _open(folder)
             _opened[folder] = os.getpid(), handle
         return handle
@@ -63,22 +63,22 @@ def _environment(folder: Path) -> Any:
 def _open(folder: Path) -> Any:
     lmdb = import_lmdb()
     try:
-        # One reader a process and no writer: locks would only cost, and fail on read-only disks.
+        # There is no writer, so locks would only take time, and they fail on read-only disks.
         return lmdb.open(str(folder), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:
         raise ImageError(f"{folder} is not an LMDB ({error})") from error
 
 
 def key_of(name: str) -> str:
-    """Key of a photo in the database: its name without suffix, as BasicSR has it."""
+    """Key of a photo in the database: its name without suffix, as in BasicSR."""
     return name.rpartition(".")[0] or name
 
 
 def import_lmdb() -> ModuleType:
-    """The package.
+    """Import the optional package ``lmdb``.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: the package is not installed.
     """
     try:
         return import_module("lmdb")

@@ -1,7 +1,7 @@
-"""What a photo is inside a packed form (shard or LMDB): the bytes of a PNG, JPEG or WebP file.
+"""Decode a photo from a shard or an LMDB, which store the bytes of PNG, JPEG or WebP files.
 
-In: bytes and a name for messages. Out: a ``Photo``. Other formats are turned into PNG when they are packed, so a
-reader of packed photos needs three decoders.
+In: bytes and a name for messages. Out: a ``Photo``. Other formats are converted to PNG when they are packed, so a
+reader of packed photos needs only three decoders.
 """
 
 from diffir.errors import DiffIRError, ImageError
@@ -16,10 +16,10 @@ PACKED_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def decode(content: bytes, name: str) -> Photo:
-    """The photo in a file's bytes.
+    """Decode the bytes of a file.
 
     Raises:
-        ImageError: damaged, an animation, or another format; the message begins with the name.
+        ImageError: the file is corrupt, an animation or in another format; the message begins with the name.
     """
     limits = Limits(animations=False)
     kind = kind_of(content, "")
@@ -30,7 +30,7 @@ def decode(content: bytes, name: str) -> Photo:
             photo = read_png(content, limits) if kind == "PNG" else read_by_pillow(content, kind, limits)
     except DiffIRError as error:
         raise ImageError(f"{name}: {error}") from error
-    except Exception as error:  # on damaged bytes, decoders raise whatever their parsers stumble over
+    except Exception as error:  # decoders raise exceptions of any type on corrupt bytes
         raise ImageError(f"{name}: damaged or truncated ({' '.join(str(error).split())})") from error
     assert isinstance(photo, Photo)  # animations are refused by the limits
     return photo

@@ -1,6 +1,6 @@
-"""Names of photos: what joins a damaged photo with its clean partner, and how a message names many of them.
+"""Pair degraded photos with their clean partners by name, and list photo names in messages.
 
-In: names inside a source or a set, such as ``a/b.png``. Out: stems, partners, and errors that name who has none.
+In: names relative to a source, such as ``a/b.png``. Out: stems, partners, and errors that name the photos without one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from diffir.errors import PairingError
 
-NAMES_SHOWN = 5  # names an error lists
+NAMES_SHOWN = 5  # largest number of names in an error message
 
 
 def stem_of(name: str) -> str:
-    """``a/b.png`` -> ``a/b``; a name without the suffix of an image stays."""
+    """The name without its suffix: ``a/b.png`` -> ``a/b``."""
     folder, slash, last = name.rpartition("/")
     return folder + slash + Path(last).stem
 
 
 def by_stem(names: Iterable[str]) -> dict[str, str]:
-    """Name without suffix -> name.
+    """Mapping from the name without suffix to the name.
 
     Raises:
-        PairingError: two names that differ in their suffix only.
+        PairingError: two names differ in their suffix only.
     """
     found, twins = _first_by_stem(names)
     if twins:
@@ -32,63 +32,63 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Joined:
-    """What names say of clean photos and their damaged partners, right and wrong."""
+    """The result of pairing clean and degraded photos by name, with everything that does not match."""
 
     partner_of: dict[str, str]
-    """Clean name -> damaged name, of the pairs there are."""
-    lonely: tuple[str, ...]
-    """Clean photos without a damaged partner."""
+    """Clean name -> name of its degraded partner."""
+    unpaired: tuple[str, ...]
+    """Clean photos without a degraded partner."""
     unused: tuple[str, ...]
-    """Damaged photos that nobody asks for."""
+    """Degraded photos without a clean partner."""
     twins: tuple[tuple[str, str], ...]
-    """Damaged photos that differ in their suffix only; the first of two is the partner."""
+    """Pairs of degraded photos that differ in their suffix only; the first of two is the partner."""
 
 
-def join_partners(clean: Sequence[str], damaged: Sequence[str], template: str) -> Joined:
-    """Same folder, same stem but for the template, in which {} stands for the clean photo's stem."""
-    stems, twins = _first_by_stem(damaged)
+def join_partners(clean: Sequence[str], degraded: Sequence[str], template: str) -> Joined:
+    """Pair photos of the same folder; {} in the template stands for the stem of the clean photo."""
+    stems, twins = _first_by_stem(degraded)
     found = {}
     for name in clean:
         folder, slash, last = stem_of(name).rpartition("/")
         partner = stems.get(folder + slash + template.replace("{}", last))
         if partner is not None:
             found[name] = partner
-    lonely = tuple(name for name in clean if name not in found)
-    unused = sorted(set(damaged) - set(found.values()) - {second for _, second in twins})
-    return Joined(found, lonely, tuple(unused), tuple(twins))
+    unpaired = tuple(name for name in clean if name not in found)
+    unused = sorted(set(degraded) - set(found.values()) - {second for _, second in twins})
+    return Joined(found, unpaired, tuple(unused), tuple(twins))
 
 
-def partners(clean: Sequence[str], damaged: Sequence[str], template: str, *, all_used: bool) -> dict[str, str]:
-    """Clean name -> name of its damaged partner, where all of them have one.
+def partners(clean: Sequence[str], degraded: Sequence[str], template: str, *, all_used: bool) -> dict[str, str]:
+    """Mapping from each clean name to the name of its degraded partner.
 
     Args:
         template: see ``join_partners``.
-        all_used: refuse damaged photos that nobody asks for; off where a list chose some of many.
+        all_used: refuse degraded photos without a clean partner; False if a list selects some of the clean photos.
 
     Raises:
-        PairingError: a photo without partner, or two of one name; the message names the first ones.
+        PairingError: a photo has no partner, or two have one name; the message names the first ones.
     """
-    joined = join_partners(clean, damaged, template)
+    joined = join_partners(clean, degraded, template)
     if joined.twins:
         raise _twins_error(joined.twins)
-    for names, kind, missing in ((joined.lonely, "clean", "damaged"), (joined.unused, "damaged", "clean")):
-        if names and (all_used or names is joined.lonely):
+    for names, kind, missing in ((joined.unpaired, "clean", "degraded"), (joined.unused, "degraded", "clean")):
+        if names and (all_used or names is joined.unpaired):
             many = counted(len(names), f"{kind} photo")
             raise PairingError(f"{many} without a {missing} partner: {shortened(names)}")
     return joined.partner_of
 
 
 def matched_ids(left: Iterable[str], right: Iterable[str], left_name: str, right_name: str) -> list[str]:
-    """The ids, sorted, if both sides hold the same ones.
+    """The sorted ids, if both sides hold the same ones.
 
     Raises:
         PairingError: a partner is missing on either side; the message names the images.
     """
     left, right = set(left), set(right)
     complaints = [
-        f"{len(lonely)} without {partner}: {shortened(sorted(lonely))}"
-        for lonely, partner in ((left - right, right_name), (right - left, left_name))
-        if lonely
+        f"{len(unpaired)} without {partner}: {shortened(sorted(unpaired))}"
+        for unpaired, partner in ((left - right, right_name), (right - left, left_name))
+        if unpaired
     ]
     if complaints:
         raise PairingError(f"{left_name} and {right_name} do not match one to one; {'; '.join(complaints)}")
@@ -96,18 +96,18 @@ def matched_ids(left: Iterable[str], right: Iterable[str], left_name: str, right
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first names and how many more there are."""
+    """The first names, and the number of further names."""
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 pair``, ``2 pairs``."""
+    """A number with its noun in singular or plural: ``1 pair``, ``2 pairs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _first_by_stem(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Name without suffix -> the first name that has it, and that one with each other one."""
+    """Mapping from stems to their first name, and a list of (first name, other name) that share a stem."""
     found: dict[str, str] = {}
     pairs = [(found.setdefault(stem_of(name), name), name) for name in names]
     return found, [(first, name) for first, name in pairs if first != name]

@@ -1,7 +1,7 @@
-"""Where photos come from: a folder, some files of it, an LMDB, shards; all alike to who reads them.
+"""Photo sources: a folder, a list of its files, an LMDB or shards, all read through one interface.
 
-In: a path as an option file names it. Out: a ``PhotoSource``: names, and the photo of a name. A source may be copied
-into worker processes and read by several threads: each process opens packed files for itself.
+In: a path as an option file names it. Out: a ``PhotoSource``, which has names and reads the photo of a name. A source
+may be copied into worker processes and read by several threads; each process opens packed files for itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,42 +18,42 @@ from diffir.pixels import as_rgb, to_float, to_kind
 
 
 class PhotoSource(Protocol):
-    """Named photos."""
+    """A collection of photos that are read by name."""
 
     names: Sequence[str]
-    """Paths inside the source, with suffix, sorted or in the order of a list."""
+    """Paths relative to the source, with suffix, sorted or in the order of a list."""
 
     def read(self, name: str) -> Photo:
-        """The photo of a name, as its file holds it.
+        """Read the photo of a name with the channels and the type of its file.
 
         Raises:
-            ImageError: a file that is gone, damaged or no still image; the message names it.
+            ImageError: the file is missing, corrupt or not a still image; the message names it.
         """
 
 
 class FolderPhotos:
-    """Image files of a folder."""
+    """A photo source that reads the image files of a folder."""
 
     def __init__(self, folder: Path, *, recursive: bool = False) -> None:
         self.folder = folder
-        # Formats of optional packages are left out: raw files lie beside the JPEGs made from them.
+        # Formats of optional packages are left out: camera raw files often lie beside the JPEGs made from them.
         found = list_images(folder, recursive=recursive, with_plugins=False)
         self.names: Sequence[str] = [path.relative_to(folder).as_posix() for path in found]
 
     def read(self, name: str) -> Photo:
-        """See ``PhotoSource``."""
+        """Read the photo of a name, see ``PhotoSource.read``."""
         return read_image(self.folder / name)
 
 
 class ListedPhotos:
-    """Those photos of a source that a list names, in its order."""
+    """A photo source that offers the photos of another source that a list names, in the order of the list."""
 
     def __init__(self, source: PhotoSource, names: Sequence[str]) -> None:
         self.source = source
         self.names = names
 
     def read(self, name: str) -> Photo:
-        """See ``PhotoSource``."""
+        """Read the photo of a name, see ``PhotoSource.read``."""
         return self.source.read(name)
 
 
@@ -65,30 +65,30 @@ def open_photos(
     recursive: bool = False,
     deeper: str = "recursive: true",
 ) -> PhotoSource:
-    """The photos at a path.
+    """Open the photo source at a path.
 
     Args:
         root: a folder, a folder ending in .lmdb, a file ending in .tar, or a folder that holds such files and no photo.
-        key: what an option file or a command calls it, for messages.
-        meta_info_file: text file with the names to use, one a line, relative to ``root``.
-        recursive: also photos in folders of the folder.
-        deeper: how the user says so, for messages.
+        key: name of the option or flag that gives the path, for messages.
+        meta_info_file: text file with the names to use, one per line, relative to ``root``.
+        recursive: also read photos in folders below the folder.
+        deeper: the option or flag that sets ``recursive``, for messages.
 
     Raises:
-        ConfigError: nothing there, no photo in it, or a list that cannot be read or names what is not there.
-        MissingDependency: an LMDB, and the package for it is not installed.
+        ConfigError: the path does not exist or holds no photo, or the list cannot be read or names a missing photo.
+        MissingDependency: the path is an LMDB, and the package for it is not installed.
     """
     source = _open(Path(root), key, recursive=recursive or meta_info_file is not None)
     if meta_info_file is not None:
         source = ListedPhotos(source, _listed(source, root, Path(meta_info_file)))
     if not source.names:
-        hint = "" if recursive else f"; {deeper} looks into its folders, too"
+        hint = "" if recursive else f"; {deeper} also searches its folders"
         raise ConfigError(f"no photo in {key} {root}{hint}")
     return source
 
 
 def rgb8(photo: Photo) -> np.ndarray:
-    """H x W x 3 uint8 RGB: grey becomes three equal channels, 16 bit becomes 8, alpha is left out."""
+    """The pixels as H x W x 3 uint8 RGB: grey becomes three equal channels, 16 bit becomes 8, alpha is left out."""
     pixels = as_rgb(photo.pixels)
     return pixels if pixels.dtype == np.uint8 else to_kind(to_float(pixels), np.uint8)
 
@@ -101,7 +101,7 @@ def _open(root: Path, key: str, *, recursive: bool) -> PhotoSource:
     if not root.is_dir():
         raise ConfigError(
             f"{key} {root} is not a folder, an LMDB (folder ending in .lmdb) or a shard (.tar); "
-            "datasets/README.md says where sets come from"
+            "datasets/README.md says where to get datasets"
         )
     folder = FolderPhotos(root, recursive=recursive)
     shards = sorted(root.glob("*.tar"))
@@ -115,7 +115,7 @@ def _listed(source: PhotoSource, root: str, meta_info_file: Path) -> list[str]:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise ConfigError(f"meta_info_file {meta_info_file} cannot be read: {reason}") from error
     lines = (line.strip() for line in text.splitlines())
-    # BasicSR's lists go on with the size in brackets: "0001.png (480,480,3)".
+    # In lists of BasicSR the size follows in brackets: "0001.png (480,480,3)".
     listed = [line.split(" (")[0] for line in lines if line and not line.startswith("#")]
     known: Mapping[str, None] = dict.fromkeys(source.names)
     missing = [name for name in listed if name not in known]

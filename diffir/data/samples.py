@@ -1,7 +1,8 @@
-"""What a training sample is, and how patches are cut and turned: the same for an image and for its partner.
+"""Training samples: pairs of patches, and the random cropping, flipping and rotating that makes them.
 
-In: images H x W x C, uint8, a partner ``scale`` times smaller than the clean image. Out: float tensors (C, H, W) in
-[0, 1]. Random choices come from the caller's generator, in pixels of the smaller image, so that cuts match exactly.
+In: images H x W x C uint8, where the low-quality image is ``scale`` times smaller than the ground truth. Out: float
+tensors (C, H, W) in [0, 1]. Random choices come from the caller's generator. Crops are given in pixels of the smaller
+image, so that both patches show exactly the same place.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from diffir.pixels import to_float
 
 
 class Pair(NamedTuple):
-    """A low-quality image and the clean one; with a leading axis, a batch of them."""
+    """A low-quality image and its ground truth, or a batch of them with a leading axis B."""
 
     lq: Tensor
     """(C, h, w) float32, around [0, 1]; C is 4 with a mask: RGB without the missing pixels, then 1 where missing."""
@@ -25,21 +26,24 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the eight ways to lay a square."""
+    """One of the eight flips and rotations of a square."""
 
     mirror: bool = False
+    """Flip left and right."""
     upside_down: bool = False
+    """Flip top and bottom."""
     swap_axes: bool = False
+    """Exchange height and width, after the flips."""
 
     def __call__(self, patch: np.ndarray) -> np.ndarray:
-        """The patch, turned; H and W change places where ``swap_axes`` says so."""
+        """Flip and rotate a patch (H, W, C); with ``swap_axes`` the result is (W, H, C)."""
         patch = patch[:, ::-1] if self.mirror else patch
         patch = patch[::-1] if self.upside_down else patch
         return patch.swapaxes(0, 1) if self.swap_axes else patch
 
 
 def draw_turn(rng: np.random.Generator, *, hflip: bool, rotate: bool) -> Turn:
-    """A turn among those allowed; draws only for those."""
+    """Draw one of the allowed turns; only allowed choices use the generator."""
     return Turn(
         mirror=hflip and rng.random() < 0.5,
         upside_down=rotate and rng.random() < 0.5,
@@ -48,7 +52,7 @@ def draw_turn(rng: np.random.Generator, *, hflip: bool, rotate: bool) -> Turn:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Crop:
     """A square of an image, in pixels of the smaller image of a pair."""
 
     top: int
@@ -56,26 +60,31 @@ class Cut:
     size: int
 
     def __call__(self, image: np.ndarray, scale: int = 1) -> np.ndarray:
-        """The square of an image whose pixels are ``scale`` times finer; mirrored on where the image ends."""
+        """Cut the square from an image with ``scale`` times more pixels a side; beyond its border it is mirrored."""
         top, left, size = (scale * value for value in (self.top, self.left, self.size))
         piece = image[top : top + size, left : left + size]
         short = size - piece.shape[0], size - piece.shape[1]
         return np.pad(piece, ((0, short[0]), (0, short[1]), (0, 0)), mode="symmetric") if max(short) else piece
 
 
-def draw_cut(rng: np.random.Generator, height: int, width: int, size: int) -> Cut:
-    """A square anywhere in an image; at its top left where the image is smaller."""
+def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:
+    """Draw the place of a square in an image; it starts at the top left if the image is smaller."""
     top = int(rng.integers(max(height, size) - size + 1))
-    return Cut(top, int(rng.integers(max(width, size) - size + 1)), size)
+    return Crop(top, int(rng.integers(max(width, size) - size + 1)), size)
 
 
-def middle_cut(height: int, width: int, size: int | None, multiple_of: int) -> tuple[slice, slice]:
-    """Rows and columns of the largest middle piece of at most ``size`` a side (None: any), multiples of a number."""
+def centred_crop(height: int, width: int, size: int | None, multiple_of: int) -> tuple[slice, slice]:
+    """Rows and columns of the largest centred crop.
+
+    Args:
+        size: largest side of the crop in pixels; None: no limit.
+        multiple_of: both sides of the crop are multiples of this number.
+    """
     rows, columns = (min(side, size or side) // multiple_of * multiple_of for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2
     return slice(top, top + rows), slice(left, left + columns)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """H x W x C, uint8 or float with white at 1 -> (C, H, W) float32."""
+    """Convert an image H x W x C, uint8 or float with white at 1, to a tensor (C, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(to_float(image).transpose(2, 0, 1))).float()

@@ -1,8 +1,8 @@
-"""Shards: photos packed one after the other into plain tar files, read at any place without unpacking.
+"""Read shards: plain tar files of photos, from which single photos are read without unpacking.
 
-In: .tar files (USTAR, uncompressed) as tools/pack_photos.py or ``tar cf`` write them. Out: names and photos. Headers
-are read once; then a photo is one read at a known offset, which needs no shared position: any number of threads and
-forked processes may read at once.
+In: .tar files (USTAR, uncompressed) as tools/pack_photos.py or ``tar cf`` write them. Out: names and photos. The
+headers are read once. Each photo is then one read at a known offset, which uses no shared file position, so any number
+of threads and forked processes may read at the same time.
 """
 
 import os
@@ -19,13 +19,15 @@ from diffir.image_io import Photo
 
 @dataclass(frozen=True)
 class _Place:
+    """Where the bytes of a photo are: a shard, and offset and length in bytes."""
+
     shard: Path
     offset: int
     length: int
 
 
 class ShardedPhotos:
-    """Photos of one or several tar files."""
+    """A photo source that reads from one or several tar files."""
 
     def __init__(self, shards: Sequence[Path]) -> None:
         self._places: dict[str, _Place] = {}
@@ -38,10 +40,10 @@ class ShardedPhotos:
         self._files: dict[Path, int] = {}
 
     def read(self, name: str) -> Photo:
-        """The photo of a member.
+        """Read the photo of a name.
 
         Raises:
-            ImageError: damaged, or not PNG, JPEG or WebP.
+            ImageError: the photo is corrupt, or is not PNG, JPEG or WebP.
         """
         place = self._places[name]
         content = os.pread(self._file(place.shard), place.length, place.offset)
@@ -50,12 +52,12 @@ class ShardedPhotos:
     def _file(self, shard: Path) -> int:
         if shard not in self._files:
             opened = os.open(shard, os.O_RDONLY)
-            if self._files.setdefault(shard, opened) != opened:  # another thread was faster
+            if self._files.setdefault(shard, opened) != opened:  # another thread has opened it meanwhile
                 os.close(opened)
         return self._files[shard]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}  # a spawned process opens the files for itself
+        return {**self.__dict__, "_files": {}}  # open files cannot be sent to another process, which opens its own
 
     def __del__(self) -> None:
         for file in getattr(self, "_files", {}).values():
@@ -63,7 +65,7 @@ class ShardedPhotos:
 
 
 def _index(shard: Path) -> list[tuple[str, _Place]]:
-    """Names and places of the photos in a tar file."""
+    """Names and places of the photos in a tar file, without hidden files."""
     try:
         with tarfile.open(shard, "r:") as archive:
             members = [member for member in archive if member.isreg()]

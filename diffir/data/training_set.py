@@ -1,8 +1,8 @@
-"""The training set of an option file: which photo, patch, turn, mask and damage a sample is, by its number alone.
+"""The training set of an option file: photo, patch, turn, degradation and mask of a sample follow from its number.
 
-Sample i of a run depends on the seed and on i: not on workers, not on what was read before. So a resumed run sees
-exactly what an uninterrupted one would have, without any saved position. Every photo is used once before any is used
-again. Streams of a seed: 0 the order of an epoch, 1 cut and turn, 2 the recipe, 3 global generators, 4 the mask.
+Sample i of a run depends only on the seed and on i, not on workers or on earlier samples. A resumed run therefore sees
+the samples of an uninterrupted one without a saved position. Every photo is used once before any is used again.
+Streams of a seed: 0 order of an epoch, 1 cut and turn, 2 degradation recipe, 3 global generators, 4 mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ from torch.utils.data import Dataset
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.global_seeds import global_seeds
-from diffir.data.masks import Masks, with_mask
+from diffir.data.mask_set import MaskSet, with_mask
 from diffir.data.photo_pairs import PhotoPairs
 from diffir.data.photo_sources import PhotoSource, open_photos, rgb8
-from diffir.data.samples import Pair, draw_cut, draw_turn, to_tensor
+from diffir.data.samples import Pair, draw_crop, draw_turn, to_tensor
 from diffir.degradations.recipes import Recipe, build_recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
@@ -50,20 +50,20 @@ class TrainingFacts(NamedTuple):
 
 
 def open_training_set(config: TrainSetConfig, *, seed: Sequence[int]) -> Dataset[Pair]:
-    """Samples by ``PatchRequest``: clean photos damaged by a recipe, masked ones, or pairs from disk.
+    """Open the training set, which is indexed by ``PatchRequest``: degraded or masked photos, or pairs from disk.
 
     Raises:
-        ConfigError: photos, partners or masks that are not there, or a recipe that cannot be.
-        PairingError: a photo without partner.
-        MissingDependency: an LMDB, and the package for it is not installed.
+        ConfigError: photos, partners or masks are missing, or the recipe is invalid.
+        PairingError: a photo has no partner.
+        MissingDependency: photos are in an LMDB, and the package for it is not installed.
     """
     if config.dataroot_lq is not None:
         return PairedPatches(config, seed)
-    return DamagedPatches(config, seed)
+    return DegradedPatches(config, seed)
 
 
 def training_facts(config: TrainSetConfig) -> TrainingFacts:
-    """Scale and channels, from the first pair or from the recipe; raises as ``open_training_set`` does."""
+    """Scale and channels of a training set, from its first pair or its recipe; raises as ``open_training_set``."""
     if config.dataroot_lq is not None:
         return TrainingFacts(PhotoPairs(config).scale, 3)
     if config.dataroot_mask is not None:
@@ -71,8 +71,8 @@ def training_facts(config: TrainSetConfig) -> TrainingFacts:
     return _facts_of(build_recipe(config.degradation))
 
 
-class DamagedPatches(Dataset[Pair]):
-    """Random patches of clean photos, mirrored and turned, and what a recipe or a mask makes of them."""
+class DegradedPatches(Dataset[Pair]):
+    """Random patches of clean photos, flipped and rotated, which a recipe or a mask degrades."""
 
     def __init__(self, config: TrainSetConfig, seed: Sequence[int]) -> None:
         self.config = config
@@ -82,44 +82,47 @@ class DamagedPatches(Dataset[Pair]):
         )
         self.recipe = build_recipe(config.degradation) if config.degradation else None
         self.facts = _facts_of(self.recipe) if self.recipe is not None else TrainingFacts(1, 3)
-        self.masks = Masks.of(config) if config.dataroot_mask is not None else None
+        self.masks = MaskSet.from_config(config) if config.dataroot_mask is not None else None
         self._read = _Reader(self._rgb, keep=config.cache_images)
 
     def __getitem__(self, request: PatchRequest) -> Pair:
+        # Cut and turn a patch of the photo.
         image = self._read(_nth(self.photos, self.seed, request.index))
         rng = np.random.default_rng([*self.seed, 1, request.index])
-        cut = draw_cut(rng, image.shape[0], image.shape[1], request.size)
+        crop = draw_crop(rng, image.shape[0], image.shape[1], request.size)
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
-        gt = to_tensor(turn(cut(image)))
-        lq = gt if self.recipe is None else self._damaged(self.recipe, gt, request.index)
+        gt = to_tensor(turn(crop(image)))
+
+        # Degrade it.
+        lq = gt if self.recipe is None else self._degraded(self.recipe, gt, request.index)
+
+        # Cut holes.
         if self.masks is None:
             return Pair(lq, gt)
         if lq.shape != gt.shape:
             raise ConfigError("dataroot_mask needs a degradation that keeps size and channels; drop one of the two")
         rng = np.random.default_rng([*self.seed, 4, request.index])
-        mask = self.masks.drawn(
-            rng, request.size, request.size, hflip=self.config.use_hflip, rotate=self.config.use_rot
-        )
+        mask = self.masks.draw(rng, request.size, request.size, hflip=self.config.use_hflip, rotate=self.config.use_rot)
         return Pair(with_mask(lq, mask), gt)
 
     def _rgb(self, name: str) -> np.ndarray:
         return rgb8(self.photos.read(name))
 
-    def _damaged(self, recipe: Recipe, gt: torch.Tensor, index: int) -> torch.Tensor:
+    def _degraded(self, recipe: Recipe, gt: torch.Tensor, index: int) -> torch.Tensor:
         with global_seeds(*self.seed, 3, index):
             lq = recipe(gt[None], generator_for(*self.seed, 2, index))[0]
         scale, channels = self.facts
         usual = (channels, gt.shape[1] // scale, gt.shape[2] // scale)
-        if lq.shape != usual:  # the facts come from a few trials, which what happens rarely escapes
+        if lq.shape != usual:  # the facts come from a few trials, which may miss a rare step
             raise ConfigError(
                 f"sample {index}: {recipe.name} made {_size(lq.shape)} of {_size(gt.shape)}, and otherwise makes "
-                f"{_size(usual)}: all samples must be alike; end with resize_back, and let holes be cut always or never"
+                f"{_size(usual)}: all samples need one size; end with resize_back, and cut holes always or never"
             )
         return lq
 
 
 class PairedPatches(Dataset[Pair]):
-    """Random patches of clean photos and the same places of their damaged partners."""
+    """Random patches of clean photos and the matching patches of their degraded partners."""
 
     def __init__(self, config: TrainSetConfig, seed: Sequence[int]) -> None:
         self.config = config
@@ -133,13 +136,13 @@ class PairedPatches(Dataset[Pair]):
             raise ConfigError(f"gt_size {request.size} is not a multiple of {scale}, the scale of the pairs")
         lq, gt = self._read(_nth(self.pairs.clean, self.seed, request.index))
         rng = np.random.default_rng([*self.seed, 1, request.index])
-        cut = draw_cut(rng, lq.shape[0], lq.shape[1], request.size // scale)
+        crop = draw_crop(rng, lq.shape[0], lq.shape[1], request.size // scale)
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
-        return Pair(to_tensor(turn(cut(lq))), to_tensor(turn(cut(gt, scale))))
+        return Pair(to_tensor(turn(crop(lq))), to_tensor(turn(crop(gt, scale))))
 
 
 class _Reader(Generic[T]):
-    """Reads photos by name and, if asked, keeps them in memory."""
+    """Reads photos by name and keeps them in memory if ``keep`` is True."""
 
     def __init__(self, read: Callable[[str], T], *, keep: bool) -> None:
         self._from_disk = read
@@ -154,7 +157,7 @@ class _Reader(Generic[T]):
 
 
 def _facts_of(recipe: Recipe) -> TrainingFacts:
-    """Found by trial, once a recipe."""
+    """Scale and channels of a recipe, which it determines by applying itself to test images."""
     with global_seeds(0):
         return TrainingFacts(recipe.scale, recipe.channels)
 
@@ -164,12 +167,12 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def _nth(photos: PhotoSource, seed: tuple[int, ...], index: int) -> str:
-    """The photo of a sample."""
+    """The name of the photo that the sample with this index uses."""
     epoch, place = divmod(index, len(photos.names))
     return photos.names[_order(seed, epoch, len(photos.names))[place]]
 
 
 @lru_cache(maxsize=4)  # a million photos take 30 ms to shuffle, which every sample would pay
 def _order(seed: tuple[int, ...], epoch: int, count: int) -> np.ndarray:
-    """All photos once, shuffled."""
+    """A random order in which every photo appears once."""
     return np.random.default_rng([*seed, 0, epoch]).permutation(count)

@@ -57,7 +57,7 @@ def _page(document: EvaluationDocument, cases: Sequence[Case], published: Sequen
             section,
             number,
             [(n, case) for n, case in numbered if _same_place(section, case.dataset, case.degradation)],
-            [row for row in published if _same_place(section, row.dataset, row.condition)],
+            [row for row in published if _same_place(section, row.dataset, row.degradation)],
         )
         for number, section in enumerate(sections)
     ]

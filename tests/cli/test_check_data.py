@@ -1,4 +1,4 @@
-"""``diffir check-data`` as a user types it: every planted fault is found, sound sets pass."""
+"""``diffir check-data`` as a user runs it: every planted fault is found, and correct sets pass."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Write = Callable[[str, dict[str, np.ndarray]], Path]
 
 
 def scene(seed: int, height: int = 160, width: int = 200) -> np.ndarray:
-    """Structure of all sizes, as photos have it."""
+    """An image with structure of all sizes, as photos have it."""
     rng = np.random.default_rng(seed)
     coarse = [cv2.resize(rng.integers(0, 256, (5 * 2**k, 6 * 2**k, 3), np.uint8), (width, height)) for k in range(5)]
     return np.clip(np.mean(coarse, axis=0) * 2 - 128, 0, 255).astype(np.uint8)
@@ -23,7 +23,7 @@ def scene(seed: int, height: int = 160, width: int = 200) -> np.ndarray:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Images into a folder."""
+    """A function that writes images into a folder."""
 
     def write(folder: str, images: dict[str, np.ndarray]) -> Path:
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def clean(write: Write) -> Path:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Callable[..., tuple[int, dict[str, dict]]]:
-    """Exit code, and findings by kind."""
+    """A function that runs the command and returns its exit code and its findings by kind."""
 
     def run(*arguments: object) -> tuple[int, dict[str, dict]]:
         code = main(["check-data", *map(str, arguments), "--json", str(tmp_path / "report.json"), "--threads", "2"])
@@ -51,7 +51,7 @@ def report(tmp_path: Path) -> Callable[..., tuple[int, dict[str, dict]]]:
     return run
 
 
-def test_a_sound_folder_passes(clean: Path, report, capsys) -> None:
+def test_a_correct_folder_passes(clean: Path, report, capsys) -> None:
     assert report(clean) == (0, {})
     assert "3 images, sides 160 to 200" in capsys.readouterr().out
 
@@ -128,7 +128,7 @@ def test_a_planted_fault_among_pairs_is_found(clean: Path, write: Write, report,
     assert found[kind]["names"][0].startswith("0.png")
 
 
-def test_sound_pairs_of_any_scale_pass(clean: Path, write: Write, report) -> None:
+def test_correct_pairs_of_any_scale_pass(clean: Path, write: Write, report) -> None:
     lq = write("lq", {f"{k}x4.png": cv2.resize(scene(k), (50, 40), interpolation=cv2.INTER_AREA) for k in range(3)})
 
     assert report(clean, "--lq", lq, "--filename_tmpl", "{}x4") == (0, {})
@@ -145,7 +145,7 @@ def test_missing_partners_are_a_fault_and_the_pairs_there_are_are_checked(
     code, found = report(clean, "--lq", lq)
 
     assert code == 1
-    assert found["partner"]["text"] == "1 clean photo without a damaged partner"
+    assert found["partner"]["text"] == "1 clean photo without a degraded partner"
     names = {kind: finding["names"][0].split(":")[0] for kind, finding in found.items()}
     assert names == {
         "partner": "twin.png",
@@ -169,7 +169,7 @@ def test_the_pairs_of_a_card_are_checked_though_one_has_no_partner(write: Write,
     assert {"undamaged", "unlike"} <= set(found)
 
 
-def test_a_card_is_held_against_its_count_and_its_hash(write: Write, report, tmp_path: Path) -> None:
+def test_a_set_is_compared_with_the_count_and_hash_of_its_card(write: Write, report, tmp_path: Path) -> None:
     write("Set5", {f"{k}.png": scene(k) for k in range(4)})
     assert report("set5", "--data_root", tmp_path)[1]["count"]["text"] == "4 images, the complete set has 5"
 
@@ -223,7 +223,7 @@ def test_pairs_of_another_scale_than_the_network_are_a_fault(clean: Path, write:
     code, found = report(path)
 
     assert code == 1
-    assert found["scale"]["text"] == "3 pairs of another scale than 1, which the network has"
+    assert found["scale"]["text"] == "3 pairs whose scale is not 1, the scale of the network"
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_what_cannot_be_checked_is_one_line(arguments: list[str], capsys) -> Non
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_an_empty_folder_is_told_the_flag_of_the_command(tmp_path: Path, capsys) -> None:
+def test_an_empty_folder_names_the_flag_of_the_command(tmp_path: Path, capsys) -> None:
     assert main(["check-data", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"diffir: no photo in SET {tmp_path}; -r looks into its folders, too\n"
+    assert capsys.readouterr().err == f"diffir: no photo in SET {tmp_path}; -r also searches its folders\n"
 
 
 def test_an_option_file_with_a_key_given_twice_is_no_card(tmp_path: Path, capsys) -> None:

@@ -1,4 +1,4 @@
-"""Photos for the tests of data: small, and so that every place of them is told from every other."""
+"""Small photos for the tests of data, in which every place differs from every other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ WritePhotos = Callable[..., Path]
 
 @pytest.fixture
 def noise() -> Draw:
-    """``noise(seed, height, width)``: H x W x 3 uint8."""
+    """``noise(seed, height, width)`` draws random pixels, H x W x 3 uint8."""
 
     def draw(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
         return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
@@ -23,7 +23,7 @@ def noise() -> Draw:
 
 @pytest.fixture
 def scene(noise: Draw) -> Draw:
-    """``scene(seed)``: H x W x 3 uint8 with structure of all sizes, as photos have it."""
+    """``scene(seed)`` draws an image, H x W x 3 uint8, with structure of all sizes, as photos have it."""
 
     def draw(seed: int, height: int = 160, width: int = 200) -> np.ndarray:
         coarse = [cv2.resize(noise(seed + 100 * k, 5 * 2**k, 6 * 2**k), (width, height)) for k in range(5)]
@@ -34,7 +34,7 @@ def scene(noise: Draw) -> Draw:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> WritePhotos:
-    """``photos("gt", {"a.png": image})`` writes images into a folder and names it."""
+    """``photos("gt", {"a.png": image})`` writes images into a folder and returns its path."""
 
     def write(folder: str, images: dict[str, np.ndarray]) -> Path:
         for name, image in images.items():

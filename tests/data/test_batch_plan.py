@@ -1,11 +1,11 @@
-"""Which samples a step is made of."""
+"""The samples that make up each training step."""
 
 import pytest
 
 from diffir.data.batch_plan import BatchPlan, PatchSize
 
 
-def test_a_plan_started_late_goes_on_where_the_whole_plan_would():
+def test_a_plan_that_starts_late_equals_the_end_of_the_whole_plan():
     legs = [PatchSize(3, 64, 4), PatchSize(2, 96, 2)]
 
     whole = list(BatchPlan(legs))

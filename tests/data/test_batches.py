@@ -1,4 +1,4 @@
-"""Batches, whoever makes them, and what is said where one cannot be made."""
+"""Batches from worker processes or from this process, and the errors of batches that cannot be made."""
 
 import pickle
 from pathlib import Path
@@ -26,7 +26,7 @@ def clean(photos, noise) -> Path:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_photo_is_the_same_one_line_in_workers_as_without(clean: Path, workers: int) -> None:
+def test_a_corrupt_photo_is_the_same_one_line_in_workers_as_without(clean: Path, workers: int) -> None:
     path = clean / "1.png"
     path.write_bytes(path.read_bytes()[:60])
 
@@ -36,7 +36,7 @@ def test_a_damaged_photo_is_the_same_one_line_in_workers_as_without(clean: Path,
     assert "\n" not in str(caught.value)
 
 
-def test_batches_come_before_the_photo_that_is_damaged(clean: Path) -> None:
+def test_batches_before_a_corrupt_photo_are_loaded(clean: Path) -> None:
     whole = list(batches(clean, 0))
     (clean / "1.png").write_bytes(b"")
 
@@ -50,7 +50,7 @@ def test_batches_come_before_the_photo_that_is_damaged(clean: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_loading_leaves_the_generators_of_the_process_alone(clean: Path, workers: int) -> None:
+def test_loading_does_not_change_the_generators_of_the_process(clean: Path, workers: int) -> None:
     before = torch.get_rng_state()
 
     list(batches(clean, workers))

@@ -1,4 +1,4 @@
-"""Validation shares no scene with training."""
+"""The split of photos, after which validation shares no scene with training."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from diffir.image_io import list_images, read_image
 
 
 def photo(seed: int, height: int = 160, width: int = 200) -> np.ndarray:
-    """A scene of its own: smooth random colours."""
+    """A photo of smooth random colours, different for every seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3)).astype(np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -32,13 +32,13 @@ def test_every_photo_is_on_one_side(photos, tmp_path):
     assert len(list_images(tmp_path / "pieces/train")) == 6
 
 
-def test_the_split_is_that_of_the_seed(photos, tmp_path):
+def test_the_split_depends_on_the_seed_only(photos, tmp_path):
     splits = [hold_out(photos, tmp_path / str(n), seed=seed).validation for n, seed in enumerate((1, 1, 2))]
 
     assert splits[0] == splits[1] != splits[2]
 
 
-def test_a_picture_that_is_there_twice_counts_once(photos, tmp_path):
+def test_a_copy_of_a_photo_is_left_out(photos, tmp_path):
     cv2.imwrite(str(photos / "copy.bmp"), photo(0))
 
     split = hold_out(photos, tmp_path / "pieces", seed=0)
@@ -66,7 +66,7 @@ def test_a_large_photo_is_cut_into_pieces(photos, tmp_path):
     assert sides and set(sides) == {(PIECE, PIECE, 3)}
 
 
-def test_damaged_and_tiny_files_are_left_out_and_named(photos, tmp_path, caplog):
+def test_corrupt_and_tiny_files_are_left_out_and_named(photos, tmp_path, caplog):
     (photos / "broken.png").write_bytes(b"\x89PNG")
     cv2.imwrite(str(photos / "tiny.png"), photo(0, 20, 20))
 
@@ -85,7 +85,7 @@ def few(tmp_path):
 def test_too_few_photos_are_one_clear_error(few, tmp_path):
     cv2.imwrite(str(few / "only.png"), photo(0))
 
-    with pytest.raises(ConfigError, match="holds 1 photos that can be used; 4 are the least"):
+    with pytest.raises(ConfigError, match="holds 1 usable photos; at least 4 are needed"):
         hold_out(few, tmp_path / "pieces", seed=0)
 
 

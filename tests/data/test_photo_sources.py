@@ -1,4 +1,4 @@
-"""Folders, lists, LMDBs and shards are read alike; what is not there is said in one line."""
+"""Folders, lists, LMDBs and shards are read alike, and missing photos are reported in one line."""
 
 import io
 import pickle
@@ -28,7 +28,7 @@ def shard(folder: Path, names: list[str], target: Path) -> Path:
 
 
 def lmdb_of(folder: Path, names: list[str], target: Path) -> Path:
-    """As BasicSR lays it out: keys without suffix, a list with sizes."""
+    """Write an LMDB in the layout of BasicSR: keys without suffix, a list with sizes."""
     lmdb = pytest.importorskip("lmdb")
     with lmdb.open(str(target), map_size=2**24) as database, database.begin(write=True) as transaction:
         for name in names:
@@ -139,22 +139,22 @@ def test_grey_and_16_bit_photos_become_8_bit_rgb(photos) -> None:
 
 
 def test_partners_are_found_by_the_template_in_the_same_folder() -> None:
-    clean, damaged = ["a/1.png", "b/1.png"], ["b/1x4.jpg", "a/1x4.png"]
+    clean, degraded = ["a/1.png", "b/1.png"], ["b/1x4.jpg", "a/1x4.png"]
 
-    assert partners(clean, damaged, "{}x4", all_used=True) == {"a/1.png": "a/1x4.png", "b/1.png": "b/1x4.jpg"}
+    assert partners(clean, degraded, "{}x4", all_used=True) == {"a/1.png": "a/1x4.png", "b/1.png": "b/1x4.jpg"}
 
 
 @pytest.mark.parametrize(
-    ("clean", "damaged", "said"),
+    ("clean", "degraded", "said"),
     [
-        (["1.png", "2.png"], ["1.png"], "1 clean photo without a damaged partner: 2.png"),
-        (["1.png"], ["1.png", "3.png"], "1 damaged photo without a clean partner: 3.png"),
+        (["1.png", "2.png"], ["1.png"], "1 clean photo without a degraded partner: 2.png"),
+        (["1.png"], ["1.png", "3.png"], "1 degraded photo without a clean partner: 3.png"),
         (["1.png"], ["1.png", "1.jpg"], "two photos of one name: 1.png and 1.jpg"),
     ],
 )
-def test_a_photo_without_partner_is_named(clean: list[str], damaged: list[str], said: str) -> None:
+def test_a_photo_without_partner_is_named(clean: list[str], degraded: list[str], said: str) -> None:
     with pytest.raises(PairingError, match=said):
-        partners(clean, damaged, "{}", all_used=True)
+        partners(clean, degraded, "{}", all_used=True)
 
 
 def test_a_list_that_chooses_some_leaves_other_partners_alone() -> None:

@@ -1,4 +1,4 @@
-"""Training samples, damage and masks included, are a function of the seed and of their number alone."""
+"""Training samples, with degradation and masks, depend only on the seed and on their number."""
 
 import random
 from collections import Counter
@@ -25,7 +25,7 @@ NOISE = ({"type": "gaussian_noise", "sigma": [0, 55]},)
 
 @dataclass(frozen=True)
 class ForeignNoise:
-    """A step of somebody else, who draws from the generators of the process."""
+    """A degradation step of another package, which draws from the global generators of the process."""
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         grain = torch.from_numpy(np.random.standard_normal(image.shape)).float()
@@ -34,13 +34,13 @@ class ForeignNoise:
 
 @pytest.fixture
 def greys(photos) -> Path:
-    """A photo is known by its grey."""
+    """Photos of one grey level each, by which they are recognised."""
     return photos("greys", {f"{k}.png": np.full((40, 50, 3), 50 * k, np.uint8) for k in range(5)})
 
 
 @pytest.fixture
 def clean(photos, noise) -> Path:
-    """Four equal pixels for each of ``halved``."""
+    """Photos with four equal pixels for each pixel of ``halved``."""
     return photos("clean", {f"{k}.png": noise(k, 20, 25).repeat(2, 0).repeat(2, 1) for k in range(3)})
 
 
@@ -51,7 +51,7 @@ def halved(photos, noise) -> Path:
 
 @pytest.fixture
 def holes(photos, noise) -> Path:
-    """Masks."""
+    """A folder of random masks."""
     return photos("holes", {f"{k}.png": noise(90 + k, 16, 16) for k in range(4)})
 
 
@@ -85,8 +85,8 @@ def test_every_photo_is_used_once_before_any_is_used_again(greys: Path) -> None:
     ("index", "photo", "top", "left", "turn"),
     [(0, 2, 16, 29, Turn(True, True)), (1, 0, 6, 6, Turn(True, True, True)), (2, 1, 19, 28, Turn(True, False, True))],
 )
-def test_samples_are_those_of_earlier_versions(clean: Path, index, photo, top, left, turn) -> None:
-    """Runs that began before go on with the same patches: where the first three were cut is on record."""
+def test_samples_equal_those_of_earlier_versions(clean: Path, index, photo, top, left, turn) -> None:
+    """The first three patches are recorded, so that resumed runs go on with the same patches."""
     patch = samples(dataroot_gt=clean, degradation=NOISE, count=3)[index].gt
 
     image = cv2.imread(str(clean / f"{photo}.png"))[..., ::-1]
@@ -110,14 +110,14 @@ def test_a_sample_does_not_depend_on_what_was_read_before(clean: Path, options: 
     assert equal(samples(dataroot_gt=clean, degradation=NOISE), backwards[::-1])
 
 
-@pytest.mark.parametrize("kind", ["damaged", "paired", "masked"])
+@pytest.mark.parametrize("kind", ["degraded", "paired", "masked"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_make_the_samples_that_one_process_makes(
     clean: Path, halved: Path, holes: Path, kind: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(steps.STEPS, "foreign", ForeignNoise)
     options = {
-        "damaged": {"degradation": ({"type": "foreign"}, *NOISE)},
+        "degraded": {"degradation": ({"type": "foreign"}, *NOISE)},
         "paired": {"dataroot_lq": str(halved)},
         "masked": {"dataroot_mask": str(holes)},
     }[kind]
@@ -130,7 +130,9 @@ def test_workers_make_the_samples_that_one_process_makes(
     assert equal([Pair(lq, gt) for batch in loaded for lq, gt in zip(*batch, strict=True)], alone)
 
 
-def test_foreign_steps_leave_the_generators_of_the_process_alone(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_steps_do_not_change_the_generators_of_the_process(
+    clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(steps.STEPS, "foreign", ForeignNoise)
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     expected = random.random(), np.random.rand(), torch.rand(1)
@@ -167,10 +169,10 @@ def test_partners_are_cut_and_turned_like_the_clean_patch(clean: Path, halved: P
     assert len({tuple(pair.lq.flatten().tolist()) for pair in pairs}) > 10
 
 
-@pytest.mark.parametrize("kind", ["damaged", "paired"])
+@pytest.mark.parametrize("kind", ["degraded", "paired"])
 def test_where_a_photo_is_cut_changes_with_the_seed(photos, noise, kind: str) -> None:
     one = photos("one", {"a.png": noise(1)})
-    options = {"damaged": {"degradation": ({"type": "clip"},)}, "paired": {"dataroot_lq": one}}[kind]
+    options = {"degraded": {"degradation": ({"type": "clip"},)}, "paired": {"dataroot_lq": one}}[kind]
 
     cuts = {tuple(samples((seed, 1), 1, dataroot_gt=one, **options)[0].gt.flatten().tolist()) for seed in range(4)}
 
@@ -247,7 +249,7 @@ def test_a_mask_that_comes_to_cover_everything_at_the_patch_s_size_covers_nothin
     assert torch.equal(pair.lq[:3], pair.gt)
 
 
-def test_masks_go_on_damaged_photos_too(clean: Path, holes: Path) -> None:
+def test_masks_go_on_degraded_photos_too(clean: Path, holes: Path) -> None:
     plain = samples(dataroot_gt=clean, degradation=NOISE)
 
     masked = samples(dataroot_gt=clean, degradation=NOISE, dataroot_mask=holes)
@@ -269,7 +271,7 @@ def test_a_photo_smaller_than_the_patch_is_mirrored_to_size(greys: Path) -> None
         ({"dataroot_mask": "clean"}, (1, 4)),
     ],
 )
-def test_facts_say_what_network_can_learn_from_a_set(clean: Path, halved: Path, options: dict, facts: tuple) -> None:
+def test_facts_state_scale_and_channels_of_a_set(clean: Path, halved: Path, options: dict, facts: tuple) -> None:
     paths = {k: str(clean.parent / v) if k.startswith("dataroot") else v for k, v in options.items()}
 
     assert training_facts(TrainSetConfig(str(clean), **paths)) == facts

@@ -1,1 +1,1 @@
-"""Dataset cards: where public sets are, how they are laid out, and the scores published for them."""
+"""Dataset cards: where public datasets are, how their files are laid out, and the scores published for them."""

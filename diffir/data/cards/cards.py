@@ -1,7 +1,7 @@
-"""Dataset cards: where the images of a public set lie, how inputs and ground truths pair up, who made them.
+"""Dataset cards: where the images of a public set are, how inputs and ground truths are paired, who published them.
 
-In: a card's name, with a split and a scale if it has them (``gopro:train``, ``div2k:valid:x4``), a card's path, or a
-folder of clean images. Out: a frozen card. ``diffir.data.cards.layouts`` finds the files it stands for.
+In: the name of a card, with a split and a scale if it has them (``gopro:train``, ``div2k:valid:x4``), the path of a
+card, or a folder of clean images. Out: a frozen card. ``diffir.data.cards.layouts`` finds its files.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from diffir.yaml_file import read_yaml
 
 __all__ = ["DatasetCard", "ImageFiles", "Split", "files_by_id", "find_images", "load_card", "matched_ids"]
 
-CARDS = Path(__file__).resolve().parents[3] / "datasets" / "cards"  # a checkout; data files are not installed
+CARDS = Path(__file__).resolve().parents[3] / "datasets" / "cards"  # only in a checkout; data files are not installed
 
 
 @dataclass(frozen=True)
@@ -25,64 +25,65 @@ class Split:
     """One part of a set."""
 
     name: str
-    """train, valid, test, or the set's own word."""
+    """train, valid, test, or the name that the set itself uses."""
     layouts: tuple[Layout, ...] = (Layout(),)
-    """How it is found on disk; the first that finds images holds."""
+    """Possible layouts on disk; the first one that finds images is used."""
     count: int | None = None
-    """Images, where that is fixed."""
+    """Number of images; None if it is not fixed."""
     scales: tuple[int, ...] = ()
-    """Scales of the inputs, where patterns name ``{scale}``."""
+    """Scales of the inputs, if patterns contain ``{scale}``."""
     pixels_sha256: str = ""
-    """Of the ground truths, see ``diffir.data.checking.fingerprints.listing_hash``; empty: not known."""
+    """Hash of the ground truths, see ``diffir.data.checking.fingerprints.listing_hash``; empty if not known."""
 
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """One set, as its YAML file describes it; or one split of it, once that is chosen."""
+    """One set as its YAML file describes it, or one split of it after the choice of a split."""
 
     name: str
     summary: str
     source: str
-    """Where to get it."""
+    """Where to get the set."""
     folder: str = ""
-    """Inside the data root."""
+    """Folder of the set inside the data root."""
     other_folders: tuple[str, ...] = ()
-    """Names under which it is found, too."""
+    """Other names that this folder may have."""
     licence: str = ""
-    """As its authors state it; empty: none was found."""
+    """Licence as the authors state it; empty if none was found."""
     count: int | None = None
-    """Images of the complete set; None where that is not fixed."""
+    """Number of images of the complete set; None if it is not fixed."""
     gt: str = "{id}"
     """Pattern of the ground truths, inside ``folder``."""
     input: str | None = None
-    """Pattern of the degraded images; None: they are made from the ground truth by the test's protocol."""
+    """Pattern of the degraded images; None if the evaluation makes them from the ground truths."""
     paper: str = ""
-    """Who published it."""
+    """Publication of the set."""
     pixels_sha256: str = ""
-    """As in ``Split``."""
+    """Hash of the ground truths, as in ``Split``."""
     splits: tuple[Split, ...] = ()
-    """Parts; the first is meant where none is named. A set without parts says count, gt and input itself."""
+    """Splits, of which the first is the default; a set without splits states count, gt and input itself."""
     other_layouts: tuple[Layout, ...] = ()
-    """Tried in turn where ``gt`` finds nothing."""
+    """Layouts that are tried in order if ``gt`` finds nothing."""
     protocol: Protocol | None = None
-    """What published tables compare of the inputs that come with the set; RGB without a border when not given."""
+    """Scoring protocol of published tables for the inputs of the set; None: RGB without a border."""
     parts: tuple[str, ...] = ()
-    """Names of other cards that together are this set; then it has no folder of its own."""
+    """Names of other cards that together form this set, which then has no folder of its own."""
 
     def __post_init__(self) -> None:
         if bool(self.folder) == bool(self.parts):
-            raise ConfigError("a card needs either a folder or parts, the names of other cards")
+            raise ConfigError("a card needs either a folder or parts (names of other cards)")
 
 
 def load_card(name: str) -> DatasetCard:
-    """The card of a set, its split chosen.
+    """Read the card of a set and choose its split and scale.
 
     Args:
-        name: a card's name in either case, then ``:SPLIT`` and ``:xSCALE`` where the card has them; the path of a card
-            (.yml), or a folder of clean images.
+        name: name of a card in upper or lower case, followed by ``:SPLIT`` and ``:xSCALE`` if the card has them; the
+            path of a card (.yml); or a folder of clean images.
 
     Raises:
-        UsageError: none of these, a split or a scale the card has not, or a card with an unknown or missing key.
+        UsageError: the name is none of these, or the card does not have the split or scale.
+        ConfigError: a key of the card is unknown or missing.
     """
     title, *choices = name.split(":")
     known = CARDS / f"{title.lower()}.yml"
@@ -99,26 +100,32 @@ def load_card(name: str) -> DatasetCard:
 
 
 def find_images(card: DatasetCard, data_root: Path | None = None, *, need_all: bool = True) -> list[ImageFiles]:
-    """The files of a set, sorted by name.
+    """Find the files of a set, sorted by name.
 
     Args:
-        data_root: where the sets lie; None: the environment variable DIFFIR_DATA, else ``datasets``.
-        need_all: refuse what has no partner; else ground truths may stand alone, and lonely inputs are left out.
+        data_root: the folder of all sets; None: the environment variable DIFFIR_DATA, else ``datasets``.
+        need_all: refuse images without a partner; otherwise ground truths may lack an input, and inputs without
+            ground truth are left out.
 
     Raises:
         UsageError: the folder is missing or empty; the message says where to get the set and where to put it.
-        PairingError: an input without ground truth or the reverse, or two files for one image.
+        PairingError: an input has no ground truth or the reverse, or one image has two files.
     """
+    # A set of parts is the images of other cards.
     root = root_of_sets(data_root)
     if card.parts:
         found = {part: find_images(load_card(part), root, need_all=need_all) for part in card.parts}
         return [replace(image, name=f"{part}/{image.name}") for part, images in found.items() for image in images]
+
+    # Find the folder of the set.
     folder = next(filter(None, (find_folder(root, name) for name in (card.folder, *card.other_folders))), None)
     if folder is None:
         raise UsageError(
             f"dataset {card.name} is not here: get it from {card.source} and put it in {root / card.folder}, "
-            f"or say --data_root FOLDER or DIFFIR_DATA=FOLDER where {card.folder} lies"
+            f"or set --data_root FOLDER or DIFFIR_DATA=FOLDER to the folder that holds {card.folder}"
         )
+
+    # The first layout that finds images is used.
     layouts = [Layout(card.gt, card.input), *card.other_layouts]
     for layout in layouts:
         images = find_pairs(folder, layout, need_all=need_all)
@@ -129,14 +136,18 @@ def find_images(card: DatasetCard, data_root: Path | None = None, *, need_all: b
 
 
 def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
-    """The card with the values of one split, patterns filled in for one scale."""
+    """The card with the values of one split and with ``{scale}`` filled in.
+
+    Args:
+        choices: the words after the name, a split and a scale; either may be missing.
+    """
     if card.parts:
         suffix = "".join(f":{choice}" for choice in choices)
         parts = tuple(part + suffix for part in card.parts)
         return replace(card, name=card.name + suffix, parts=parts, input=load_card(parts[0]).input)
     if not card.splits:
         if choices:
-            raise UsageError(f"{card.name} has no splits: say {card.name} alone")
+            raise UsageError(f"{card.name} has no splits: use {card.name} alone")
         return card
     split = card.splits[0]
     if choices and not _is_scale(choices[0]):
@@ -158,14 +169,14 @@ def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
 
 
 def _chosen_scale(card: DatasetCard, split: Split, choices: list[str]) -> int | None:
-    """The scale asked for; None: inputs are left out, as they can be made from a ground truth of all scales."""
+    """The chosen scale; None leaves the inputs out, since they can be made from the ground truths."""
     if not choices:
         return max(split.scales) if any("{scale}" in layout.gt for layout in split.layouts) else None
-    asked = choices[0]
-    if len(choices) > 1 or not _is_scale(asked) or int(asked[1:]) not in split.scales:
+    wanted = choices[0]
+    if len(choices) > 1 or not _is_scale(wanted) or int(wanted[1:]) not in split.scales:
         listing = ", ".join(f"x{scale}" for scale in split.scales) or "no inputs of other scales"
         raise UsageError(f"{card.name}:{split.name}: {':'.join(choices)} is not there; it has {listing}")
-    return int(asked[1:])
+    return int(wanted[1:])
 
 
 def _is_scale(word: str) -> bool:

@@ -1,8 +1,9 @@
-"""Layouts: patterns of paths that say which files of a set are ground truths, which inputs, and which belong together.
+"""Layouts: path patterns that tell the ground truths of a set from the inputs and pair them.
 
-A pattern is a path inside the set without its suffix: ``target/{id}_mean``. ``{id}`` in its last part names the image;
-a folder written ``*`` stands for any folder and becomes part of the name; ``{id}_{variant}`` lets one ground truth have
-several inputs. What they match joins input and ground truth; ``*`` in the last part joins nothing. Any image suffix.
+A pattern is a path inside the set without its suffix: ``target/{id}_mean``. ``{id}`` in the last part names the image.
+A folder written ``*`` stands for any folder and becomes part of the name. ``{id}_{variant}`` lets one ground truth have
+several inputs. Files whose ``{id}`` and ``*`` folders are equal form a pair; a ``*`` in the last part matches any text
+and is ignored. Files may have any image suffix.
 """
 
 import os
@@ -20,24 +21,24 @@ DATA_ROOT_VARIABLE = "DIFFIR_DATA"
 
 @dataclass(frozen=True)
 class Layout:
-    """One way a set lies on disk."""
+    """One way in which the files of a set may be arranged on disk."""
 
     gt: str = "{id}"
     """Pattern of the ground truths."""
     input: str | None = None
-    """Pattern of the degraded images, if the set has them."""
+    """Pattern of the degraded images; None if the set has none."""
 
     def at_scale(self, scale: int | None) -> "Layout":
-        """The layout for a scale; without one, inputs that name ``{scale}`` are left out."""
+        """The layout with ``{scale}`` filled in; for None, inputs whose pattern contains ``{scale}`` are left out."""
         if scale is None:
             return Layout(self.gt, None if "{scale}" in (self.input or "") else self.input)
-        gt, damaged = (None if text is None else text.replace("{scale}", str(scale)) for text in (self.gt, self.input))
-        return Layout(gt or self.gt, damaged)
+        gt, degraded = (None if text is None else text.replace("{scale}", str(scale)) for text in (self.gt, self.input))
+        return Layout(gt or self.gt, degraded)
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """One image of a set."""
+    """The files of one image: ground truth and, if the set has one, input."""
 
     name: str
     gt: Path
@@ -45,12 +46,12 @@ class ImageFiles:
 
 
 def root_of_sets(data_root: Path | None) -> Path:
-    """Where the sets lie: as said, else the environment variable DIFFIR_DATA, else ``datasets``."""
+    """The folder of all sets: ``data_root``, else the environment variable DIFFIR_DATA, else ``datasets``."""
     return data_root or Path(os.environ.get(DATA_ROOT_VARIABLE) or "datasets")
 
 
 def find_folder(root: Path, name: str) -> Path | None:
-    """``root / name`` whatever the case of its last part; an absolute name is itself."""
+    """The folder ``root / name``, in which the case of the last part is ignored; None if it does not exist."""
     exact = root / name
     if exact.is_dir():
         return exact
@@ -59,13 +60,14 @@ def find_folder(root: Path, name: str) -> Path | None:
 
 
 def find_pairs(folder: Path, layout: Layout, *, need_all: bool = True) -> list[ImageFiles]:
-    """Images of a layout, sorted by name; empty where no ground truth lies so.
+    """Images of a layout, sorted by name; empty if no ground truth matches.
 
     Args:
-        need_all: refuse what has no partner; else ground truths may stand alone, and lonely inputs are left out.
+        need_all: refuse images without a partner; otherwise ground truths may lack an input, and inputs without
+            ground truth are left out.
 
     Raises:
-        PairingError: an input without ground truth or the reverse, or two files for one image.
+        PairingError: an input has no ground truth or the reverse, or one image has two files.
     """
     gt = files_by_id(folder, layout.gt)
     if layout.input is None or not gt:
@@ -84,22 +86,25 @@ def find_pairs(folder: Path, layout: Layout, *, need_all: bool = True) -> list[I
 
 
 def files_by_id(folder: Path, pattern: str = "{id}") -> dict[str, Path]:
-    """Image files of a folder whose path without suffix fits a pattern: what it matched -> file, sorted.
+    """Mapping from id to image file for all files of a folder that match a pattern, sorted.
 
     Raises:
-        PairingError: two files that differ in their suffix only.
-        ConfigError: a pattern without exactly one ``{id}`` in its last part.
+        PairingError: two files differ in their suffix only.
+        ConfigError: the last part of the pattern does not contain ``{id}`` exactly once.
     """
     return {name: path for (name, _), path in _files(folder, pattern).items()}
 
 
 def _files(folder: Path, pattern: str) -> dict[tuple[str, str], Path]:
-    """(name, variant) -> file, sorted by folder and file name."""
+    """Mapping from (name, variant) to file, sorted by folder and file name."""
     parent, _, stem = pattern.rpartition("/")
     if stem.count("{id}") != 1 or "{" in parent or "{" in stem.replace("{id}", "").replace("{variant}", ""):
         raise ConfigError(f"pattern {pattern!r} needs one {{id}} in its last part, such as target/{{id}}_mean")
+    # Turn the last part of the pattern into a regular expression.
     names = {"{id}": "(?P<id>.+?)", "{variant}": "(?P<variant>.+)", "*": ".*"}
     regex = "".join(names.get(part, re.escape(part)) for part in re.split(r"(\{id\}|\{variant\}|\*)", stem))
+
+    # Match the image files of every folder that the pattern allows.
     found: dict[tuple[str, str], Path] = {}
     for directory in sorted(folder.glob(parent)) if "*" in parent else [folder / parent]:
         for path in list_images(directory, with_plugins=False) if directory.is_dir() else []:
@@ -116,5 +121,5 @@ def _files(folder: Path, pattern: str) -> dict[tuple[str, str], Path]:
 
 
 def _starred(parts: Iterable[str], pattern: Iterable[str]) -> list[str]:
-    """The folders that a pattern leaves open."""
+    """The folders of a path for which the pattern has a ``*``."""
     return [part for part, wanted in zip(parts, pattern, strict=False) if "*" in wanted]

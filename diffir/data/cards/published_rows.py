@@ -1,11 +1,12 @@
-"""Published numbers of other methods, to be shown beside what is measured here and never ranked with it.
+"""Published scores of other methods, which are shown beside measured scores and never ranked with them.
 
 In: ``datasets/published.yml``: groups of one source and one protocol each, method -> dataset -> metric -> value, or one
-value for each condition of the group. Out: frozen rows. Every number is checked against the table of metrics.
+value per degradation of the group (its key ``conditions``). Out: frozen rows. Every number is checked against the
+range of its metric.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,31 +17,29 @@ from diffir.near_names import meant
 from diffir.typed_mapping import build
 from diffir.yaml_file import read_yaml
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "datasets" / "published.yml"  # a checkout; it is not installed
-TEST_SPLITS = ("test", "val", "valid")  # those that papers report; other splits have no published rows
+PUBLISHED = (
+    Path(__file__).resolve().parents[3] / "datasets" / "published.yml"
+)  # only in a checkout; it is not installed
+TEST_SPLITS = ("test", "val", "valid")  # splits that papers report; other splits have no published rows
 
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """What one method got on one set, as its source prints it."""
+    """Scores of one method on one set, as its source prints them."""
 
     task: str
-    """What the group is about, such as deraining."""
+    """Task of the group, such as deraining."""
     method: str
     dataset: str
-    """As its card is named, in any case."""
-    condition: str
-    """As ``diffir eval`` labels it, such as sigma 25."""
+    """Name of the dataset card, in upper or lower case."""
+    degradation: str
+    """Label of the degradation as ``diffir eval`` writes it, such as sigma 25."""
     scores: Mapping[str, float]
-    """By name of metric."""
+    """Metric -> score."""
     source: str
-    """With its address."""
+    """Publication with its address."""
     protocol: str
-    """One sentence: colours, border, anything else that moves the numbers."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types, as reports take them."""
-        return asdict(self)
+    """One sentence on how the scores were measured: colours, border and so on."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ class _Group:
 
 
 def load_published(path: Path | None = None) -> tuple[PublishedRow, ...]:
-    """All rows of a file, in its order.
+    """Read all rows of a file in their order.
 
     Args:
-        path: None: the file of this checkout; no rows where diffir is installed without one.
+        path: None: the file of this checkout; an installation without a checkout has no rows.
 
     Raises:
-        ConfigError: not such a file; the message names file and row.
+        ConfigError: the file cannot be read or is invalid; the message names file and row.
     """
     if path is None:
         return _rows_of_checkout()
@@ -72,25 +71,28 @@ def load_published(path: Path | None = None) -> tuple[PublishedRow, ...]:
     rows: dict[tuple[str, ...], PublishedRow] = {}
     for number, values in enumerate(groups, 1):
         for row in _rows_of(build(_Group, values, f"{path}: group {number}"), path):
-            key = row.method, row.dataset.casefold(), row.condition
+            key = row.method, row.dataset.casefold(), row.degradation
             if key in rows:
-                raise ConfigError(f"{path}: {row.method} on {row.dataset}, {row.condition}, is there twice; rename one")
+                raise ConfigError(
+                    f"{path}: {row.method} on {row.dataset}, {row.degradation}, is given twice; rename one"
+                )
             rows[key] = row
     return tuple(rows.values())
 
 
-def rows_for(dataset: str, condition: str, rows: Sequence[PublishedRow] | None = None) -> tuple[PublishedRow, ...]:
-    """The rows to lay beside a result.
+def rows_for(dataset: str, degradation: str, rows: Sequence[PublishedRow] | None = None) -> tuple[PublishedRow, ...]:
+    """The published rows to show beside a result.
 
     Args:
-        dataset: in any case; ``gopro:test`` is GoPro, ``gopro:train`` is not.
-        rows: None: those of this checkout.
+        dataset: name in upper or lower case; ``gopro:test`` finds rows of GoPro, ``gopro:train`` does not.
+        degradation: label of the degradation.
+        rows: rows to search; None: the rows of this checkout.
     """
     name, _, split = dataset.casefold().partition(":")
     if split and split not in TEST_SPLITS:
         return ()
     rows = load_published() if rows is None else rows
-    return tuple(row for row in rows if (row.dataset.casefold(), row.condition) == (name, condition))
+    return tuple(row for row in rows if (row.dataset.casefold(), row.degradation) == (name, degradation))
 
 
 @cache
@@ -106,12 +108,12 @@ def _rows_of(group: _Group, path: Path) -> Iterator[PublishedRow]:
                 metric: _values(metric, value, group.conditions, where)
                 for metric, value in _mapping(by_metric, where).items()
             }
-            for number, condition in enumerate(group.conditions):
+            for number, degradation in enumerate(group.conditions):
                 scores = {metric: values[number] for metric, values in columns.items()}
                 known = {metric: score for metric, score in scores.items() if score is not None}
                 if known:
                     yield PublishedRow(
-                        group.task, str(method), str(dataset), condition, known, group.source, group.protocol
+                        group.task, str(method), str(dataset), degradation, known, group.source, group.protocol
                     )
 
 
@@ -122,7 +124,7 @@ def _mapping(value: Any, where: str) -> dict[Any, Any]:
 
 
 def _values(metric: str, value: Any, conditions: tuple[str, ...], where: str) -> list[float | None]:
-    """One number of a metric for each condition, None where nothing was published."""
+    """One number of a metric for each degradation; None if nothing was published."""
     if metric not in METRICS:
         raise ConfigError(f"{where}: unknown metric {metric!r}; {meant(str(metric), METRICS)}")
     values = value if isinstance(value, list) else [value]

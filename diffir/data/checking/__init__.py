@@ -1,1 +1,1 @@
-"""What diffir check-data looks for in a dataset before training or measuring."""
+"""The checks that diffir check-data makes before a dataset is used for training or evaluation."""

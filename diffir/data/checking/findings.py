@@ -1,8 +1,8 @@
-"""What is wrong with a surveyed set, in sentences: faults, which spoil a training or a score, and remarks.
+"""Report what is wrong with a surveyed set: faults, which spoil a training or a score, and remarks.
 
-In: surveys. Out: findings, one a kind. A fault: an unreadable file; a partner that is missing, of another size or of
-something else; equal images; an image of the training set in the validation set; a count or a hash that is not the
-card's. A remark: what is converted on reading, small images, images that look alike.
+In: surveys. Out: findings, one for each kind. Faults: unreadable files; partners that are missing, of another size or
+of another scene; equal images; training images in the validation set; a count or hash that differs from the card.
+Remarks: images that are converted on reading, small images, images that look alike.
 """
 
 from collections import Counter, defaultdict
@@ -16,28 +16,32 @@ from diffir.data.photo_names import counted, shortened
 from diffir.data.photo_pairs import scale_between
 from diffir.errors import PairingError
 
-UNLIKE = 0.2  # correlation: pairs of public sets have 0.58 (heavy rain) and more, wrong pairs at most 0.11 in size
-MOVED, ALIKE = 0.1, 0.4  # gain of correlation by moving one of the two, and what it reaches; right pairs gain 0.01
-SHARED_PLACES = 8  # windows: crops of one photo share dozens, of 419 x 92 pairs of other photos none shares two
+UNLIKE = (
+    0.2  # correlation: pairs of public sets have at least 0.58 (heavy rain), wrong pairs at most 0.11 in absolute value
+)
+MOVED, ALIKE = 0.1, 0.4  # a shift raises the correlation by more than MOVED, to above ALIKE; aligned pairs gain 0.01
+SHARED_PLACES = 8  # windows: crops of one photo share dozens; of 419 x 92 pairs of different photos none shares two
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about a set."""
+    """One fault or remark about a part of a set."""
 
     part: str
+    """Title of the part."""
     kind: str
     is_fault: bool
     text: str
+    """The finding in words, for the report."""
     names: tuple[str, ...]
     """The images concerned."""
 
 
 def findings_of(surveyed: Survey, *, near: int) -> list[Finding]:
-    """About one part alone.
+    """All findings about one part alone.
 
     Args:
-        near: bits of 64 in which looks may differ and still be called alike.
+        near: perceptual hashes that differ in at most so many of 64 bits count as alike.
     """
     checks: list[Callable[[Survey], Iterable[Finding]]] = [_unreadable, _pair_sizes, _likeness, _undamaged]
     if not surveyed.part.are_masks:
@@ -46,17 +50,23 @@ def findings_of(surveyed: Survey, *, near: int) -> list[Finding]:
 
 
 def leaks(training: Survey, validation: Survey, *, near: int) -> list[Finding]:
-    """Images of one part that are in another, which should have none of them: as they are, alike, or as a crop."""
+    """Find images of the validation part that are also in the training part.
+
+    Each is reported once: as equal pixels, as a near duplicate (see ``findings_of``), or as a crop.
+    """
+    # Equal pixels.
     left, right = training.clean_images(), validation.clean_images()
     title, other = training.part.title, validation.part.title
     by_pixels = {facts.sha256: name for name, facts in left.items()}
     equal = {name: f"is {by_pixels[facts.sha256]}" for name, facts in right.items() if facts.sha256 in by_pixels}
 
+    # Near duplicates, among the images that are not equal.
     left_names, left_looks = _looks(left, set())
     right_names, right_looks = _looks(right, set(equal))
     close = near_pairs(left_looks, right_looks, near)
     alike = {right_names[b]: f"looks like {left_names[a]} ({bits} of 64 bits differ)" for a, b, bits in close}
 
+    # Crops, among the rest.
     left_names, right_names = list(left), [name for name in right if name not in equal | alike]
     left_places = [left[name].landmarks for name in left_names]
     right_places = [right[name].landmarks for name in right_names]
@@ -74,29 +84,29 @@ def leaks(training: Survey, validation: Survey, *, near: int) -> list[Finding]:
 
 
 def against_card(surveyed: Survey, card: DatasetCard) -> list[Finding]:
-    """Count and hash as the card states them."""
+    """Compare number and pixels of the images with the count and the hash that a card states."""
     title, found = surveyed.part.title, []
     if card.count is not None and len(surveyed.entries) != card.count:
         text = f"{counted(len(surveyed.entries), 'image')}, the complete set has {card.count}"
         found.append(Finding(title, "count", True, text, ()))
     hashes = [facts.sha256 for facts in surveyed.clean_images().values()]
     if card.pixels_sha256 and not found and listing_hash(hashes) != card.pixels_sha256:
-        text = "pixels are not those of the card: another version of the set, or images were changed"
+        text = "pixels differ from those of the card: another version of the set, or changed images"
         found.append(Finding(title, "hash", True, text, ()))
     return found
 
 
 def scale_mismatch(surveyed: Survey, scale: int) -> list[Finding]:
-    """Pairs of another scale than the network's."""
+    """Find pairs whose scale is not that of the network."""
     others = tuple(entry.clean_name for entry in surveyed.entries if _scale(entry) not in (None, scale))
-    text = f"{counted(len(others), 'pair')} of another scale than {scale}, which the network has"
+    text = f"{counted(len(others), 'pair')} whose scale is not {scale}, the scale of the network"
     return [Finding(surveyed.part.title, "scale", True, text, others)] if others else []
 
 
 def _unreadable(surveyed: Survey) -> Iterator[Finding]:
     reasons = [e.clean for e in surveyed.entries if isinstance(e.clean, str)]
-    reasons += [e.damaged for e in surveyed.entries if isinstance(e.damaged, str)]
-    reasons = list(dict.fromkeys(reasons))  # a clean photo of several partners is read several times
+    reasons += [e.degraded for e in surveyed.entries if isinstance(e.degraded, str)]
+    reasons = list(dict.fromkeys(reasons))  # a clean photo with several partners is read several times
     if reasons:
         text = f"{counted(len(reasons), 'file')} cannot be read"
         yield Finding(surveyed.part.title, "unreadable", True, text, tuple(reasons))
@@ -105,10 +115,10 @@ def _unreadable(surveyed: Survey) -> Iterator[Finding]:
 def _pair_sizes(surveyed: Survey) -> Iterator[Finding]:
     title, wrong, scales = surveyed.part.title, [], Counter[int]()
     for entry in surveyed.entries:
-        if isinstance(entry.clean, ImageFacts) and isinstance(entry.damaged, ImageFacts):
+        if isinstance(entry.clean, ImageFacts) and isinstance(entry.degraded, ImageFacts):
             scale = _scale(entry)
             if scale is None:
-                wrong.append(f"{entry.clean_name}: {_size(entry.clean)} with {_size(entry.damaged)}")
+                wrong.append(f"{entry.clean_name}: {_size(entry.clean)} with {_size(entry.degraded)}")
             else:
                 scales[scale] += 1
     if wrong:
@@ -129,7 +139,7 @@ def _likeness(surveyed: Survey) -> Iterator[Finding]:
             right, down = alike.shift
             moved.append(f"{entry.clean_name}: by about {right:+.0f}, {down:+.0f} pixels")
         elif alike.correlation < UNLIKE:
-            unlike.append(f"{entry.clean_name} and {entry.damaged_name}: correlation {alike.correlation:.2f}")
+            unlike.append(f"{entry.clean_name} and {entry.degraded_name}: correlation {alike.correlation:.2f}")
     title = surveyed.part.title
     if unlike:
         yield Finding(
@@ -140,7 +150,7 @@ def _likeness(surveyed: Survey) -> Iterator[Finding]:
             title,
             "shifted",
             True,
-            f"{counted(len(moved), 'pair')} of images that do not lie on each other",
+            f"{counted(len(moved), 'pair')} of images that are shifted against each other",
             tuple(moved),
         )
 
@@ -150,34 +160,37 @@ def _undamaged(surveyed: Survey) -> Iterator[Finding]:
         entry.clean_name
         for entry in surveyed.entries
         if isinstance(entry.clean, ImageFacts)
-        and isinstance(entry.damaged, ImageFacts)
-        and entry.clean.sha256 == entry.damaged.sha256
+        and isinstance(entry.degraded, ImageFacts)
+        and entry.clean.sha256 == entry.degraded.sha256
     )
     if same:
         yield Finding(
             surveyed.part.title,
             "undamaged",
             True,
-            f"{counted(len(same), 'pair')} without damage: the partner is the clean image",
+            f"{counted(len(same), 'pair')} without degradation: the partner equals the clean image",
             same,
         )
 
 
 def _duplicates(surveyed: Survey) -> Iterator[Finding]:
-    """Equal images; one clean image may have several partners under several names, equal pairs are a fault."""
+    """Find equal images or pairs, which are a fault.
+
+    One clean image under several names, each with a partner of its own, is only a remark.
+    """
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     clean: dict[str, list[str]] = defaultdict(list)
     for entry in surveyed.entries:
         if isinstance(entry.clean, ImageFacts):
-            partner = entry.damaged.sha256 if isinstance(entry.damaged, ImageFacts) else ""
-            groups[entry.clean.sha256, partner].append(entry.damaged_name or entry.clean_name)
+            partner = entry.degraded.sha256 if isinstance(entry.degraded, ImageFacts) else ""
+            groups[entry.clean.sha256, partner].append(entry.degraded_name or entry.clean_name)
             if entry.clean_name not in clean[entry.clean.sha256]:
                 clean[entry.clean.sha256].append(entry.clean_name)
     title = surveyed.part.title
     equal = _repeated(groups.values())
     if equal:
-        what = "pair" if surveyed.part.damaged is not None else "image"
-        yield Finding(title, "duplicate", True, f"{counted(len(equal), what)} there more than once", equal)
+        what = "pair" if surveyed.part.degraded is not None else "image"
+        yield Finding(title, "duplicate", True, f"{counted(len(equal), what)} stored more than once", equal)
     shared = _repeated(clean.values()) if not equal else ()
     if shared:
         text = f"{counted(len(shared), 'clean image')} under several names"
@@ -203,12 +216,12 @@ def _near_duplicates(surveyed: Survey, near: int) -> Iterator[Finding]:
 
 
 def _kinds(surveyed: Survey) -> Iterator[Finding]:
-    """What becomes 8-bit RGB on reading; of masks, which are grey by nature, nothing."""
+    """Report images that reading converts to 8-bit RGB; masks are always converted and not reported."""
     if surveyed.part.are_masks:
         return
     groups: dict[str, list[str]] = defaultdict(list)
     for entry in surveyed.entries:
-        for name, facts in ((entry.clean_name, entry.clean), (entry.damaged_name, entry.damaged)):
+        for name, facts in ((entry.clean_name, entry.clean), (entry.degraded_name, entry.degraded)):
             if name is not None and isinstance(facts, ImageFacts) and facts.kinds:
                 groups[", ".join(facts.kinds)].append(name)
     for kinds, found in groups.items():
@@ -226,10 +239,10 @@ def _small(surveyed: Survey) -> Iterator[Finding]:
 
 
 def _scale(entry: Entry) -> int | None:
-    """Of a pair whose sizes fit."""
-    if not isinstance(entry.clean, ImageFacts) or not isinstance(entry.damaged, ImageFacts):
+    """Scale of a pair; None without a partner or if the sizes do not fit."""
+    if not isinstance(entry.clean, ImageFacts) or not isinstance(entry.degraded, ImageFacts):
         return None
-    lq, gt = ((facts.height, facts.width) for facts in (entry.damaged, entry.clean))
+    lq, gt = ((facts.height, facts.width) for facts in (entry.degraded, entry.clean))
     try:
         return scale_between(lq, gt, entry.clean_name)
     except PairingError:

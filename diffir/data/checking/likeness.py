@@ -1,8 +1,8 @@
-"""Whether two images show the same thing in the same place, though one of them is damaged.
+"""Test whether two images show the same scene in the same place although one of them is degraded.
 
-In: two images of one scene, the second as large as the first or a whole number of times larger. Out: how well their
-structures agree, and by how many pixels the second would have to move. Compared is a band of middle sizes (between two
-blurs), which noise, blur, haze, darkness and small scale leave alone.
+In: two images of one scene, the second as large as the first or a whole number of times larger. Out: the correlation of
+their structures, and the shift of the second image that aligns them. The images are compared in a band of middle
+frequencies (difference of two blurs), which noise, blur, haze, low light and downscaling hardly change.
 """
 
 from dataclasses import dataclass
@@ -12,30 +12,33 @@ import numpy as np
 
 from diffir.data.checking.fingerprints import grey
 
-_SIDE = 512  # pixels: larger images are compared at this size
-_FINE, _COARSE = 2.0, 8.0  # pixels, standard deviation of the two blurs
-_NO_STRUCTURE = 1e-3  # standard deviation of the band, white being 1
+_SIDE = 512  # pixels: larger images are downscaled to this side
+_FINE, _COARSE = 2.0, 8.0  # standard deviations of the two blurs in pixels
+_NO_STRUCTURE = 1e-3  # standard deviation of the band (white is 1) below which an image has no structure
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How two images agree."""
+    """How well two images agree."""
 
     correlation: float
-    """Of the bands as they lie: 1 is the same, 0 is nothing in common."""
+    """Correlation of the bands without a shift: 1 for equal images, 0 for unrelated ones."""
     shift: tuple[float, float]
-    """Pixels of the first image, right and down, by which the second would have to move."""
+    """Shift (right, down) in pixels of the first image that would align the second with it."""
     correlation_moved: float
-    """Of the bands after that move."""
+    """Correlation of the bands after that shift."""
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> Likeness | None:
-    """None where one of the images has no structure to compare."""
+    """Compare two images H x W x C of any type; None if one of them has no structure."""
+    # Bring both images to one size and take their middle frequencies.
     factor = min(1.0, _SIDE / max(first.shape[:2]))
     size = max(round(first.shape[1] * factor), 1), max(round(first.shape[0] * factor), 1)
     bands = [_band(cv2.resize(grey(image), size, interpolation=cv2.INTER_AREA)) for image in (first, second)]
     if min(band.std() for band in bands) < _NO_STRUCTURE:
         return None
+
+    # Estimate the shift and correlate the bands with and without it.
     window = cv2.createHanningWindow(size, cv2.CV_32F) if min(size) > 1 else None
     (across, down), _ = cv2.phaseCorrelate(bands[1], bands[0], window)
     right, low = round(across), round(down)
@@ -51,7 +54,7 @@ def _band(plane: np.ndarray) -> np.ndarray:
 
 
 def _kept(band: np.ndarray, right: int, down: int) -> np.ndarray:
-    """The part that is still covered when the other band moves to the right and down."""
+    """The part of a band that still overlaps when the other band is shifted right and down."""
     height, width = band.shape
     return band[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
 

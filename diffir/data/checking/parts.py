@@ -1,7 +1,7 @@
-"""What to survey: a card, a folder with or without partners, or the sections of an option file, as ``Part``s.
+"""Turn a card, a folder or the sections of an option file into ``Part``s, which are then surveyed.
 
-In: what a user names. Out: parts, and what is wrong with names alone: a partner that is missing. Then the pairs there
-are, and the clean photos without one, are surveyed all the same.
+In: the set that a user names. Out: parts, and findings about names, such as a missing partner. Complete pairs, and
+clean photos without a partner, are surveyed in any case.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,17 +19,20 @@ from diffir.errors import PairingError
 
 @dataclass(frozen=True)
 class NamedParts:
-    """Parts and the findings that came up while they were put together."""
+    """Parts, and the findings that were made while their names were paired."""
 
     parts: Sequence[Part]
     findings: Sequence[Finding] = ()
 
 
 def parts_of_card(card: DatasetCard, data_root: Path | None) -> NamedParts:
-    """One part.
+    """The images of a card as one part.
+
+    Args:
+        data_root: the folder of all sets; None: the environment variable DIFFIR_DATA, else ``datasets``.
 
     Raises:
-        UsageError: the set is not here.
+        UsageError: the set is not on this machine.
     """
     findings = []
     try:
@@ -38,13 +41,13 @@ def parts_of_card(card: DatasetCard, data_root: Path | None) -> NamedParts:
         findings.append(Finding(card.name, "partner", True, str(error), ()))
         images = _paired_or_clean(card, data_root)
     pairs = [(str(image.gt), None if image.input is None else str(image.input)) for image in images]
-    damaged = FilePhotos([image.input for image in images if image.input is not None])
+    degraded = FilePhotos([image.input for image in images if image.input is not None])
     clean = FilePhotos([image.gt for image in images])
-    return NamedParts([Part(card.name, clean, pairs, damaged if damaged.names else None)], findings)
+    return NamedParts([Part(card.name, clean, pairs, degraded if degraded.names else None)], findings)
 
 
 def _paired_or_clean(card: DatasetCard, data_root: Path | None) -> list[ImageFiles]:
-    """The pairs there are and the ground truths without input; these alone, if one has two inputs of one name."""
+    """Pairs, and ground truths without input; only ground truths if two inputs share a name."""
     try:
         return find_images(card, data_root, need_all=False)
     except PairingError:
@@ -53,13 +56,15 @@ def _paired_or_clean(card: DatasetCard, data_root: Path | None) -> list[ImageFil
 
 
 def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_option: bool = True) -> NamedParts:
-    """The photos of a section, with their partners, and its masks.
+    """The photos of an option section with their partners as one part, and its masks as another.
 
     Args:
-        by_option: an option file names them, not the flags of a command; for messages.
+        title: name of the part in the report.
+        patch: side in pixels of the patches that training cuts; 0: none.
+        by_option: messages name the keys of an option file if True, the flags of the command otherwise.
 
     Raises:
-        ConfigError: folders that are not there.
+        ConfigError: a folder does not exist.
     """
     listed, recursive = section.meta_info_file, section.recursive
     keys = ("dataroot_gt", "dataroot_lq", "recursive: true") if by_option else ("SET", "--lq", "-r")
@@ -68,10 +73,10 @@ def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_op
     findings: list[Finding] = []
     if section.dataroot_lq is not None:
         below = recursive or listed is not None
-        damaged = open_photos(section.dataroot_lq, keys[1], recursive=below, deeper=keys[2])
-        joined = join_partners(clean.names, damaged.names, section.filename_tmpl)
+        degraded = open_photos(section.dataroot_lq, keys[1], recursive=below, deeper=keys[2])
+        joined = join_partners(clean.names, degraded.names, section.filename_tmpl)
         pairs = [(name, joined.partner_of.get(name)) for name in clean.names]
-        parts[0] = replace(parts[0], damaged=damaged, pairs=pairs)
+        parts[0] = replace(parts[0], degraded=degraded, pairs=pairs)
         findings += _unpaired(title, joined, all_used=listed is None)
     if section.dataroot_mask is not None:
         masks = open_photos(section.dataroot_mask, "dataroot_mask", recursive=recursive)
@@ -80,8 +85,9 @@ def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_op
 
 
 def parts_of_options(config: RunConfig) -> tuple[NamedParts, NamedParts | None]:
-    """Training and validation sections."""
-    largest = max((config.datasets.train.gt_size, *config.train.gt_sizes, *config.stage2.gt_sizes))
+    """The parts of the training section, and those of the validation section if there is one."""
+    progressive = [size for stage in config.run_stages for size in config.stages[stage].gt_sizes]
+    largest = max((config.datasets.train.gt_size, *progressive))
     val = config.datasets.val
     return (
         parts_of_section("train", config.datasets.train, largest),
@@ -90,12 +96,12 @@ def parts_of_options(config: RunConfig) -> tuple[NamedParts, NamedParts | None]:
 
 
 def _unpaired(title: str, joined: Joined, *, all_used: bool) -> Iterator[Finding]:
-    if joined.lonely:
-        text = f"{counted(len(joined.lonely), 'clean photo')} without a damaged partner"
-        yield Finding(title, "partner", True, text, joined.lonely)
+    if joined.unpaired:
+        text = f"{counted(len(joined.unpaired), 'clean photo')} without a degraded partner"
+        yield Finding(title, "partner", True, text, joined.unpaired)
     if joined.unused and all_used:
-        text = f"{counted(len(joined.unused), 'damaged photo')} without a clean partner"
+        text = f"{counted(len(joined.unused), 'degraded photo')} without a clean partner"
         yield Finding(title, "unused partner", True, text, joined.unused)
     if joined.twins:
-        text = f"{counted(len(joined.twins), 'damaged photo')} whose name another one has, too; keep one"
+        text = f"{counted(len(joined.twins), 'degraded photo')} with the name of another one; keep one"
         yield Finding(title, "partner twice", True, text, tuple(" and ".join(names) for names in joined.twins))

@@ -1,7 +1,7 @@
-"""One reading of all images of a set: sizes, kinds, fingerprints, and how pairs agree; several threads read at once.
+"""Read all images of a set once, in several threads: sizes, kinds, fingerprints, and how well pairs agree.
 
-In: a ``Part``, which is what a card, a folder or a section of an option file comes down to. Out: a ``Survey``, in the
-order of the names. A file that cannot be read is an entry, not an error.
+In: a ``Part``, to which a card, a folder or a section of an option file is reduced. Out: a ``Survey`` in the order of
+the names. A file that cannot be read becomes an entry with the reason, not an error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,90 +19,91 @@ from diffir.image_io import Photo, read_image
 
 
 class FilePhotos:
-    """Photos whose names are their paths: what a card finds."""
+    """A photo source whose names are paths of files, as the images of a card are."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.names: Sequence[str] = [str(path) for path in paths]
 
     def read(self, name: str) -> Photo:
-        """See ``PhotoSource``."""
+        """Read the photo of a path, see ``PhotoSource.read``."""
         return read_image(name)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images that belong together, with or without damaged partners."""
+    """Images that are surveyed together, with or without degraded partners."""
 
     title: str
+    """Name of the part in the report."""
     clean: PhotoSource
     pairs: Sequence[tuple[str, str | None]]
-    """Name in ``clean``, and name in ``damaged`` if it has a partner; a clean photo may have several."""
-    damaged: PhotoSource | None = None
+    """Name in ``clean``, and name in ``degraded`` if it has a partner; a clean photo may have several."""
+    degraded: PhotoSource | None = None
     patch: int = 0
-    """Pixels a side that will be cut from the clean images; 0: none."""
+    """Side in pixels of the patches that training cuts from the clean images; 0: none."""
     are_masks: bool = False
-    """Masks: they may look alike."""
+    """True for masks, which may look alike."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What one file holds."""
+    """Size, kind and fingerprints of one image file."""
 
     height: int
     width: int
     kinds: tuple[str, ...]
-    """What is unlike 8-bit RGB: grey, 16 bit, float, alpha, CMYK; and ``16 bit`` and the like together."""
+    """All differences from 8-bit RGB, among grey, 16 bit, float, alpha and CMYK."""
     sha256: str
-    """Of the pixels."""
+    """SHA-256 of the pixels."""
     look: int | None
-    """Perceptual hash, 64 bits; None without structure."""
+    """Perceptual hash of 64 bits; None for an image without structure."""
     landmarks: np.ndarray = field(compare=False)
-    """Hashes of its places, uint64."""
+    """Hashes of windows around local maxima, (n,) uint64."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a part, and its partner; what could not be read is the reason instead."""
+    """One image of a part and its partner; a file that cannot be read is replaced by the reason."""
 
     clean_name: str
     clean: ImageFacts | str
-    damaged_name: str | None = None
-    damaged: ImageFacts | str | None = None
+    degraded_name: str | None = None
+    degraded: ImageFacts | str | None = None
     likeness: Likeness | None = None
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in a part."""
+    """A part and what was found in its files."""
 
     part: Part
     entries: Sequence[Entry]
 
     def clean_images(self) -> dict[str, ImageFacts]:
-        """Name -> facts of every clean file that could be read, once each."""
+        """Mapping from name to facts of every clean file that could be read."""
         return {entry.clean_name: entry.clean for entry in self.entries if isinstance(entry.clean, ImageFacts)}
 
 
 def survey(part: Part, threads: int) -> Iterator[Entry]:
-    """Entries in order, as they are read."""
+    """Read a part and yield its entries in order."""
     pool = ThreadPoolExecutor(threads)
     try:
         yield from pool.map(lambda pair: _entry(part, *pair), part.pairs)
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted survey does not read to the end
+        pool.shutdown(cancel_futures=True)  # an interrupted survey must not read the remaining files
 
 
-def _entry(part: Part, clean_name: str, damaged_name: str | None) -> Entry:
+def _entry(part: Part, clean_name: str, degraded_name: str | None) -> Entry:
     clean_photo = _read(part.clean, clean_name)
     clean = clean_photo if isinstance(clean_photo, str) else _facts(clean_photo)
-    if damaged_name is None or part.damaged is None:
+    if degraded_name is None or part.degraded is None:
         return Entry(clean_name, clean)
-    damaged_photo = _read(part.damaged, damaged_name)
-    damaged = damaged_photo if isinstance(damaged_photo, str) else _facts(damaged_photo)
+    degraded_photo = _read(part.degraded, degraded_name)
+    degraded = degraded_photo if isinstance(degraded_photo, str) else _facts(degraded_photo)
     alike = None
-    if isinstance(clean_photo, Photo) and isinstance(damaged_photo, Photo):
-        alike = likeness(damaged_photo.pixels, clean_photo.pixels)
-    return Entry(clean_name, clean, damaged_name, damaged, alike)
+    if isinstance(clean_photo, Photo) and isinstance(degraded_photo, Photo):
+        alike = likeness(degraded_photo.pixels, clean_photo.pixels)
+    return Entry(clean_name, clean, degraded_name, degraded, alike)
 
 
 def _read(source: PhotoSource, name: str) -> Photo | str:

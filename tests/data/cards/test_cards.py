@@ -1,4 +1,4 @@
-"""Dataset cards: found, read, and joined with the files they stand for."""
+"""Dataset cards are found and read, and their files are found and paired."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def card(**values: object) -> DatasetCard:
 
 
 def choices(name: str) -> list[str]:
-    """Every split of a card, and every scale of it, as ``load_card`` takes them."""
+    """Every split and every scale of a card, as ``load_card`` accepts them."""
     card = build(DatasetCard, yaml.safe_load((CARDS / f"{name}.yml").read_text("utf-8")), name)
     scaled = [f"{name}:{split.name}:x{scale}" for split in card.splits for scale in split.scales]
     return [name, *(f"{name}:{split.name}" for split in card.splits), *scaled]
@@ -89,7 +89,7 @@ def test_a_split_or_scale_that_is_not_there_is_refused(name: str, said: str) -> 
 
 
 def test_the_first_layout_that_finds_images_holds(tmp_path: Path) -> None:
-    """GoPro as its authors pack it, and as most papers' code does."""
+    """GoPro has the layout of its authors and the layout that most code of papers uses."""
     for scene in ("GOPR01", "GOPR02"):
         for kind in ("blur", "sharp"):
             write_images(tmp_path / "GOPRO_Large/test" / scene / kind, "000001.png")

@@ -1,4 +1,4 @@
-"""Published numbers: every row says where it comes from and how it was taken, and a mistake is named with its row."""
+"""Published scores: every row states its source and protocol, and an error names its row."""
 
 import re
 from pathlib import Path
@@ -31,10 +31,10 @@ def toys(tmp_path: Path):
     return write
 
 
-def test_a_row_is_one_method_on_one_set_under_one_condition(toys) -> None:
+def test_a_row_is_one_method_on_one_set_under_one_degradation(toys) -> None:
     rows = load_published(toys())
 
-    found = {(row.method, row.dataset, row.condition): row.scores for row in rows}
+    found = {(row.method, row.dataset, row.degradation): row.scores for row in rows}
     assert found == {
         ("A", "CBSD68", "sigma 15"): {"psnr": 30.5, "ssim": 0.9},
         ("A", "CBSD68", "sigma 25"): {"psnr": 28.0},
@@ -55,7 +55,7 @@ def test_sets_are_found_in_any_case_and_by_their_test_split(toys, dataset: str) 
 @pytest.mark.parametrize(
     ("dataset", "condition"), [("CBSD68:train", "sigma 25"), ("CBSD68", "sigma 50"), ("CBSD", "sigma 25")]
 )
-def test_other_splits_conditions_and_sets_have_no_rows(toys, dataset: str, condition: str) -> None:
+def test_other_splits_degradations_and_sets_have_no_rows(toys, dataset: str, condition: str) -> None:
     assert rows_for(dataset, condition, load_published(toys())) == ()
 
 
@@ -70,7 +70,7 @@ def test_other_splits_conditions_and_sets_have_no_rows(toys, dataset: str, condi
         ("31.0", "true", "toys.yml: B on CBSD68: psnr is a number from 0 to inf, got True"),
         ("31.0, 28.5", "31.0", r"B on CBSD68: psnr has 1 values for 2 conditions \(sigma 15, sigma 25\)"),
         ("{psnr: [31.0, 28.5]}", "31.0", "B on CBSD68: expected names and their values, got 31.0"),
-        ("Kodak24: ", "cbsd68: ", "A on cbsd68, sigma 25, is there twice"),
+        ("Kodak24: ", "cbsd68: ", "A on cbsd68, sigma 25, is given twice"),
         (GROUP, "{}", "toys.yml: expected a list of groups, got dict"),
     ],
 )
@@ -98,7 +98,7 @@ def test_every_row_that_ships_says_where_it_comes_from_and_how_it_was_taken() ->
     for row in rows:
         assert re.search(r"https://\S+$", row.source), row
         assert re.search(r"RGB|grey|Y of BT\.601|whole image", row.protocol), row
-        assert CONDITION.fullmatch(row.condition), row
+        assert CONDITION.fullmatch(row.degradation), row
 
 
 @pytest.mark.parametrize(

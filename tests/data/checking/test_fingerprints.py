@@ -1,4 +1,4 @@
-"""What makes two images the same: pixels, looks, places."""
+"""Fingerprints find equal pixels, near duplicates and crops."""
 
 import cv2
 import numpy as np
