@@ -32,7 +32,7 @@ class PublicFile(NamedTuple):
     in_torch_home: str
     """Path below $TORCH_HOME at which torch or other tools store it; empty if they do not."""
     url: str
-    """Address for the download."""
+    """Address from which the file can be downloaded."""
     sha256: str = ""
     """All digits of the checksum; empty if only those in the file's name are known, or none."""
 

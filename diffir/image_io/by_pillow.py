@@ -76,6 +76,7 @@ def _carried(image: Image.Image, content: bytes, kind: str) -> Carried:
     """Return the metadata as stored in the file, and notes on what is left out."""
     exif = image.info.get("exif")
     xmp = image.info.get("xmp")
+    # Note what else the file holds.
     notes = []
     if kind == "JPEG":
         segments = getattr(image, "applist", [])

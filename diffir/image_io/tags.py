@@ -43,10 +43,12 @@ class TagLayout:
 
     @property
     def count_size(self) -> int:
+        """Bytes of the number of entries in a directory."""
         return 8 if self.is_big else 2
 
     @property
     def entry_size(self) -> int:
+        """Bytes of one entry of a directory."""
         return 20 if self.is_big else 12
 
 

@@ -88,7 +88,7 @@ def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> 
         if shape != frames[0].pixels.shape or (frame.alpha is None) != (frames[0].alpha is None):
             raise ImageError("the frames of an animation have one size, the same channels, and all have alpha or none")
         if max(shape) > row.largest_side:
-            raise ImageError(f"{row.name} holds at most {row.largest_side} pixels a side, not {max(shape)}; take .png")
+            raise ImageError(f"{row.name} holds at most {row.largest_side} pixels per side, not {max(shape)}; use .png")
 
 
 def _encode_still(photo: Photo, row: Format, quality: int) -> bytes:

@@ -41,7 +41,7 @@ class Metric:
     unit: str = ""
     """Unit of the score; empty for a pure number."""
     best: float
-    """The best possible score."""
+    """The best score that is possible."""
     range: tuple[float, float]
     """Lowest and highest possible score."""
     digits: int

@@ -159,7 +159,7 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, ramp) -> None:
 
 @pytest.mark.parametrize(("suffix", "largest"), [(".webp", 16383), (".jpg", 65500)])
 def test_more_pixels_a_side_than_a_format_has_is_one_line(tmp_path: Path, suffix: str, largest: int) -> None:
-    with pytest.raises(ImageError, match=f"holds at most {largest} pixels a side, not {largest + 1}; take .png"):
+    with pytest.raises(ImageError, match=f"holds at most {largest} pixels per side, not {largest + 1}; use .png"):
         write_image(tmp_path / f"a{suffix}", np.zeros((1, largest + 1, 1), np.uint8))
 
 
