@@ -95,6 +95,7 @@ def uncovered(
     files: Sequence[Measured], pretrained: Path = PRETRAINED, runs: Mapping[str, str] = RUNS
 ) -> Iterator[str]:
     """Yield a line for each weights file that ships and was not measured, as it ships now, by a run that names it."""
+    # Every network that ships must be in a run, and be measured wherever a run names it.
     by_name = {file.path.stem: file for file in files}
     for path in sorted(pretrained.glob("*.safetensors")):
         named = [name for name, flags in runs.items() if path.stem in words_after("-n", flags)]
@@ -109,6 +110,7 @@ def uncovered(
 
 def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
     """Find what was measured, but not with weights of this fingerprint and the prior of the diffusion."""
+    # Other priors, such as those of an ablation, do not count as the network that ships.
     seen = {
         comparison_key(result)
         for result in results
@@ -119,6 +121,7 @@ def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
 
 def unmeasured(files: Sequence[Measured], runs: Mapping[str, str] = RUNS) -> Iterator[str]:
     """Yield a line for each run without a file, file without a run, and method or set that only one of both has."""
+    # Runs and files must name the same methods and sets.
     by_name = {file.path.stem: file for file in files}
     for name, flags in runs.items():
         results = by_name[name].results if name in by_name else ()

@@ -52,6 +52,8 @@ def measure(run: str, only: str | None) -> int:
         return diffir(["eval", *words, "--json", str(target)])
     if not target.is_file():
         raise SystemExit(f"{target} does not exist: measure the whole run")
+
+    # Measure the method into a temporary file, then merge it into the file of the run.
     words[words.index("-n") + 1] = only
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / target.name
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", metavar="METHOD", help="measure only this method, in the runs that name it; keep other results"
     )
     args = parser.parse_args(arguments)
+
+    # Check the names before anything is measured.
     if unknown := [run for run in args.runs if run not in RUNS]:
         parser.error(f"no run is called {unknown[0]}: {', '.join(RUNS)}")
     runs = [run for run in args.runs or RUNS if args.only is None or args.only in words_after("-n", RUNS[run])]

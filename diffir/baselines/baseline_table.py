@@ -31,7 +31,7 @@ class Method(Interface):
 
     @property
     def has_mask(self) -> bool:
-        """Whether it fills holes and therefore needs a mask with every image."""
+        """True if it fills holes and therefore needs a mask with every image."""
         ...
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -57,9 +57,9 @@ class Baseline:
     summary: str
     """One line of description, which is printed with its scores."""
     round_output: bool = True
-    """Whether results are rounded to 8 bit before they are scored; False for the untouched input."""
+    """True if results are rounded to 8 bit before they are scored; False for the untouched input."""
     takes_sigma: bool = False
-    """Whether it uses the noise level if that is known, and estimates it otherwise."""
+    """True if it uses the noise level when that is known, and estimates it otherwise."""
 
 
 def _bicubic(scale: int) -> Baseline:
@@ -70,6 +70,7 @@ def _bicubic(scale: int) -> Baseline:
     )
 
 
+# The summaries are part of results: a change of words shows as a change in benchmark files.
 BASELINES: dict[str, Baseline] = {
     "input": Baseline(lambda _: Identity(), Protocol(), "the degraded image, untouched", round_output=False),
     "bicubic_x2": _bicubic(2),

@@ -44,7 +44,7 @@ class Bicubic:
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the upscaled image."""
+        """Return the image upscaled by ``scale``."""
         _refuse_mask(self.name, mask)
         return to_kind(imresize(to_float(image), self.scale), image.dtype)
 
@@ -60,7 +60,7 @@ class NonLocalMeans:
     has_mask: bool = False
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the denoised image."""
+        """Return the denoised image, of the same size and dtype."""
         from skimage.restoration import denoise_nl_means
 
         _refuse_mask(self.name, mask)
@@ -100,6 +100,8 @@ class SlidingDct:
         # Pad by mirroring, so that every pixel lies in all 64 positions of a block.
         margin = DCT_BLOCK - 1
         padded = np.pad(noisy @ colours.T, ((margin, 2 * margin), (margin, 2 * margin), (0, 0)), mode="symmetric")
+
+        # Threshold the blocks of each of the 64 grids, and average.
         total = np.zeros(noisy.shape, np.float32)
         for y, x in np.ndindex(DCT_BLOCK, DCT_BLOCK):
             grid = _threshold_blocks(padded[y:, x:], DCT_THRESHOLD * sigma)
@@ -120,6 +122,7 @@ def _threshold_blocks(image: np.ndarray, threshold: float) -> np.ndarray:
     whole = image[: rows * DCT_BLOCK, : columns * DCT_BLOCK]
     blocks = whole.reshape(rows, DCT_BLOCK, columns, DCT_BLOCK, image.shape[2])
     coefficients = dctn(blocks, axes=(1, 3), norm="ortho")
+    # The coefficient at (0, 0) is the mean of the block.
     kept = np.abs(coefficients) > threshold
     kept[:, 0, :, 0] = True
     return idctn(coefficients * kept, axes=(1, 3), norm="ortho").reshape(whole.shape)

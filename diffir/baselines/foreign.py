@@ -66,7 +66,7 @@ class ForeignMethod:
 
     @property
     def parameters(self) -> int:
-        """Number of learnt parameters."""
+        """Number of learnt parameters of the network."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @torch.inference_mode()
@@ -89,6 +89,8 @@ class ForeignMethod:
             raise UsageError(
                 f"{self.name} {reason}; masks are for inpainting networks, above 0 where pixels are missing"
             )
+
+        # Adapt the channels, restore, and adapt them back.
         wanted, given = self.described.input_channels, image.shape[2]
         if wanted < given:
             raise ImageError(f"{self.name} is a network for grey images, this one has {given} channels")
@@ -102,6 +104,7 @@ class ForeignMethod:
             raise ImageError(
                 f"the mask is {mask.shape} but the image is {tuple(lq.shape[2:])} (H, W); both must be equal"
             )
+        # Known pixels are taken from the input, whatever the network makes of them.
         holes = self._tensor((mask > 0)[:, :, None].astype(np.float32))
         known = (1 - holes) * lq
         return known + holes * self.described(known, holes)
@@ -126,6 +129,8 @@ def load_foreign(path: str | Path, *, device: torch.device | str = "cpu") -> For
     path = Path(path)
     spandrel = _load_spandrel()
     described = _recognise(spandrel, path)
+
+    # Only RGB and grey images can be compared.
     channels = described.input_channels, described.output_channels
     if channels not in ((1, 1), (3, 3)):
         raise UsageError(
@@ -157,6 +162,7 @@ def _recognise(spandrel: ModuleType, path: Path) -> Any:
 
 
 def _load_spandrel() -> ModuleType:
+    # spandrel imports torchvision, so both must be installed.
     for package in ("spandrel", "torchvision"):
         if importlib.util.find_spec(package) is None:
             raise MissingDependency(package, "loading networks of other projects", "spandrel")

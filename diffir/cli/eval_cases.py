@@ -42,9 +42,11 @@ def _cases(
         place = benchmark.dataset, benchmark.degradation.label
         own = [one for one in chosen if (one.dataset, one.degradation) == place]
         contestants = plan.contestants(benchmark.degradation) if own else []
+        # Some kinds of prior need all images of the set first.
         for contestant in contestants:
             if contestant.prepare is not None:
                 contestant.prepare(benchmark.samples())
+        # Restore each chosen image; the input is shown anyway.
         for one in own:
             sample = benchmark.sample(named(benchmark.files, one.name))
             restored = {c.name: _shown(c.restore(sample)) for c in contestants if c.name != "input"}

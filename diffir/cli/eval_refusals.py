@@ -67,7 +67,7 @@ def refuse_what_cannot_be_measured(plan: EvalPlan, kinds: Sequence[PriorKind], n
     _refuse_twice([f"{one.dataset}, {one.degradation.label}," for one in plan.benchmarks])
     _refuse_twice([entrant.name for entrant in plan.entrants])
     for benchmark in plan.benchmarks:
-        holes, judged = cuts_holes(benchmark.degradation), isinstance(benchmark.degradation, NoReference)
+        holes, has_truth = cuts_holes(benchmark.degradation), not isinstance(benchmark.degradation, NoReference)
         place = f"{benchmark.dataset}, {benchmark.degradation.label}"
         # Methods that fill holes need holes, and the others cannot work with them.
         for entrant in plan.entrants:
@@ -79,9 +79,9 @@ def refuse_what_cannot_be_measured(plan: EvalPlan, kinds: Sequence[PriorKind], n
         for name in plan.metrics_for(benchmark):
             if METRICS[name].needs_mask and not holes:
                 raise UsageError(f"{name} is a metric of holes, and {place} has none: leave it out, or choose --mask")
-            if METRICS[name].needs_reference and judged:
+            if METRICS[name].needs_reference and not has_truth:
                 raise UsageError(f"{name} needs a ground truth, and {place} has none: leave it out")
-        if judged and (noises > 1 or set(kinds) & set(NEED_TEACHER)):
+        if not has_truth and (noises > 1 or set(kinds) & set(NEED_TEACHER)):
             raise UsageError(f"--prior_samples and oracle priors need a ground truth, and {place} has none")
         if len(benchmark.files) == 1 and set(kinds) & {"mean", "other"}:
             raise UsageError(f"--prior mean and other need two images or more, and {place} has one")

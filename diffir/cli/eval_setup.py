@@ -66,5 +66,5 @@ class EvalPlan:
 
 
 def cuts_holes(degradation: Degradation) -> bool:
-    """Whether the degradation removes pixels under a mask."""
+    """True if the degradation removes pixels under a mask."""
     return isinstance(degradation, Holes) or (isinstance(degradation, RecipeDegradation) and degradation.cuts_holes)

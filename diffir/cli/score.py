@@ -123,6 +123,7 @@ def _match(restored: Path, gt: Path, suffix: str) -> list[tuple[str, Path, Path]
 
     if restored.is_file() and gt.is_file():
         return [(gt.stem, restored, gt)]
+    # Both are folders: match names, and report every image without a partner.
     for path in (restored, gt):
         if not path.is_dir():
             raise UsageError(f"{path} is not a folder; RESTORED and GT are two folders or two image files")

@@ -148,6 +148,7 @@ def check_target(path: Path | None, flag: str) -> None:
         return
     if path.is_dir():
         raise UsageError(f"{flag} {path} is a folder: name a file")
+    # The nearest folder that exists must be writable; missing folders are made later.
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         reason = "not writable" if above.is_dir() else "no folder"

@@ -41,7 +41,7 @@ class Benchmark:
     degradation: Degradation
     protocol: Protocol
     is_public_set: bool = False
-    """Whether these are all images of a public set, so that published numbers may stand beside the scores."""
+    """True if these are all images of a public set, so that published numbers may be shown beside the scores."""
 
     def refuse_unreadable(self) -> None:
         """Check all files before the first one is restored.
@@ -49,6 +49,7 @@ class Benchmark:
         Raises:
             ImageError: some files cannot be read or are not 8-bit images; the message names all of them.
         """
+        # Collect all faults, so that a user can repair them in one go.
         faults = []
         for path in (path for files in self.files for path in (files.gt, files.input) if path is not None):
             try:
@@ -112,7 +113,7 @@ def measure(
         scored = None if kept is None or must_see_all else kept.image(key)
         if scored is None or not scored.scores.keys() >= set(image_names):
             sample = benchmark.sample(files)
-            if not is_ready:
+            if not is_ready:  # once, and only if an image is not cached
                 if contestant.prepare is not None:
                     contestant.prepare(benchmark.samples())
                 contestant.restore(
@@ -128,7 +129,7 @@ def measure(
                 round_output=contestant.round_output,
                 memory=memory,
             )
-            if kept is not None:
+            if kept is not None:  # at once, so that a stop loses one image at most
                 kept.keep_image(key, scored)
         images.append(replace(_timed_here(scored), scores={name: scored.scores[name] for name in image_names}))
         on_image(files.name)
@@ -176,6 +177,7 @@ def _facts(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics) -
 
 
 def _key(files: ImageFiles) -> str:
+    # The name is part of the key, because recipes and masks depend on it.
     digest = hashlib.sha256(files.name.encode())
     for path in filter(None, (files.gt, files.input)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -17,7 +17,9 @@ from typing import Any
 
 from diffir.evaluation.scoring import ImageScores
 
+# Parts of diffir that cannot change a score: a change in them keeps the cache valid.
 _WITHOUT_EFFECT = ("cli", "report", "training", "__pycache__")
+# Packages whose version may change a score.
 _PACKAGES = ("torch", "numpy", "opencv-python", "scikit-image", "scipy", "pillow", "spandrel", "pyiqa")
 
 
@@ -29,6 +31,7 @@ class KeptScores:
         self.path = folder / f"{hash_of({**facts, 'code': _code(), 'versions': _versions()})}.jsonl"
         self._images: dict[str, ImageScores] = {}
         self._sets: dict[str, dict[str, float]] = {}
+        # Later lines replace earlier ones.
         for line in self._lines():
             with suppress(KeyError, TypeError):  # a line of another format: measure that image again
                 if "image" in line:

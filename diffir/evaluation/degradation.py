@@ -84,7 +84,7 @@ class GaussianNoise(_FromClean):
 
     kind: ClassVar[str] = "noise"
     sigma: float
-    """Standard deviation in 1/255."""
+    """Standard deviation of the noise, in 1/255."""
 
     @property
     def label(self) -> str:
@@ -128,6 +128,7 @@ class BicubicDownscale(_FromClean):
         return Protocol(crop_border=self.factor, test_y_channel=True, convention=convention)
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
+        # Without a cut, the sides of input and ground truth would not differ by exactly the scale.
         gt = cut_to_multiple(image, self.factor)
         if self.low_resolution == "rgb8":
             gt = as_rgb(gt)
@@ -164,8 +165,10 @@ class JpegCompression(_FromClean):
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
         gt = as_rgb(image)
+        # A grey file is its own luma.
         if self.grey:
             gt = image if image.shape[2] == 1 else luma(image, rounded=True).astype(np.uint8)
+        # OpenCV expects BGR, hence the reversed channels on both sides.
         _, code = cv2.imencode(".jpg", np.ascontiguousarray(gt[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         decoded = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if self.grey else cv2.IMREAD_COLOR)
         assert decoded is not None  # the bytes were encoded two lines above
@@ -215,15 +218,17 @@ class RecipeDegradation(_FromClean):
 
     @property
     def cuts_holes(self) -> bool:
-        """Whether the recipe makes a mask of missing pixels."""
+        """True if the recipe makes a mask of missing pixels."""
         return self._loaded.channels == 4
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
         gt = as_rgb(cut_to_multiple(image, self.scale))
+        # Repeat the draw with another seed while the recipe leaves the image unchanged.
         for number in range(_MOST_DRAWS):
             lq = degrade_image(gt, self._loaded, seed_for_photo(name, self.seed + _NEXT_DRAW * number))
             if lq.shape != gt.shape or not np.array_equal(to_kind(lq, np.uint8), gt):
                 break
+        # A fourth channel is the mask of missing pixels.
         if lq.shape[2] == 3:
             return Sample(name, lq, gt)
         return Sample(name, lq[..., :3], gt, lq[..., 3] > _MISSING_FROM)
@@ -264,6 +269,7 @@ class Holes(_FromClean):
         return {**super().facts(), "folder": Path(self.folder).name, "masks_sha256": self._masks.sha256}
 
     def __str__(self) -> str:
+        # Label and description name the folder without its path, which differs between machines.
         white = "missing" if self.white_is_missing else "kept"
         return f"holes of the masks {Path(self.folder).name} (white is {white}), chosen by the image's name"
 
@@ -279,6 +285,7 @@ class AsGiven:
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
         assert given is not None
+        # One file of a pair may be stored as grey.
         if image.shape[2] != given.shape[2]:
             image, given = as_rgb(image), as_rgb(given)
         sides = tuple(self.scale * side for side in given.shape[:2])

@@ -26,12 +26,13 @@ class PeakMemory:
             ctypes.CDLL(None).malloc_trim(0)
 
     def reset(self) -> None:
-        """Start a new measurement."""
+        """Reset the peak, which starts a new measurement."""
         if self.device.startswith("cuda"):
             import torch
 
             torch.cuda.reset_peak_memory_stats(self.device)
             return
+        # The kernel may not allow the reset, such as in some containers; then nothing is reported.
         try:
             _CLEAR.write_text(_RESET_PEAK, "ascii")
             self._can_reset = True

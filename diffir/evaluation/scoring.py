@@ -33,7 +33,7 @@ class ImageScores:
 
     name: str
     scores: Mapping[str, float]
-    """Metric -> score; NaN if the metric could not judge the image, such as one that is too small."""
+    """Metric -> score; NaN if the metric cannot score the image, such as one that is too small."""
     seconds: float | None = None
     """Wall time of restoring alone; None if nothing was restored."""
     width: int = 0
@@ -64,13 +64,13 @@ class Evaluation:
     images: tuple[ImageScores, ...]
     protocol: Protocol
     round_output: bool
-    """Whether results were clipped and rounded to 8 bit before they were scored."""
+    """True if results were clipped and rounded to 8 bit before they were scored."""
     scores: Mapping[str, MeanScore]
     """Metric -> mean over the images that have a number, then metrics of the whole set, such as FID."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Metric that could not be computed -> the reason."""
     unscored: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Metric -> names of the images that it could not judge and that its mean leaves out."""
+    """Metric -> names of the images that it could not score and that its mean leaves out."""
     metric_files: Mapping[str, str] = field(default_factory=dict)
     """Name of a weight file of a metric -> its SHA-256."""
     seconds: float | None = None
@@ -101,7 +101,7 @@ def summarise(
         skipped: metrics that could not be computed, and why.
         metric_files: SHA-256 of the weight files of metrics, by their name.
     """
-    # Means leave out the images that a metric could not judge; their names are kept.
+    # Means leave out the images that a metric could not score; their names are kept.
     by_metric = {name: [image.scores[name] for image in images] for name in images[0].scores}
     scores = {name: _mean([v for v in values if not math.isnan(v)]) for name, values in by_metric.items()}
     missing = {name: [i.name for i in images if math.isnan(i.scores[name])] for name in by_metric}

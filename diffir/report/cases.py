@@ -67,11 +67,14 @@ def choose_cases(document: EvaluationDocument, *, per_group: int = 2) -> list[Ch
 
 
 def _of_section(section: Section, per_group: int) -> list[Chosen]:
+    # Rank by the first metric of the network that the section is about.
     table = section.tables[0]
     primary = primary_of(table)
     measure = next((m for m in image_measures([primary]) if m.higher_is_better is not None), None)
     if measure is None or per_group < 1:
         return []
+
+    # The two ends of the ranking, and the image where another method is furthest ahead.
     reasons = _ends(primary, measure, per_group)
     name, loss = _largest_loss(primary, table, measure)
     if name:
@@ -96,6 +99,7 @@ def _largest_loss(primary: Result, table: Sequence[Result], measure: Measure) ->
     worst, name, reason = 0.0, "", ""
     own = {image.name: image.scores[measure.name] for image in _ranked(primary, measure)}
     for rival in table:
+        # An upper bound would win everywhere, which shows nothing.
         if rival is primary or sees_ground_truth(rival):
             continue
         for image in _ranked(rival, measure):

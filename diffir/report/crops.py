@@ -51,6 +51,7 @@ def error_of(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
     Without a ground truth, the error is the difference between results and input. It is zero if there is nothing to
     compare.
     """
+    # What the methods are compared with: the ground truth, else the input.
     methods = [name for name in pictures if name not in (INPUT, GROUND_TRUTH)]
     aim = pictures.get(GROUND_TRUTH, pictures.get(INPUT))
     error = np.zeros(next(iter(pictures.values())).shape[:2])
@@ -67,9 +68,12 @@ def worst_window(error: np.ndarray, side: int) -> Window:
 
     Uses a summed-area table (Crow, 1984). Among equal windows, the one nearest to the middle is chosen.
     """
+    # The sum of every window, from four entries of the table.
     height, width = min(side, error.shape[0]), min(side, error.shape[1])
     table = np.pad(error, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     sums = table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
+
+    # Windows with the largest sum, up to rounding; then the one nearest to the middle.
     tops, lefts = np.nonzero(sums >= sums.max() * (1 - 1e-9))
     off_middle = np.hypot(tops - (sums.shape[0] - 1) / 2, lefts - (sums.shape[1] - 1) / 2)
     nearest = int(off_middle.argmin())

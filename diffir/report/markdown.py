@@ -38,12 +38,15 @@ Column = TypeVar("Column", bound=tuple[object, ...])
 
 def results_as_markdown(results: Sequence[Result], published: Sequence[PublishedRow]) -> str:
     """Write everything below the head of the page."""
+    # Sections in the order of TITLES, with measured and published tables.
     kinds = list(TITLES)
     in_order = sorted(results, key=lambda result: kinds.index(_kind(result)))
     blocks: list[str] = []
     for title, members in grouped(in_order, lambda result: _title(result, published)).items():
         names = list(grouped(members, lambda result: (result.dataset, result.degradation)))
         blocks += [f"## {title}", *_measured(members), _protocol(members), *_published(names, published)]
+
+    # At the end: what is missing, and the costs.
     skipped = dict.fromkeys(f"- {name}: {why}" for result in results for name, why in result.evaluation.skipped.items())
     if skipped:
         blocks += ["## Not measured", "\n".join(skipped)]
@@ -62,6 +65,7 @@ def _title(result: Result, published: Sequence[PublishedRow]) -> str:
 
 
 def _measured(results: Sequence[Result]) -> Iterator[str]:
+    # A column for each set of results that can be ranked.
     columns = grouped(results, comparison_key)
     heads = _heads(columns)
     metrics = each_once(name for result in results for name in result.evaluation.scores)
@@ -69,6 +73,8 @@ def _measured(results: Sequence[Result]) -> Iterator[str]:
     for keys in _side_by_side(list(columns), MOST_MEASURED):
         cells = [_measured_column(columns[key], metrics) for key in keys]
         yield _table("method", [heads[key] for key in keys], cells)
+
+    # Remarks on images that were left out, and on small samples.
     yield from each_once(f"{line}." for result in results for line in left_out_images(result))
     for result in (column[0] for column in columns.values()):
         if result.count < FEW:
@@ -85,6 +91,7 @@ def _measured_column(column: Sequence[Result], metrics: Sequence[str]) -> dict[s
 
 def _published(names: Sequence[tuple[str, str]], published: Sequence[PublishedRow]) -> Iterator[str]:
     """Write tables of published numbers; ``names`` are pairs of set and degradation."""
+    # Rows of one source and protocol share a table.
     by_source: dict[tuple[str, str], dict[tuple[str, str], list[PublishedRow]]] = {}
     for name in names:
         for row in rows_for(*name, published):
@@ -119,6 +126,8 @@ def _protocol(results: Sequence[Result]) -> str:
     stated = [(result, _conventions(result)) for result in results]
     parts = each_once(part for _, own in stated for part in own)
     followers = {part: [result for result, own in stated if part in own] for part in parts}
+
+    # Split into what all share and what only some follow.
     shared = [part for part in parts if len(followers[part]) == len(results)]
     special = grouped([part for part in parts if part not in shared], lambda part: _who(followers[part], results))
     lines = [f"- {who}: {'; '.join(own)}" for who, own in special.items()]
@@ -128,6 +137,7 @@ def _protocol(results: Sequence[Result]) -> str:
 def _conventions(result: Result) -> list[str]:
     """Split the protocol line; the number of images is left out (a heading has it), the degradation stays one part."""
     line, done = result.protocol_line, str(result.degradation_facts.get("description", ""))
+    # The description of the degradation may contain "; " itself.
     before, found, after = line.partition(done) if done else (line, "", "")
     parts = [*before.split("; "), *([done] if found else []), *after.split("; ")]
     return [part for part in parts if part and not part.startswith(f"{result.dataset}, mean over")]
@@ -146,6 +156,7 @@ def _costs(results: Sequence[Result]) -> Iterator[str]:
     """Write one row for each method and version: description, size, time and memory."""
     rows = []
     for (method, summary, digest), members in grouped(results, _version).items():
+        # Size is the same everywhere; time and memory differ between sets.
         first = members[0]
         seconds = sorted(result.evaluation.seconds for result in members if result.evaluation.seconds is not None)
         peaks = [result.evaluation.peak_memory_mb for result in members if result.evaluation.peak_memory_mb is not None]

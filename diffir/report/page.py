@@ -49,6 +49,7 @@ def write_report(
 
 
 def _page(document: EvaluationDocument, cases: Sequence[Case], published: Sequence[PublishedRow], title: str) -> Html:
+    # Cases and published rows go to the section with their set and degradation.
     sections = sections_of(document.results)
     _check_places(sections, cases)
     numbered = list(enumerate(cases))
@@ -66,6 +67,7 @@ def _page(document: EvaluationDocument, cases: Sequence[Case], published: Sequen
 
 
 def _meta(title: str) -> list[Html]:
+    # The page may show only inline images, and run only the style and the script of this package.
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}'; "
         "base-uri 'none'; form-action 'none'"
@@ -88,6 +90,8 @@ def _script() -> Html:
 def _head(document: EvaluationDocument, sections: Sequence[Section], title: str) -> Html:
     facts = [f"{name} {version}" for name, version in document.versions.items()]
     facts += [f"{key}: {value}" for key, value in document.machine.items()]
+
+    # Links to the sections, if there is more than one.
     links = [
         tag("li", tag("a", s.dataset, tag("span", s.degradation, class_="under"), href=f"#section-{n}"))
         for n, s in enumerate(sections)

@@ -24,10 +24,13 @@ class Scale:
     @classmethod
     def around(cls, values: Sequence[float]) -> "Scale":
         """Make the axis that holds these values; a single value is placed in its middle."""
+        # A single value would give an axis without length.
         low, high = min(values), max(values)
         if high - low < 1e-9 * max(1.0, abs(high)):
             margin = 0.05 * abs(high) or 1.0
             low, high = low - margin, high + margin
+
+        # The smallest round step that gives no more than MOST_TICKS.
         rough = (high - low) / MOST_TICKS
         power = 10.0 ** math.floor(math.log10(rough))
         return cls(low, high, next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9)))
@@ -54,8 +57,11 @@ def keep_apart(places: Sequence[float], diameter: float, room: float) -> list[fl
         places: horizontal positions in pixels, in rising order.
         room: the largest offset upwards and downwards, in pixels.
     """
+    # Offsets to try, the smallest first.
     steps = range(1, math.floor(room / (diameter / 2)) + 1)
     candidates = [0.0, *(sign * step * diameter / 2 for step in steps for sign in (-1, 1))]
+
+    # Only dots within one diameter to the left can touch.
     heights: list[float] = []
     near = 0
     for number, place in enumerate(places):

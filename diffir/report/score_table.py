@@ -64,6 +64,7 @@ def with_prefix(value: float | None) -> str:
     """Format a count with a prefix, such as 3290000 -> 3.29 M."""
     if value is None:
         return "–"
+    # Three significant digits.
     for factor, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= factor:
             digits = max(0, 3 - len(str(int(value / factor))))
@@ -79,6 +80,7 @@ def measure_head(measure: Measure, method: str | None = None) -> Html:
 
 def notes(table: Sequence[Result]) -> Html:
     """Write what the numbers depend on: skipped metrics, kinds of prior, protocol, weights, data and settings."""
+    # Remarks: skipped metrics, upper bounds, kinds of prior and their spread.
     skipped = _who_shares(
         table, lambda r: [f"{measure_of(name).label} skipped: {why}" for name, why in r.evaluation.skipped.items()]
     )
@@ -132,6 +134,7 @@ def published_table(rows: Sequence[PublishedRow], title: str) -> Html | None:
 
 
 def _metric_column(measure: Measure, table: Sequence[Result]) -> tuple[Html, list[Html]]:
+    # Values that are shown alike are marked alike.
     means = [result.evaluation.scores.get(measure.name) for result in table]
     best = best_shown(measure, [m.value for m, r in zip(means, table, strict=True) if m and not sees_ground_truth(r)])
     cells = []

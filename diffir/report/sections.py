@@ -76,7 +76,7 @@ def primary_of(table: Sequence[Result]) -> Result:
 
 
 def sees_ground_truth(result: Result) -> bool:
-    """Whether the prior was made from the ground truth: such a result is an upper bound and is not ranked."""
+    """True if the prior was made from the ground truth: such a result is an upper bound and is not ranked."""
     return result.network.get("prior") in NEED_TEACHER
 
 

@@ -25,6 +25,7 @@ FEWEST_FOR_A_BOX = 5
 
 def spread(table: Sequence[Result], name: str) -> Html | None:
     """Write the panels of one table; ``name`` is unique on the page. None if images have no values."""
+    # The measures that any image has, and a button for each.
     every = [image for result in table for image in result.evaluation.images]
     known = (*image_measures(table), SECONDS, MEMORY)
     measures = [m for m in known if any(of_image(m, image) is not None for image in every)]
@@ -48,6 +49,8 @@ def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
     finite = _finite(table, measure)
     if not finite:
         return None
+
+    # All strips of a measure share one axis.
     scale = Scale.around(finite)
     primary = primary_of(table)
     ticks = [tag("text", scale.label(t), x=f"{scale.place(t)}%", y=14, text_anchor="middle") for t in scale.ticks]
@@ -68,10 +71,13 @@ def _strips(table: Sequence[Result], measure: Measure) -> Html | None:
 
 
 def _strip(result: Result, measure: Measure, scale: Scale, *, is_primary: bool) -> Html:
+    # Infinite values have no position; their number is shown beside the method.
     drawn = sorted(_drawn(result, measure), key=lambda pair: pair[1])
     values = [value for _, value in drawn]
     left_out = len(result.evaluation.images) - len(drawn)
     grid = [_upright(scale.place(tick), 0, HEIGHT, "grid") for tick in scale.ticks]
+
+    # The description for screen readers.
     said = f"{result.method}: {measure.label} of {len(drawn)} images"
     if drawn:
         said += f", from {measure.show(values[0])} to {measure.show(values[-1])}. Arrow keys go from image to image."
@@ -90,6 +96,7 @@ def _strip(result: Result, measure: Measure, scale: Scale, *, is_primary: bool) 
 
 
 def _dots(drawn: Sequence[tuple[ImageScores, float]], measure: Measure, scale: Scale) -> list[Html]:
+    # Dots that would touch move up or down.
     places = [scale.place(value) for _, value in drawn]
     heights = keep_apart([p * NOMINAL_WIDTH / 100 for p in places], DIAMETER, (HEIGHT - DIAMETER) / 2)
     return [
@@ -120,6 +127,8 @@ def _upright(place: float, top: float, bottom: float, kind: str) -> Html:
 def _image_table(table: Sequence[Result], measure: Measure) -> Html:
     heads = [sort_head("Image"), sort_head("Pixels", numeric=True)]
     heads += [measure_head(measure, result.method) for result in table]
+
+    # A row for each image, with a cell for each method.
     rows = []
     for images in zip(*(result.evaluation.images for result in table), strict=True):
         name, width, height = images[0].name, images[0].width, images[0].height

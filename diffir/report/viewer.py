@@ -75,6 +75,7 @@ def _scores(case: Case, name: str) -> str:
 
 
 def _pickers(case: Case, primary: str) -> Html:
+    # At first, the input is on the left and the method of the section on the right.
     names = list(case.pictures)
     left = names.index(INPUT) if INPUT in names else 0
     shown_first = [primary, *case.methods, GROUND_TRUTH, names[-1]]
@@ -83,6 +84,7 @@ def _pickers(case: Case, primary: str) -> Html:
 
 
 def _stage(case: Case) -> Html:
+    # A slider for pointer and keys.
     divider = tag(
         "div",
         tag("span", class_="grip", aria_hidden="true"),
@@ -110,6 +112,7 @@ def _stage(case: Case) -> Html:
 
 def _picker(case: Case, side: str, chosen: int) -> Html:
     """Let the reader choose what one side shows: a picture by its number, or the error map of a picture."""
+    # The pictures, then an error map for each picture that can have one.
     names = list(case.pictures)
     options = [
         tag("option", name, value=number, selected=number == chosen, data_scores=_scores(case, name))
