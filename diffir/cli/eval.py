@@ -173,6 +173,7 @@ def _tables(args: argparse.Namespace, plan: EvalPlan) -> Iterator[list[Result]]:
     """Measure and print one table for each set and degradation, and yield its results."""
     from diffir.evaluation.document import result_of
 
+    # Weights of metrics are loaded once for all tables.
     meters: dict[tuple[str, ...], LoadedMetrics] = {}
     for benchmark in plan.benchmarks:
         names = plan.metrics_for(benchmark)
@@ -200,6 +201,7 @@ def _measured(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics
 
 def _print_table(title: str, table: list[Result]) -> None:
     say_as_it_is(scores_table(title, [(result.method, result.evaluation) for result in table]))
+    # The protocol line is that of a method whose output is rounded; methods without rounding are listed after it.
     described = next((result for result in table if result.evaluation.round_output), table[0])
     say(f"protocol: {described.protocol_line}")
     exact = [result.method for result in table if not result.evaluation.round_output]
@@ -207,7 +209,7 @@ def _print_table(title: str, table: list[Result]) -> None:
         say(f"scored as it is, not rounded: {', '.join(exact)}")
     for metric, names in described.evaluation.unscored.items():
         number = f"{len(names)} of {described.count} images"
-        say(f"{metric} could not judge {number}, they are too small: {', '.join(names)}")
+        say(f"{metric} could not score {number}, which are too small: {', '.join(names)}")
     say("\n".join([*skipped_lines(described.evaluation.skipped), ""]))
 
 
@@ -228,8 +230,11 @@ def _write_html(path: Path, document: EvaluationDocument, plan: EvalPlan, shown:
     from diffir.data.cards.published_rows import rows_for
     from diffir.report import choose_cases, write_report
 
+    # Published numbers are for whole sets, so they are not shown beside a part of one.
     public = [one for one in plan.benchmarks if one.is_public_set]
     published = [row for one in public for row in rows_for(one.dataset, one.degradation.label)]
+
+    # Choose more images than are shown, then take them evenly from all sets.
     chosen = choose_cases(document, per_group=-(-shown // len(plan.benchmarks)))
     write_report(path, document, cases_of(evenly(chosen, shown), plan, document.results), published=published)
     say(f"report {path}")

@@ -112,6 +112,7 @@ def _degradations_for(
     """Choose the degradations of one set: its own inputs, requested ones, bicubic downscaling, or none."""
     if card.input:
         return [AsGiven(scale)]
+    # Requested degradations must make inputs of the methods' scale.
     fitting = [degradation for degradation in asked if degradation.scale == scale]
     if asked and not fitting:
         raise UsageError(f"{asked[0].label} makes inputs of scale {asked[0].scale}, but the methods upscale x{scale}")
@@ -129,6 +130,7 @@ def _degradations_for(
 
 def _low_resolution(args: argparse.Namespace, entrants: Sequence[Entrant], metrics: Sequence[str]) -> LowResolution:
     """Return ``y_float`` if every method is a baseline scored on rounded luma, else ``rgb8``, which is usual."""
+    # Luma in float fits only if nothing needs colours.
     published = {BASELINES[e.name].protocol.convention for e in entrants if e.is_baseline}
     only_baselines = all(entrant.is_baseline for entrant in entrants)
     fits = only_baselines and (args.convention or min(published)) == "matlab" and args.test_y_channel is not False
@@ -174,6 +176,7 @@ def _entrant(
         raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
     how = {"device": args.device, "precision": args.precision, "engine": args.engine, "stats": args.stats}
     restorer = load(path, **how, tile=args.tile, tta=args.tta)
+    # Two networks may have the same name; the file distinguishes them.
     if restorer.name in taken:
         restorer.name = f"{restorer.name} ({path.stem})"
     base = network(restorer, path)

@@ -44,7 +44,7 @@ class Contestant:
     """Number of channels of its input: 1 for a network of grey images, else 3."""
     device: str = "cpu"
     round_output: bool = True
-    """Whether results are rounded to 8 bit before they are scored; False for the untouched input."""
+    """True if results are rounded to 8 bit before they are scored; False for the untouched input."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The settings that its results depend on, in plain types, such as weights, precision and prior."""
     module: nn.Module | None = None
@@ -62,6 +62,7 @@ class Contestant:
             return None
         if isinstance(self.module, DiffIR):
             return count_multiply_adds(self.module) * (_TURNS if self.settings.get("tta") else 1)
+        # Other networks are measured on a black image; the mask is for those that fill holes.
         black = np.zeros((SIDE, SIDE, self.channels), np.uint8)
         return multiply_adds_of(lambda: self.restore(Sample("", black, None, black[..., 0] == 0)))
 
@@ -117,6 +118,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
 
 def foreign(network: ForeignMethod, weights: Path) -> Contestant:
     """Make the contestant of another project's network that was loaded by spandrel."""
+    # The fingerprint of the file is enough: such networks have no settings in diffir.
     device = str(next(network.module.parameters()).device)
     settings = {"weights": weights.name, "fingerprint": network.fingerprint, "device": device}
     return Contestant(
@@ -135,6 +137,7 @@ def foreign(network: ForeignMethod, weights: Path) -> Contestant:
 
 def _restore_by(method: Method) -> Restore:
     def restore(sample: Sample) -> np.ndarray:
+        # A mask goes only to methods that fill holes; the others refuse one.
         if method.has_mask and sample.mask is None:
             raise UsageError(f"{method.name} fills holes: choose inputs with holes, such as --mask thin")
         with torch.inference_mode():

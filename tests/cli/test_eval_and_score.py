@@ -344,7 +344,7 @@ def test_photos_without_ground_truth_are_judged_by_metrics_that_need_none(
     assert main(["score", str(tmp_path / "a.png")]) == 0
 
     assert "no reference" in evaluated[0]
-    assert "niqe could not judge 1 of 2 images, they are too small: small" in evaluated
+    assert "niqe could not score 1 of 2 images, which are too small: small" in evaluated
     assert capsys.readouterr().out.splitlines()[1].split()[-1] == evaluated[1].split()[1]
 
 
