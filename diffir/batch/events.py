@@ -34,7 +34,7 @@ class Event:
     tile: int | None = None
     """Side of the tiles in pixels; None if the photo was restored whole."""
     losses: str = ""
-    """What the target's format cannot hold, such as "alpha dropped"."""
+    """Losses due to the format of the target, such as "alpha dropped"."""
     notes: tuple[str, ...] = ()
     """Other remarks for the user, such as a change of format or a smaller tile."""
     error: str = ""
@@ -43,6 +43,7 @@ class Event:
     @classmethod
     def failure(cls, job: Job, error: Exception) -> "Event":
         """A failed event whose error is one line that names the file, whatever the exception says."""
+        # Other libraries put several lines into a message, and often omit the file.
         message = " ".join(str(error).split())
         if not isinstance(error, DiffIRError):
             message = f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -45,6 +45,7 @@ def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list
     """
     found: dict[str, FoundFile] = {}  # by absolute path, so that a file named twice is one
     for text in inputs:
+        # A name is a file, a folder or, if no such file exists, a pattern.
         if not text:
             raise UsageError("an input has an empty name; the current folder is named .")
         path = Path(text)
@@ -69,9 +70,12 @@ def real_path(path: Path) -> Path:
 
 
 def _in_folder(folder: Path, output: Path, recursive: bool) -> list[FoundFile]:
+    # List the files of the folder without results of an earlier run.
     images, videos, refused = _list_files(folder, recursive)
     if recursive and real_path(output) != real_path(folder) and _is_below(output, folder):
         images = [image for image in images if not _is_below(image, output)]  # results of an earlier run
+
+    # Videos are not restored unless they are named, since that may take hours.
     advice = f"{len(videos)} videos in {folder} are left out: name them, or give a pattern"
     if not images and not refused:
         if videos:

@@ -27,7 +27,7 @@ PRIOR_SUFFIX = ".prior.safetensors"
 
 @dataclass(frozen=True)
 class Job:
-    """One file to restore."""
+    """One file to restore, with its target and what else belongs to it."""
 
     source: Path
     target: Path
@@ -139,6 +139,8 @@ def _completed(
     sources = [path for job in jobs for path in (job.source, job.mask) if path]
     read = {real_path(path) for path in (*protected_paths, *sources)}
     _check_targets(jobs, read)
+
+    # Prior targets depend on the stems, and must not collide with other targets either.
     stems = _target_stems(jobs, read)
     if save_prior is not None:
         jobs = _with_prior_targets(jobs, stems, output, save_prior)
@@ -222,7 +224,7 @@ def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
 
 
 def _target_stems(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
-    """For each job a target without suffix that stays free whatever suffix is added to it.
+    """Find for each job a target without suffix that stays free whatever suffix is added to it.
 
     It is usually the stem of the job's own target. If ``a.jpg`` lies beside ``a.gif``, the stem is ``a.jpg``, so that
     the result may become ``a.jpg.png``.
@@ -286,6 +288,7 @@ def _with_masks(jobs: Sequence[Job], mask: Path) -> list[Job]:
         raise UsageError(f"{mask}: a pipe or a device, not a file; choose another mask")
     if not mask.is_dir():
         return [replace(job, mask=mask) for job in jobs]
+    # Find the mask of each image by its name without suffix.
     by_name: dict[str, Path] = {}
     for path in _masks_in(mask):
         other = by_name.setdefault(path.stem, path)

@@ -36,7 +36,7 @@ class LoadedFile:
     mask: np.ndarray | None
     """(H, W), above 0 where pixels are missing."""
     seconds: float
-    """Seconds that reading took."""
+    """Time in seconds that reading took."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def restore_animation(
             0 restores them one by one.
         keep_prior: also return the prior of the first frame.
     """
+    # Estimate the prior of the first frame, if it is needed.
     first = None
     if keep_prior or settings.share_prior or settings.prior is not None:
         first = _first_prior(restorer, animation.frames[0], mask, settings.prior)

@@ -93,6 +93,7 @@ class FileRestorer:
             )
         except UsageError as error:  # the settings do not suit this video; they may suit the other files
             raise DiffIRError(str(error)) from error
+        # Report the result; restored pixels exclude the frames of an earlier run.
         notes = [f"{video.resumed} of {video.frames} frames are from an earlier run"] if video.resumed else []
         event = Event(
             job,

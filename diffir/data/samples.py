@@ -29,11 +29,11 @@ class Turn:
     """One of the eight flips and rotations of a square."""
 
     mirror: bool = False
-    """Flip left and right."""
+    """Exchange left and right first."""
     upside_down: bool = False
-    """Flip top and bottom."""
+    """Exchange top and bottom as well."""
     swap_axes: bool = False
-    """Exchange height and width, after the flips."""
+    """Exchange height and width after the flips."""
 
     def __call__(self, patch: np.ndarray) -> np.ndarray:
         """Flip and rotate a patch (H, W, C); with ``swap_axes`` the result is (W, H, C)."""

@@ -19,7 +19,7 @@ from diffir.image_io import Photo
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the bytes of a photo are: a shard, and offset and length in bytes."""
+    """The position of a photo: its shard, and offset and length in bytes."""
 
     shard: Path
     offset: int

@@ -111,6 +111,7 @@ def probe_clip(path: Path) -> VideoClip:
     if not path.stat().st_size:
         raise ImageError(f"{path}: the file is empty")
     try:
+        # Read the streams, then the time stamps of the first video stream.
         found = json.loads(_probe(path, "-show_streams", "-show_format", "-of", "json"))
         streams, is_avi = found["streams"], found["format"]["format_name"] == "avi"
         videos = [stream for stream in streams if _kind(stream) == "video"]
@@ -206,6 +207,7 @@ def _packet_stamps(path: Path, stream: str) -> tuple[list[int], Fraction]:
 
 
 def _clip(path: Path, video: dict[str, Any], stamps: list[int], streams: list[dict[str, Any]]) -> VideoClip:
+    # An upright pixel of a clip turned by 90 degrees has the inverse aspect ratio.
     aspect = _ratio(video.get("sample_aspect_ratio")) or Fraction(1)
     turned = any(int(side.get("rotation", 0)) % 180 for side in video.get("side_data_list", []))
     tags = {key.lower(): value for key, value in video.get("tags", {}).items()}

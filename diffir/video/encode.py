@@ -47,7 +47,7 @@ class Encoding:
     streams: tuple[str, ...]
     """Arguments for ffmpeg that map the other streams of the source, copied or converted."""
     losses: str
-    """What the container cannot hold, such as "alpha dropped"; parts are joined by commas."""
+    """Losses due to the container, such as "alpha dropped", joined by commas."""
 
 
 def plan_encoding(clip: VideoClip, target: Path, quality: int) -> Encoding:
@@ -102,6 +102,7 @@ def encode(
 
 def _video_arguments(encoding: Encoding, size: tuple[int, int]) -> list[str]:
     clip, muxer = encoding.clip, _MUXERS[encoding.target.suffix.lower()]
+    # Keep the colour tags of the source; RGB becomes BT.709.
     colour = clip.colour
     matrix, tag = ("bt709", "bt709") if clip.is_rgb else (colour.scaler_matrix, colour.matrix)
     range_tag = "tv" if clip.is_rgb else colour.range
@@ -112,6 +113,8 @@ def _video_arguments(encoding: Encoding, size: tuple[int, int]) -> list[str]:
         f"setsar={clip.pixel_aspect.numerator}/{clip.pixel_aspect.denominator}",
         f"setparams=range={range_tag}:colorspace={tag}:color_primaries={colour.primaries}:color_trc={colour.transfer}",
     ]
+
+    # Keep time stamps in the unit of the source; AVI counts frames.
     time_base = 1 / clip.frame_rate if muxer == "avi" else clip.time_base
     unit = f"{time_base.numerator}/{time_base.denominator}"
     arguments = ["-filter:v:0", ",".join(filters), "-fps_mode:v:0", "passthrough", "-enc_time_base:v:0", unit]
@@ -163,6 +166,7 @@ def _plan_streams(clip: VideoClip, muxer: str) -> tuple[list[str], list[str]]:
         if encoder is None:
             losses.append(f"{stream.kind} ({stream.codec}) dropped")
             continue
+        # ffmpeg numbers the output streams of each kind from 0; an attachment has the letter t.
         kind = "video" if stream.kind == "cover" else stream.kind
         place = f"{kind[0] if kind != 'attachment' else 't'}:{counts.setdefault(kind, 0)}"
         counts[kind] += 1

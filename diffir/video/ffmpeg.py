@@ -84,6 +84,7 @@ def ffmpeg_pipe(arguments: Sequence[str], end: Literal["stdin", "stdout"], subje
     command = ["ffmpeg", *_QUIET, "-nostdin", *arguments]
     # Messages go to a file: a pipe that is not read would block ffmpeg when it is full.
     with tempfile.TemporaryFile() as messages:
+        # Start ffmpeg, let the block use the pipe, and wait for the end.
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=messages, start_new_session=True)
         pipe = process.stdin if end == "stdin" else process.stdout
         assert pipe is not None
@@ -94,6 +95,7 @@ def ffmpeg_pipe(arguments: Sequence[str], end: Literal["stdin", "stdout"], subje
                 pipe.close()
             code = process.wait()
         finally:
+            # After an error in the block ffmpeg is still running; otherwise this has no effect.
             process.kill()
             with suppress(BrokenPipeError):
                 pipe.close()

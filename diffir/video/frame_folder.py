@@ -67,6 +67,7 @@ class FrameFolder:
 
     def count(self) -> int:
         """Number of frames that have been written, counted from 0 up to the first gap."""
+        # A gap can only follow from a deleted file; frames behind it are restored again.
         found = {path.name for path in self.folder.glob("*.png")}
         return next(number for number in range(len(found) + 1) if self.frame(number).name not in found)
 

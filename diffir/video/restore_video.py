@@ -31,7 +31,7 @@ _SAMPLED_BYTES = 2**20  # bytes at the start and at the end of the source that i
 
 @dataclass(frozen=True)
 class RestoredVideo:
-    """What ``restore_video`` has written."""
+    """Properties of the video that ``restore_video`` has written."""
 
     size: tuple[int, int]
     """Width and height in pixels."""
@@ -39,7 +39,7 @@ class RestoredVideo:
     resumed: int
     """Number of frames that an earlier run had restored."""
     losses: str
-    """What the target's container cannot hold, such as "subtitle (dvd_subtitle) dropped"."""
+    """Losses due to the container of the target, such as "subtitle (dvd_subtitle) dropped"."""
 
 
 def restore_video(

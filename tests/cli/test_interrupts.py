@@ -22,13 +22,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 def deliver_signals() -> None:
-    """In the child: whoever runs these tests in the background may have them ignored."""
+    """Restore the default handler in the child, since a background run of these tests may ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def restoring(folder: Path, *, photos: int, side: int) -> Iterator[subprocess.Popen]:
-    """A process that restores photos one by one into ``out``."""
+    """Start a process that restores photos one by one into ``out``."""
     settings = get_task("denoise_tiny").arch
     card = WeightsCard(name="toy", settings=settings, task="denoise_tiny")
     save_published(folder / "toy.safetensors", DiffIR(settings).state_dict(), card)
@@ -57,7 +57,9 @@ def wait_for(stream: IO[str] | None, words: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_finishes_the_file_in_hand_and_sums_up(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with restoring(tmp_path, photos=40, side=200) as process:
         wait_for(process.stdout, '"done"')
         process.send_signal(number)
@@ -70,10 +72,10 @@ def test_the_first_finishes_the_file_in_hand_and_sums_up(tmp_path: Path, number:
     assert summary["interrupted"]
     assert summary["restored"] == len(written) == 40 - summary["not_begun"] < 40
     assert all(read_image(path).pixels.shape == (200, 200, 3) for path in written)
-    assert errors.strip() == "diffir: stopping after the file in hand; once more to stop at once"
+    assert errors.strip() == "diffir: stopping after the current file; press Ctrl-C again to stop at once"
 
 
-def test_the_second_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
+def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
     with restoring(tmp_path, photos=2, side=1600) as process:
         wait_for(process.stdout, '"progress"')
         process.send_signal(signal.SIGINT)

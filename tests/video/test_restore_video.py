@@ -222,7 +222,7 @@ def test_a_prior_is_each_frames_own_or_the_first_ones_or_a_given_one(
 ) -> None:
     source, target, restorer = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4", make_restorer()
     frames = all_frames(source)
-    given = torch.linspace(-9, 9, restorer.settings.prior_width)[None] if kind == "given" else None
+    given = torch.linspace(-9, 9, restorer.estimate_prior_of(frames[0]).shape[1])[None] if kind == "given" else None
     prior = restorer.estimate_prior_of(frames[0]) if kind == "shared" else given
 
     for number in (1, 3):  # the second run must find the prior of the first again

@@ -43,7 +43,7 @@ class DatasetCard:
     name: str
     summary: str
     source: str
-    """Where to get the set."""
+    """Address from which the set can be downloaded."""
     folder: str = ""
     """Folder of the set inside the data root."""
     other_folders: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class DatasetCard:
     input: str | None = None
     """Pattern of the degraded images; None if the evaluation makes them from the ground truths."""
     paper: str = ""
-    """Publication of the set."""
+    """Publication that introduced the set."""
     pixels_sha256: str = ""
     """Hash of the ground truths, as in ``Split``."""
     splits: tuple[Split, ...] = ()
@@ -141,6 +141,7 @@ def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
     Args:
         choices: the words after the name, a split and a scale; either may be missing.
     """
+    # A set of parts passes the choices on to its parts.
     if card.parts:
         suffix = "".join(f":{choice}" for choice in choices)
         parts = tuple(part + suffix for part in card.parts)
@@ -149,11 +150,15 @@ def _chosen(card: DatasetCard, choices: list[str]) -> DatasetCard:
         if choices:
             raise UsageError(f"{card.name} has no splits: use {card.name} alone")
         return card
+
+    # Choose the split, the first one by default, and the scale.
     split = card.splits[0]
     if choices and not _is_scale(choices[0]):
         named = choices.pop(0)
         split = next((part for part in card.splits if part.name == named), None) or _refuse(card, named)
     scale = _chosen_scale(card, split, choices)
+
+    # Fill in the values of the split.
     layouts = [layout.at_scale(scale) for layout in split.layouts if scale is None or layout.input is not None]
     suffix = f":{split.name}" + (f":x{scale}" if scale else "")
     return replace(

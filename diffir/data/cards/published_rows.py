@@ -35,9 +35,9 @@ class PublishedRow:
     degradation: str
     """Label of the degradation as ``diffir eval`` writes it, such as sigma 25."""
     scores: Mapping[str, float]
-    """Metric -> score."""
+    """Mapping from the name of a metric to the score."""
     source: str
-    """Publication with its address."""
+    """Publication of the scores with its address."""
     protocol: str
     """One sentence on how the scores were measured: colours, border and so on."""
 
@@ -62,12 +62,15 @@ def load_published(path: Path | None = None) -> tuple[PublishedRow, ...]:
     """
     if path is None:
         return _rows_of_checkout()
+    # Read the groups.
     try:
         groups = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read published rows {path}: {error.strerror}") from error
     if not isinstance(groups, list):
         raise ConfigError(f"{path}: expected a list of groups, got {type(groups).__name__}")
+
+    # Turn every group into rows, of which no two may describe the same result.
     rows: dict[tuple[str, ...], PublishedRow] = {}
     for number, values in enumerate(groups, 1):
         for row in _rows_of(build(_Group, values, f"{path}: group {number}"), path):

@@ -28,13 +28,13 @@ class Finding:
     """One fault or remark about a part of a set."""
 
     part: str
-    """Title of the part."""
+    """Title of the part concerned."""
     kind: str
     is_fault: bool
     text: str
     """The finding in words, for the report."""
     names: tuple[str, ...]
-    """The images concerned."""
+    """Names of the images concerned."""
 
 
 def findings_of(surveyed: Survey, *, near: int) -> list[Finding]:
@@ -130,6 +130,7 @@ def _pair_sizes(surveyed: Survey) -> Iterator[Finding]:
 
 
 def _likeness(surveyed: Survey) -> Iterator[Finding]:
+    # A shifted pair has a low correlation, too, so the shift is tested first.
     unlike, moved = [], []
     for entry in surveyed.entries:
         alike = entry.likeness
@@ -178,6 +179,7 @@ def _duplicates(surveyed: Survey) -> Iterator[Finding]:
 
     One clean image under several names, each with a partner of its own, is only a remark.
     """
+    # Group names by the pixels of the pair, and by the pixels of the clean image alone.
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     clean: dict[str, list[str]] = defaultdict(list)
     for entry in surveyed.entries:

@@ -66,11 +66,13 @@ def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_op
     Raises:
         ConfigError: a folder does not exist.
     """
+    # Open the clean photos.
     listed, recursive = section.meta_info_file, section.recursive
     keys = ("dataroot_gt", "dataroot_lq", "recursive: true") if by_option else ("SET", "--lq", "-r")
     clean = open_photos(section.dataroot_gt, keys[0], meta_info_file=listed, recursive=recursive, deeper=keys[2])
     parts = [Part(title, clean, [(name, None) for name in clean.names], patch=patch)]
     findings: list[Finding] = []
+    # Pair them with degraded photos.
     if section.dataroot_lq is not None:
         below = recursive or listed is not None
         degraded = open_photos(section.dataroot_lq, keys[1], recursive=below, deeper=keys[2])
@@ -78,6 +80,7 @@ def parts_of_section(title: str, section: PhotosConfig, patch: int = 0, *, by_op
         pairs = [(name, joined.partner_of.get(name)) for name in clean.names]
         parts[0] = replace(parts[0], degraded=degraded, pairs=pairs)
         findings += _unpaired(title, joined, all_used=listed is None)
+    # Masks are a part of their own.
     if section.dataroot_mask is not None:
         masks = open_photos(section.dataroot_mask, "dataroot_mask", recursive=recursive)
         parts.append(Part(f"{title} masks", masks, [(name, None) for name in masks.names], are_masks=True))

@@ -54,7 +54,7 @@ class ImageFacts:
     kinds: tuple[str, ...]
     """All differences from 8-bit RGB, among grey, 16 bit, float, alpha and CMYK."""
     sha256: str
-    """SHA-256 of the pixels."""
+    """SHA-256 of shape, type and pixel values."""
     look: int | None
     """Perceptual hash of 64 bits; None for an image without structure."""
     landmarks: np.ndarray = field(compare=False)
