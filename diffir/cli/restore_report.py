@@ -1,7 +1,7 @@
-"""What ``diffir restore`` tells: lines under a progress bar for people, or one JSON object a line for programs.
+"""The output of ``diffir restore``: lines and a progress bar for people, or one JSON object per line for programs.
 
-In: restorers, events, shares of work. Out: text. For people results go to stdout, failures and the bar to stderr; as
-JSON everything goes to stdout and nothing else does. Each line is flushed.
+In: restorers, events and progress. Out: text. For people, results go to stdout, failures and the bar to stderr. With
+JSON, all events go to stdout and nothing else does. Each line is flushed.
 """
 
 from __future__ import annotations
@@ -28,29 +28,30 @@ failed: source, error; summary: restored, skipped, failed, not_begun, interrupte
 
 @dataclass
 class Tally:
-    """How a run went."""
+    """Counts, size and time of a run, for its summary."""
 
     files: int
     restored: int = 0
     skipped: int = 0
     failed: int = 0
     pixels: int = 0
+    """Number of input pixels that were restored."""
     seconds: float = 0
-    """By the clock, not the sum over files."""
+    """Seconds from start to end of the run, not the sum over files."""
     is_interrupted: bool = False
 
     @property
     def not_begun(self) -> int:
-        """Or not finished, after an interrupt."""
+        """Number of files that were not started, or not finished before an interrupt."""
         return self.files - self.restored - self.skipped - self.failed
 
     @property
     def megapixels_per_second(self) -> float:
-        """Of the input."""
+        """Megapixels of the input restored per second."""
         return self.pixels / 1e6 / self.seconds if self.seconds else 0.0
 
     def count(self, event: Event) -> None:
-        """Add what became of one file."""
+        """Add the result of one file."""
         self.restored += event.outcome == "done"
         self.skipped += event.outcome == "skipped"
         self.failed += event.outcome == "failed"
@@ -58,54 +59,57 @@ class Tally:
 
 
 class Report(Protocol):
-    """Who tells the user."""
+    """The output of a run, in one of the two forms."""
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
-        """What runs where."""
+        """Print the model, the devices and the settings before the first of so many files."""
 
-    def progress(self, source: Path, share: float) -> None:
-        """How far a file in hand is."""
+    def progress(self, source: Path, fraction: float) -> None:
+        """Show the fraction done, 0 to 1, of a file that is being restored."""
 
     def event(self, event: Event) -> None:
-        """What became of a file."""
+        """Print the result of a file."""
 
     def finish(self, tally: Tally) -> None:
-        """The end, also after an interrupt."""
+        """Print the summary, also after an interrupt."""
 
 
 class TextReport:
-    """For people."""
+    """Lines and a progress bar for people."""
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
-        """One line, then the bar, which moves with parts of files, too; none where nobody watches."""
+        """Print one line and show the bar, which counts fractions of files; a redirected stderr gets no bar."""
         from tqdm import tqdm
 
         _say(headline(restorers), sys.stdout)
         layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         self._bar: tqdm = tqdm(total=files, leave=False, disable=None, bar_format=layout)
-        self._told = 0
-        self._shares: dict[Path, float] = {}
+        self._ended = 0
+        self._fractions: dict[Path, float] = {}
 
-    def progress(self, source: Path, share: float) -> None:
-        """Move the bar."""
-        self._shares[source] = share
-        self._bar.update(self._told + sum(self._shares.values()) - self._bar.n)
+    def progress(self, source: Path, fraction: float) -> None:
+        """Update the bar with the progress of a file."""
+        self._fractions[source] = fraction
+        self._update_bar()
 
     def event(self, event: Event) -> None:
-        """A line for a result or a failure, none for what is skipped."""
-        self._shares.pop(event.job.source, None)
-        self._told += 1
-        self._bar.update(self._told + sum(self._shares.values()) - self._bar.n)
+        """Print one line for a result or a failure, and none for a skipped file."""
+        self._fractions.pop(event.job.source, None)
+        self._ended += 1
+        self._update_bar()
         if event.outcome == "failed":
             self._print(f"diffir: {event.error}", sys.stderr)
         elif event.outcome == "done":
             self._print(result_line(event), sys.stdout)
 
     def finish(self, tally: Tally) -> None:
-        """The summary, where there is something to sum up."""
+        """Print the summary, unless a single file was restored."""
         self._bar.close()
         if tally.files > 1 or not tally.restored:
             _say(summary_line(tally), sys.stdout)
+
+    def _update_bar(self) -> None:
+        self._bar.update(self._ended + sum(self._fractions.values()) - self._bar.n)
 
     def _print(self, line: str, stream: TextIO) -> None:
         with self._bar.external_write_mode(file=stream):
@@ -113,10 +117,10 @@ class TextReport:
 
 
 class JsonReport:
-    """For programs."""
+    """One JSON object per line for programs, see ``JSON_FIELDS``."""
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
-        """Once."""
+        """Print the event "start" once."""
         first = restorers[0]
         self._print(
             "start",
@@ -131,12 +135,12 @@ class JsonReport:
             files=files,
         )
 
-    def progress(self, source: Path, share: float) -> None:
-        """A few times a second."""
-        self._print("progress", file=str(source), fraction=round(share, 4))
+    def progress(self, source: Path, fraction: float) -> None:
+        """Print the event "progress", a few times a second."""
+        self._print("progress", file=str(source), fraction=round(fraction, 4))
 
     def event(self, event: Event) -> None:
-        """Once a file."""
+        """Print the event "done", "skipped" or "failed" of a file."""
         source, target = str(event.job.source), str(event.target)
         if event.outcome == "failed":
             self._print("failed", source=source, error=event.error)
@@ -156,7 +160,7 @@ class JsonReport:
             )
 
     def finish(self, tally: Tally) -> None:
-        """Once."""
+        """Print the event "summary" once."""
         self._print(
             "summary",
             restored=tally.restored,
@@ -169,22 +173,25 @@ class JsonReport:
         )
 
     def _print(self, event: str, **fields: object) -> None:
-        # ASCII, so that names in any script, and even broken ones, pass through any terminal and come back.
+        # json.dumps writes ASCII, so that file names in any script, even invalid ones, pass through any terminal.
         _say(json.dumps({"event": event, **fields}), sys.stdout)
 
 
 def _say(line: str, stream: TextIO) -> None:
-    """Print; once the stream takes no more, as after ``| head``, it leads nowhere: photos matter more than words."""
+    """Print a line; if the stream is closed, as after ``| head``, discard it and all further output.
+
+    Restoring goes on in that case, since the photos matter more than the report.
+    """
     try:
         print(line, file=stream, flush=True)
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # what waits in the stream's buffer goes there, too
+        os.dup2(nowhere, stream.fileno())  # the content of the stream's buffer is discarded as well
         os.close(nowhere)
 
 
 def headline(restorers: Sequence[Restorer]) -> str:
-    """What runs where."""
+    """One line with the model, the devices and the settings of a run."""
     first = restorers[0]
     devices = " + ".join(str(restorer.device) for restorer in restorers)
     tile = {0: "by memory", -1: "never"}.get(first.tile, f"{first.tile} overlap {first.tile_overlap}")
@@ -196,7 +203,7 @@ def headline(restorers: Sequence[Restorer]) -> str:
 
 
 def result_line(event: Event) -> str:
-    """What was written, and what of it the user should know."""
+    """One line with the source, the target, its size and remarks of a restored file."""
     width, height = event.size
     tile = "whole" if event.tile is None else f"tile {event.tile}"
     remarks = "; ".join(filter(None, (*event.notes, event.losses)))
@@ -205,7 +212,7 @@ def result_line(event: Event) -> str:
 
 
 def summary_line(tally: Tally) -> str:
-    """Numbers of files, time, speed."""
+    """One line with the numbers of files, the time and the speed of a run."""
     line = f"{tally.restored} restored, {tally.skipped} skipped, {tally.failed} failed, {tally.seconds:.1f} s"
     if tally.restored:
         line += f", {tally.megapixels_per_second:.2g} megapixels/s"

@@ -1,6 +1,6 @@
-"""A folder of real photos, mutated: every file ends as a result or as one line, and no input is touched.
+"""Mutated photos in a folder: every file ends as a result or as one line, and no input is changed.
 
-DIFFIR_FUZZ_CASES says how many files; the quick number is small.
+The environment variable DIFFIR_FUZZ_CASES sets the number of files, which is small by default.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ KINDS = {".png": {}, ".jpg": {"quality": 90}, ".webp": {}, ".tif": {"compression
 
 
 def mutated(content: bytes, random: np.random.Generator) -> bytes:
-    """Cut, flipped bits, bytes overwritten, a stretch doubled; one file in eight stays whole."""
+    """Cut a file, flip bits, overwrite bytes or repeat a part of it; one file in eight stays unchanged."""
     damage = random.integers(8)
     where = int(random.integers(len(content)))
     changed = bytearray(content)
@@ -43,7 +43,7 @@ def mutated(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def fill(folder: Path) -> dict[Path, str]:
-    """Mutated photos of 20 x 16 pixels; path -> hash."""
+    """Write mutated photos of 20 x 16 pixels and return path -> hash."""
     random, hashes = np.random.default_rng(0), {}
     photos = [Image.open(sample).convert("RGB") for sample in SAMPLES]
     for number in range(CASES):
@@ -58,7 +58,7 @@ def fill(folder: Path) -> dict[Path, str]:
     return hashes
 
 
-def test_every_file_ends_as_a_result_or_as_one_line_and_no_input_is_touched(
+def test_every_file_ends_as_a_result_or_as_one_line_and_no_input_is_changed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings, weights = get_task("denoise_tiny").arch, tmp_path / "tiny.safetensors"

@@ -1,4 +1,4 @@
-"""``diffir restore`` with paths the system refuses, and with nobody who reads what it says."""
+"""``diffir restore`` with paths that the system refuses, and with an output stream that is closed."""
 
 import os
 import subprocess
@@ -82,7 +82,7 @@ def test_a_flag_that_names_a_closed_folder_is_one_line(place: Place, flag: str, 
     assert error.count("\n") == 1
 
 
-def test_what_the_system_refuses_unforeseen_is_one_line(
+def test_an_unexpected_system_error_is_one_line(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def refuse(*arguments: object, **more: object) -> None:
@@ -95,13 +95,13 @@ def test_what_the_system_refuses_unforeseen_is_one_line(
 
 
 def restore_into(place: Place, stream: int, *flags: str) -> int:
-    """A process whose stdout is that; its exit code."""
+    """Run the command in a process with this stdout and return its exit code."""
     call = [sys.executable, "-m", "diffir", *place.call, "--batch_size", "1", *flags]
     return subprocess.run(call, stdout=stream, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
-def test_when_nobody_reads_the_report_restoring_goes_on(place: Place, flags: list[str]) -> None:
+def test_restoring_goes_on_when_the_report_cannot_be_written(place: Place, flags: list[str]) -> None:
     (place.folder / "photos" / "4.png").write_bytes(b"")
     reader, writer = os.pipe()
     os.close(reader)
@@ -109,7 +109,7 @@ def test_when_nobody_reads_the_report_restoring_goes_on(place: Place, flags: lis
     code = restore_into(place, writer, *flags)
 
     os.close(writer)
-    assert code == 1  # as of any run with a bad file
+    assert code == 1  # as for any run with a bad file
     assert place.written() == ["0.png", "1.png", "2.png", "3.png"]
 
 

@@ -1,4 +1,4 @@
-"""``diffir restore`` as users call it."""
+"""``diffir restore`` as users run it."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from diffir.weights.published import save_published
 
 
 def publish(path: Path, **changes: object) -> str:
-    """A toy network as a published file."""
+    """Write a toy network as a published weights file and return its path."""
     torch.manual_seed(0)
     settings = replace(get_task("denoise_tiny").arch, **changes)
     card = WeightsCard(name="toy", settings=settings, task="denoise_tiny")
@@ -191,15 +191,15 @@ def run_as_json(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, li
     return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_programs_are_told_everything_and_nothing_else(
+def test_json_output_holds_every_event_and_nothing_else(
     tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture
 ) -> None:
     (photos / "broken.png").write_bytes(b"")
     (photos / "one.png").rename(photos / "één ☃.png")
 
-    code, told = run_as_json(capsys, str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "-t", "32")
+    code, events = run_as_json(capsys, str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "-t", "32")
 
-    start, broken, two, one, summary = (event for event in told if event["event"] != "progress")
+    start, broken, two, one, summary = (event for event in events if event["event"] != "progress")
     assert code == 1
     assert (start["event"], start["model"], start["tile"], start["files"]) == ("start", "toy", 32, 3)
     assert broken == {
@@ -219,12 +219,12 @@ def test_every_field_that_is_printed_is_documented(
     (photos / "broken.png").write_bytes(b"")
     call = [str(photos), "-o", str(tmp_path / "out"), "--model_path", weights, "--skip_existing"]
 
-    told = [event for _ in range(2) for event in run_as_json(capsys, *call)[1]]
+    events = [event for _ in range(2) for event in run_as_json(capsys, *call)[1]]
 
-    kinds = {event["event"] for event in told}
+    kinds = {event["event"] for event in events}
     assert kinds == {"start", "progress", "done", "skipped", "failed", "summary"}
     documented = dict(part.split(": ", 1) for part in re.sub(r"\([^)]*\)", "", JSON_FIELDS).split(";"))
-    for event in told:
+    for event in events:
         words = {kind.strip(): set(re.findall(r"\w+", fields)) for kind, fields in documented.items()}
         assert words[event["event"]] == event.keys() - {"event"}
 
