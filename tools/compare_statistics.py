@@ -1,9 +1,10 @@
-"""Table: what attention statistics bring and cost: PSNR, difference from the untiled result, seconds, peak memory.
+"""Compare the statistics of attention: PSNR, difference from the untiled result, seconds and peak memory, as a table.
 
     python tools/compare_statistics.py PHOTOS [--names FILE] [--weights denoise] [--sigma 15,25,50]
 
-PHOTOS are clean and of one size; noise is that of the benchmarks. Every row runs in processes of its own, since peak
-memory never falls; it is taken on the mosaic of all photos, above what the process held before.
+PHOTOS is a folder of clean photos of one size. The noise is that of the benchmarks. Every row runs in separate
+processes, because the peak memory of a process never falls. Peak memory is measured on a mosaic of all photos, above
+the memory of the process before it.
 """
 
 import argparse
@@ -27,9 +28,9 @@ from diffir.metrics.fidelity import psnr
 from diffir.systems.diffir.engine.attention import RecordedStatistics
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
 
-BETWEEN = Path("experiments/statistics")  # untiled results, for the rows that are compared with them
+UNTILED = Path("experiments/statistics")  # untiled results, with which other rows are compared
 GLOBAL, LOCAL = "global, whole (exact, streamed)", "local, whole"
-# name -> statistics, tile (-1: whole), name of the untiled result it is compared with
+# name -> statistics, tile in pixels (-1: whole photo), name of the row of its untiled result
 ROWS = {
     GLOBAL: ("global", -1, None),
     LOCAL: ("local", -1, None),
@@ -44,7 +45,7 @@ ROWS = {
 
 
 class DownscaledRunner(Runner):
-    """Statistics of the photo at half its size, used in every tile: only here, for comparison."""
+    """Uses the statistics of the photo at half its size in every tile; it exists only for this comparison."""
 
     def _recorded(self, source, prior, plan, progress):
         lq = F.interpolate(source.rows(0, source.height), scale_factor=0.5, mode="area")
@@ -61,21 +62,21 @@ def restorer_for(weights: str, stats: str, tile: int) -> Restorer:
 
 
 def measure(row: str, restorer: Restorer, photos: list[np.ndarray], sigma: float) -> dict[str, float]:
-    """Scores of one row at one noise level; an untiled result is kept for the rows compared with it."""
+    """Return the scores of one row at one noise level; untiled results are saved for the rows compared with them."""
     noisy, reference = [add_benchmark_noise(photo, sigma) for photo in photos], ROWS[row][2]
     start = time.perf_counter()
     restored = np.stack([restorer.restore(photo) for photo in noisy])
     found = {"s/MP": (time.perf_counter() - start) / (restored[..., 0].size / 1e6)}
     found[f"psnr {sigma:g}"] = float(np.mean(list(map(psnr, np.rint(restored * 255.0), photos))))
     if reference is None:
-        np.save(BETWEEN / f"{row}-{sigma:g}.npy", restored)
+        np.save(UNTILED / f"{row}-{sigma:g}.npy", restored)
         return found
-    difference = np.abs(restored - np.load(BETWEEN / f"{reference}-{sigma:g}.npy")) * 255
+    difference = np.abs(restored - np.load(UNTILED / f"{reference}-{sigma:g}.npy")) * 255
     return {**found, "mean": float(difference.mean()), "max": float(difference.max())}
 
 
 def peak_memory(restorer: Restorer, photos: list[np.ndarray]) -> dict[str, float]:
-    """On the mosaic of all photos, four in a row, above what the process held before."""
+    """Measure the peak on a mosaic of all photos, four in a row, above the memory of the process before it."""
     rows = [np.concatenate(photos[start : start + 4], axis=1) for start in range(0, len(photos) // 4 * 4, 4)]
     mosaic = np.concatenate(rows)
     restorer.restore(mosaic[:64, :64])
@@ -85,14 +86,17 @@ def peak_memory(restorer: Restorer, photos: list[np.ndarray]) -> dict[str, float
 
 
 def main() -> None:
+    """Print the table; with the hidden flag --row, measure one row in this process and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--names", type=Path, help="text file of the photos to use")
+    parser.add_argument("--names", type=Path, help="text file with the names of the photos, one a line")
     parser.add_argument("--weights", default="denoise")
     parser.add_argument("--sigma", type=lambda text: [float(part) for part in text.split(",")], default=[15, 25, 50])
     parser.add_argument("--row", choices=ROWS, help=argparse.SUPPRESS)
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+
+    # In a child process: measure one row.
     if args.row is not None:
         keep_freed_memory()
         lines = (
@@ -103,7 +107,9 @@ def main() -> None:
         for sigma in args.sigma if not args.memory else []:
             found |= measure(args.row, restorer, photos, sigma)
         return print(json.dumps(found if not args.memory else peak_memory(restorer, photos)))
-    BETWEEN.mkdir(parents=True, exist_ok=True)
+
+    # In the main process: start two children for each row.
+    UNTILED.mkdir(parents=True, exist_ok=True)
     print("| statistics | PSNR at sigma", " / ".join(f"{sigma:g}" for sigma in args.sigma), end=" ")
     print("| difference from untiled, mean (max) of 255 | s/MP | peak memory |\n|---|---|---|---|---|")
     for row in ROWS:

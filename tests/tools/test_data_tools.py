@@ -1,4 +1,4 @@
-"""``tools/pack_photos.py`` and ``tools/crop_subimages.py``: what they write is what training reads."""
+"""``tools/pack_photos.py`` and ``tools/crop_subimages.py``: training reads what they write."""
 
 import importlib.util
 import shlex
