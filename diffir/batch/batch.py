@@ -12,9 +12,9 @@ from diffir.batch.events import AUTO_BATCH, Event, Settings, Stop
 from diffir.batch.jobs import Job
 from diffir.batch.pipeline import Pipeline
 from diffir.batch.queue_items import LoadedFile, Message, Reporter, RestoredFile
-from diffir.batch.reading import FileReader
-from diffir.batch.restoring import FileRestorer
-from diffir.batch.writing import FileWriter
+from diffir.batch.read_stage import FileReader
+from diffir.batch.restore_stage import FileRestorer
+from diffir.batch.write_stage import FileWriter
 from diffir.inference.restorer import Restorer
 
 _CUDA_BATCH = 4  # photos; an estimate that was not measured
