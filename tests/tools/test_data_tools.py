@@ -134,5 +134,5 @@ def test_the_command_in_an_option_file_makes_what_its_options_read(path: Path, t
 
     named = parts_of_section("train", load_config(path).datasets.train)
     sets = {"deblur": 1, "sr_x": 2, "realsr_x": 3}[path.parent.name.rstrip("124")]
-    assert [(len(part.pairs), part.damaged is not None) for part in named.parts] == [(sets, sets == 1)]
+    assert [(len(part.pairs), part.degraded is not None) for part in named.parts] == [(sets, sets == 1)]
     assert not named.findings
