@@ -5,19 +5,24 @@
 
 from typing import TYPE_CHECKING, Any
 
+from diffir._version import __version__
 from diffir.errors import DiffIRError
 
 if TYPE_CHECKING:
-    from diffir.inference.restorer import Restorer, load
+    from diffir.api import load
+    from diffir.inference.restorer import Restorer
 
-__version__ = "0.1.0"
 __all__ = ["DiffIRError", "Restorer", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only when something that needs it is asked for (PEP 562)."""
-    if name in ("Restorer", "load"):
-        from diffir.inference import restorer
+    if name == "load":
+        from diffir.api import load
 
-        return getattr(restorer, name)
+        return load
+    if name == "Restorer":
+        from diffir.inference.restorer import Restorer
+
+        return Restorer
     raise AttributeError(f"module 'diffir' has no attribute {name!r}")

@@ -10,11 +10,6 @@ from typing import Any, Literal
 from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError
 from diffir.metrics.table import METRICS
-from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.tasks import get_task
-
-StageNumber = Literal[1, 2, 3]
-"""1: with the clean image in sight. 2: from the damaged image alone. 3: stage 2 again, usually adversarial."""
 
 
 def _require_positive(section: object, *names: str) -> None:
@@ -26,16 +21,12 @@ def _require_positive(section: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network: a row of the task table, and the settings in which it differs."""
+    """The network: a row of the system's table, and the settings in which it differs from that row."""
 
     task: str
-    """A row of ``diffir.systems.diffir.tasks``."""
+    """Name of the row."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of ``ArchSettings`` that replace the row's."""
-
-    def arch(self) -> ArchSettings:
-        """The settings of the network to build."""
-        return ArchSettings.from_dict({**get_task(self.task).arch.to_dict(), **self.settings}, "network_g: settings")
+    """Network settings that replace the row's; the system types them."""
 
 
 @dataclass(frozen=True)
@@ -186,14 +177,6 @@ class TrainConfig:
     """Which weights the stage ends with: the last, or those with the best validation."""
     pixel_weight: float = 1.0
     """Weight of the L1 between restored and clean image."""
-    prior_weight: float = 1.0
-    """Stage 2: weight of the L1 between estimated and oracle prior."""
-    encoder_iter: int = 0
-    """First steps that train what makes the prior alone, DIRformer at rest."""
-    encoder_lr: float | None = None
-    """Learning rate of those steps; optim_g.lr when not given."""
-    encoder_scheduler: SchedulerConfig | None = None
-    """Schedule of those steps, from their first to their last; scheduler when not given."""
     perceptual: PerceptualConfig | None = None
     """Distance in the features of a pretrained network; none when not given."""
     gan: GanConfig | None = None
@@ -204,13 +187,15 @@ class TrainConfig:
     """Progressive patches: how many steps each of ``gt_sizes`` lasts; the sum is total_iter."""
     gt_sizes: tuple[int, ...] = ()
     mini_batch_sizes: tuple[int, ...] = ()
+    own: Any = None
+    """The system's own keys of the section, as ``System.training_options``. In a file they stand among the others."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "total_iter", "accum_iter")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
-        if min(self.warmup_iter, self.encoder_iter, self.grad_clip, self.pixel_weight, self.prior_weight) < 0:
-            raise ConfigError("warmup_iter, encoder_iter, grad_clip and the weights of losses must be 0 or more")
+        if min(self.warmup_iter, self.grad_clip, self.pixel_weight) < 0:
+            raise ConfigError("warmup_iter, grad_clip and the weights of losses must be 0 or more")
         if min(self.max_nonfinite, self.collapse_margin, self.patience) < 0:
             raise ConfigError("max_nonfinite, collapse_margin and patience must be 0 or more")
         if not len(self.iters) == len(self.gt_sizes) == len(self.mini_batch_sizes):
@@ -219,8 +204,6 @@ class TrainConfig:
             raise ConfigError(f"iters add up to {sum(self.iters)}, total_iter is {self.total_iter}")
         if min((*self.iters, *self.gt_sizes, *self.mini_batch_sizes), default=1) < 1:
             raise ConfigError("iters, gt_sizes and mini_batch_sizes must be 1 or more")
-        if self.encoder_iter > self.total_iter:
-            raise ConfigError(f"encoder_iter {self.encoder_iter} exceeds total_iter {self.total_iter}")
 
 
 @dataclass(frozen=True)
@@ -246,7 +229,7 @@ class ValConfig:
     save_images: int = 2
     """How many restored validation photos are written each time."""
     strip_pixels: int = 0
-    """Larger photos (pixels of lq) are restored in strips of so many: same result, less memory; 0 never."""
+    """Photos are restored in strips of so many pixels of lq: same result, less memory; 0 for what suits the device."""
 
     def __post_init__(self) -> None:
         usable = [name for name, metric in METRICS.items() if metric.needs_nothing_else]
@@ -285,17 +268,15 @@ class RunConfig:
     """The run's folder under ``path.experiments_root``."""
     network_g: NetworkConfig
     datasets: DatasetsConfig
-    stages: tuple[StageNumber, ...] = (1, 2)
-    """Stages to run, in order; each takes over from the one before by itself."""
+    system: str = "diffir"
+    """The system that is trained."""
+    stages: dict[str, TrainConfig] = field(default_factory=dict)
+    """Stage name -> how that stage learns, for every stage of the system."""
+    run_stages: tuple[str, ...] = ()
+    """Stages that run, in the system's order; each takes over from the one before by itself."""
     manual_seed: int = 0
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    train: TrainConfig = TrainConfig()
-    """How stage 1 learns, and stage 2 where ``stage2`` says nothing else."""
-    stage2: TrainConfig = TrainConfig()
-    """How stage 2 learns: the file names only what differs from ``train``."""
-    stage3: TrainConfig = TrainConfig()
-    """How stage 3 learns: the file names only what differs from ``stage2``."""
     val: ValConfig = ValConfig()
     logger: LoggerConfig = LoggerConfig()
     path: PathConfig = PathConfig()
@@ -309,15 +290,11 @@ class RunConfig:
             raise ConfigError(f"name must be the name of a folder, without / and \\, got {self.name!r}")
         if self.manual_seed < 0:
             raise ConfigError(f"manual_seed must be 0 or more, got {self.manual_seed}")
-        if not self.stages or list(self.stages) != sorted(set(self.stages)):
-            raise ConfigError(f"stages must be some of 1, 2, 3 in this order, got {list(self.stages)}")
-        arch = self.network_g.arch()
-        step = arch.multiple_of * arch.scale
-        for stage in self.stages:
-            for size in self.learning(stage).gt_sizes or (self.datasets.train.gt_size,):
-                if size % step:
-                    raise ConfigError(f"gt_size {size} is not a multiple of {step}, which this network needs")
+        order = [stage for stage in self.stages if stage in self.run_stages]
+        if not self.run_stages or list(self.run_stages) != order:
+            known = ", ".join(self.stages)
+            raise ConfigError(f"stages must be some of {known} in this order, got {list(self.run_stages)}")
 
-    def learning(self, stage: StageNumber) -> TrainConfig:
-        """The training section of a stage."""
-        return {1: self.train, 2: self.stage2, 3: self.stage3}[stage]
+    def number(self, stage: str) -> int:
+        """Place of a stage among those of its system, from 1; names of files and seeds hold it."""
+        return list(self.stages).index(stage) + 1

@@ -1,28 +1,33 @@
-"""Option file to typed settings: read YAML, ours or DiffIR's, apply ``key=value`` overrides, write back.
+"""Option file to typed settings: read YAML, ours or that of a method's authors, apply overrides, write back.
 
-In: a path and overrides. Out: a frozen ``RunConfig``. Overrides are dotted (``train.total_iter=1000``) or BasicSR's
-``train:total_iter=1000``; values are read as YAML, never evaluated. An unknown key names the nearest known one.
+In: a path, overrides and the table of systems. Out: a frozen ``RunConfig``. Overrides are dotted
+(``stages.prior.total_iter=1000``) or BasicSR's (``train:total_iter=1000``); values are read as YAML, never evaluated.
+An unknown key is an error that names the nearest known one.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from diffir.config import RunConfig
+from diffir.config import RunConfig, TrainConfig
 from diffir.errors import ConfigError
-from diffir.systems.diffir.released_options import is_official, to_our_options
+from diffir.near_names import meant
+from diffir.system import System
 from diffir.typed_mapping import build
 from diffir.yaml_file import parse_yaml, read_yaml
 
+BASE = "train"  # the section that all stages start from
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+
+def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[str, System]) -> RunConfig:
     """Read an option file.
 
     Raises:
         ConfigError: the file is missing or not YAML, a key is unknown, missing or has a value of another kind.
+        UsageError: no such row of the network table.
     """
     try:
         values = read_yaml(path)
@@ -30,42 +35,141 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"cannot read option file {path}: {error.strerror}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no options")
-    if is_official(values):
-        values = to_our_options(values)
+    for system in systems.values():
+        values = system.translated_options(values) or values
+    name = next((o.partition("=")[2] for o in overrides if o.startswith("system=")), values.get("system", "diffir"))
+    if name not in systems:
+        raise ConfigError(f"{path}: unknown system {name!r}; {meant(str(name), systems)}")
     for override in overrides:
-        _apply(values, override)
-    for earlier, later in (("train", "stage2"), ("stage2", "stage3")):
-        if isinstance(values.get(earlier), dict):
-            values[later] = _merged(values[earlier], values.get(later) or {})
-    return build(RunConfig, values, where=str(path))
+        _apply(values, override, systems[name])
+    return typed_config(values, systems[name], str(path))
 
 
 def dump_config(config: RunConfig) -> str:
     """The resolved settings as YAML that ``load_config`` reads back."""
-    return yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
+    values = asdict(config)
+    for section in values["stages"].values():
+        section |= section.pop("own") or {}
+    return yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True)
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Write one ``a.b.c=value`` into nested mappings."""
+def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfig:
+    """The options of a mapping; ``where`` opens every error message. Raises as ``load_config``."""
+    known = [*(field.name for field in fields(RunConfig)), *_numbered(system)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; {meant(str(key), known)}")
+    sections = _sections(values, system, where)
+    stages = {stage: _stage(section, system, f"{where}: {place}") for stage, (section, place) in sections.items()}
+    rest = {key: value for key, value in values.items() if key not in (*_numbered(system), "stages", "run_stages")}
+    config = build(RunConfig, {**rest, "stages": stages, "run_stages": _chosen(values, system)}, where)
+    try:
+        _check_patches(config, system)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return config
+
+
+def _numbered(system: System) -> list[str]:
+    """Keys that stand for the sections of the stages in files without names: train, stage2, stage3 ..."""
+    return [BASE, *(f"stage{number}" for number in range(2, len(system.stages) + 1))]
+
+
+def _sections(values: dict[str, Any], system: System, where: str) -> dict[str, tuple[Any, str]]:
+    """Stage -> its whole section, and what messages call it.
+
+    A file either names its stages (``stages: {prior: {...}}``), each a change of ``train``; or it numbers them
+    (``train``, ``stage2``, ``stage3``), each a change of the one before.
+    """
+    numbered = dict(zip(system.stages, _numbered(system), strict=True))
+    base = values.get(BASE, {})
+    named = values["stages"] if isinstance(values.get("stages"), dict) else None
+    for key in named or ():
+        if key not in system.stages:
+            raise ConfigError(f"{where}: stages: unknown stage {key!r}; {meant(str(key), system.stages)}")
+    sections: dict[str, tuple[Any, str]] = {}
+    for stage, key in numbered.items():
+        changes = {} if key == BASE else values.get(key) or {}
+        if named is None:
+            base = _merged(base, changes)
+            sections[stage] = (base, key)
+        else:
+            sections[stage] = (_merged(_merged(base, named.get(stage) or {}), changes), f"stages: {stage}")
+    return sections
+
+
+def _chosen(values: dict[str, Any], system: System) -> Any:
+    """Names of the stages that run, from names or numbers."""
+    asked = values.get("run_stages")
+    if asked is None:
+        asked = values.get("stages")
+    if isinstance(asked, dict):
+        return [stage for stage in system.stages if stage in asked]
+    if asked is None:
+        return list(system.usual_stages)
+    if not isinstance(asked, list | tuple):
+        return asked
+    numbers = dict(enumerate(system.stages, 1))
+    return [numbers.get(stage, str(stage)) if isinstance(stage, int) else stage for stage in asked]
+
+
+def _stage(section: Any, system: System, where: str) -> TrainConfig:
+    """A stage's section: shared keys typed by ``TrainConfig``, the system's own by its dataclass."""
+    if not isinstance(section, dict):
+        raise ConfigError(f"{where}: expected keys and values, got {section!r}")
+    shared = {field.name for field in fields(TrainConfig)} - {"own"}
+    own = {field.name for field in fields(system.training_options)}
+    for key in section:
+        if key not in shared | own:
+            raise ConfigError(f"{where}: unknown key {key!r}; {meant(str(key), sorted(shared | own))}")
+    stage = build(TrainConfig, {key: value for key, value in section.items() if key in shared}, where)
+    typed: object = build(system.training_options, {key: value for key, value in section.items() if key in own}, where)
+    stage = replace(stage, own=typed)
+    try:
+        system.check(stage)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return stage
+
+
+def _check_patches(config: RunConfig, system: System) -> None:
+    """Whether the network takes patches of the sizes that the stages cut."""
+    facts = system.row(config.network_g).facts
+    step = facts.multiple_of * facts.scale
+    for stage in config.run_stages:
+        for size in config.stages[stage].gt_sizes or (config.datasets.train.gt_size,):
+            if size % step:
+                raise ConfigError(f"gt_size {size} is not a multiple of {step}, which this network needs")
+
+
+def _apply(values: dict[str, Any], override: str, system: System) -> None:
+    """Write one ``a.b.c=value`` into nested mappings; ``stages.NAME`` also reaches a file that numbers its stages."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"override {override!r} is not key=value")
     *parents, last = path.replace(":", ".").split(".")
+    value = parse_yaml(text, f"override {override!r}: the value")
+    if (parents, last) == ([], "stages") and not isinstance(value, dict):
+        last = "run_stages"  # which stages run; the sections of the file stay
+    numbered = dict(zip(system.stages, _numbered(system), strict=True))
+    if parents[:1] == ["stages"] and len(parents) > 1 and not isinstance(values.get("stages"), dict):
+        parents = [numbered.get(parents[1], parents[1]), *parents[2:]]
     for parent in parents:
         if values.get(parent) is None:
             values[parent] = {}
         values = values[parent]
         if not isinstance(values, dict):
             raise ConfigError(f"override {override!r}: {parent!r} holds a value, not keys")
-    values[last] = parse_yaml(text, f"override {override!r}: the value")
+    values[last] = value
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``changes`` laid over it, nested mappings key by key."""
+def _merged(base: Any, changes: Any) -> Any:
+    """``base`` with the keys of ``changes`` laid over it, nested mappings key by key; anything else replaces it."""
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes if not isinstance(changes, dict) or changes else base
     result = dict(base)
     for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(base.get(key), dict)
-        result[key] = _merged(base[key], value) if nested else value
+        result[key] = _merged(base[key], value) if key in base and isinstance(value, dict) else value
     return result
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from diffir.api import restorer_of
 from diffir.inference.restorer import Restorer
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import get_task
@@ -41,7 +42,7 @@ def make_restorer() -> MakeRestorer:
     def make(arch: dict | None = None, **arguments: object) -> Restorer:
         torch.manual_seed(0)
         network = DiffIR(replace(get_task("denoise_tiny").arch, **(arch or {})))
-        return Restorer(network, **{"name": "toy", "device": "cpu", "precision": "fp32", **arguments})
+        return restorer_of(network, **{"name": "toy", "device": "cpu", "precision": "fp32", **arguments})
 
     return make
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from diffir.api import load_config
 from diffir.config import RunConfig
-from diffir.config_file import dump_config, load_config
+from diffir.config_file import dump_config
 from diffir.errors import ConfigError
+from tests.diffir_objects import arch_of
 
 MINIMAL = """
 name: run
@@ -39,19 +41,19 @@ def test_an_unknown_key_in_an_override_is_refused_too(load):
 def test_an_override_replaces_what_the_file_says(load):
     config = load("train: {total_iter: 10}", ("train.total_iter=7", "train:optim_g:lr=1e-3"))
 
-    assert config.train.total_iter == 7
-    assert config.train.optim_g.lr == 1e-3
+    assert config.stages["prior"].total_iter == 7
+    assert config.stages["prior"].optim_g.lr == 1e-3
 
 
 def test_stage_two_takes_from_train_what_it_does_not_say(load):
     config = load("train: {total_iter: 10, grad_clip: 0.5}\nstage2: {total_iter: 20}")
 
-    assert (config.learning(1).total_iter, config.learning(2).total_iter) == (10, 20)
-    assert config.learning(2).grad_clip == 0.5
+    assert (config.stages["prior"].total_iter, config.stages["diffusion"].total_iter) == (10, 20)
+    assert config.stages["diffusion"].grad_clip == 0.5
 
 
 def test_stage_two_alone_may_be_described_without_train(load):
-    assert load("stages: [2]\nstage2: {total_iter: 20}").learning(2).total_iter == 20
+    assert load("stages: [2]\nstage2: {total_iter: 20}").stages["diffusion"].total_iter == 20
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_an_override_is_never_evaluated(load):
 
 
 def test_the_network_is_the_row_with_the_changed_settings(load):
-    arch = load(overrides=("network_g.settings.dim=16",)).network_g.arch()
+    arch = arch_of(load(overrides=("network_g.settings.dim=16",)))
 
     assert arch.dim == 16
     assert arch.unshuffle == 2

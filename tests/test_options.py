@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffir.config_file import load_config
+from diffir.api import load_config
 from diffir.degradations.recipes import build_recipe
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import get_task
 from diffir.training.optim import learning_rate
+from tests.diffir_objects import arch_of
 
 OPTIONS = sorted((Path(__file__).resolve().parents[1] / "options").rglob("*.yml"))
 
@@ -30,7 +31,7 @@ def test_an_option_file_loads_and_builds_its_network_and_recipe(path):
     config = loaded(path)
 
     assert not config.datasets.train.degradation or build_recipe(config.datasets.train.degradation)
-    assert built(config.network_g.arch()).settings == config.network_g.arch()
+    assert built(arch_of(config)).settings == arch_of(config)
 
 
 RELEASED = [path for path in OPTIONS if get_task(loaded(path).network_g.task).official]
@@ -39,11 +40,11 @@ RELEASED = [path for path in OPTIONS if get_task(loaded(path).network_g.task).of
 def rate(name: str, step: int) -> float:
     """Learning rate of a step, counted from the start of the stage."""
     config = loaded(next(path for path in RELEASED if f"{path.parent.name}/{path.stem}" == name))
-    train = config.learning(config.stages[0])
-    alone = train.encoder_iter
+    train = config.stages[config.run_stages[0]]
+    alone = train.own.encoder_iter
     if step < alone:
-        assert train.encoder_scheduler is not None and train.encoder_lr is not None
-        return learning_rate(train.encoder_scheduler, train.encoder_lr, step, alone)
+        assert train.own.encoder_scheduler is not None and train.own.encoder_lr is not None
+        return learning_rate(train.own.encoder_scheduler, train.own.encoder_lr, step, alone)
     return learning_rate(train.scheduler, train.optim_g.lr, step - alone, train.total_iter - alone)
 
 
@@ -67,14 +68,18 @@ def test_official_options_have_the_rates_that_upstream_trains_with(name, rates):
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_stage_starts_from_what_the_stage_before_it_leaves(path):
     config = loaded(path)
-    (stage,) = config.stages
-    made = {f"experiments/{c.name}/models/{c.name}_stage{c.stages[0]}.safetensors" for c in map(loaded, RELEASED)}
+    (name,) = config.run_stages
+    stage = config.number(name)
+    made = {
+        f"experiments/{c.name}/models/{c.name}_stage{c.number(c.run_stages[0])}.safetensors"
+        for c in map(loaded, RELEASED)
+    }
 
     starts = {config.path.pretrain_network_g, config.path.pretrain_network_s2} - {None}
 
     assert config.name == f"{path.parent.name}_{path.stem}"
     assert len(starts) == stage - 1 and starts <= made
-    assert (stage == 3) == (config.network_g.task.find("sr_") >= 0 and config.learning(stage).gan is not None)
+    assert (stage == 3) == (config.network_g.task.find("sr_") >= 0 and config.stages[name].gan is not None)
 
 
 def test_there_are_option_files():
@@ -88,7 +93,8 @@ def test_the_guide_to_options_loads_and_leaves_no_key_out(tmp_path):
 
     config = load_config(example)
 
-    assert config.network_g.arch().dim == 32
-    for section in (config, config.datasets.train, config.train, config.val, config.logger, config.path):
-        missing = [field.name for field in fields(section) if field.name not in guide]
+    assert arch_of(config).dim == 32
+    stage = config.stages["prior"]
+    for section in (config, config.datasets.train, stage, stage.own, config.val, config.logger, config.path):
+        missing = [field.name for field in fields(section) if field.name not in guide and field.name != "own"]
         assert not missing, missing

@@ -19,14 +19,13 @@ import numpy as np
 import torch.nn.functional as F
 
 from diffir.allocator import keep_freed_memory
+from diffir.api import load
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.image_io import read_image
-from diffir.inference.restorer import Restorer, load
-from diffir.inference.runner import Runner
+from diffir.inference.restorer import Restorer
 from diffir.inference.source import Source
 from diffir.metrics.fidelity import psnr
-from diffir.systems.diffir.engine.attention import RecordedStatistics
-from diffir.systems.diffir.engine.streaming import StreamedNetwork
+from diffir.systems.diffir.engine.engine import DiffIREngine
 
 UNTILED = Path("experiments/statistics")  # untiled results, with which other rows are compared
 GLOBAL, LOCAL = "global, whole (exact, streamed)", "local, whole"
@@ -44,20 +43,22 @@ ROWS = {
 }
 
 
-class DownscaledRunner(Runner):
+class DownscaledEngine(DiffIREngine):
     """Uses the statistics of the photo at half its size in every tile; it exists only for this comparison."""
 
-    def _recorded(self, source, prior, plan, progress):
-        lq = F.interpolate(source.rows(0, source.height), scale_factor=0.5, mode="area")
-        half, statistics = Source.whole(lq.permute(0, 2, 3, 1).numpy(), None, self.settings), RecordedStatistics()
-        StreamedNetwork(self.network, self.device, 8192).restore(half, prior, lambda top, rows: None, statistics)
-        statistics.is_replaying = True
-        return statistics
+    def open(self, photos, *, seed, prior, tile):
+        session = super().open(photos, seed=seed, prior=prior, tile=tile)
+        lq = F.interpolate(photos.rows(0, photos.height), scale_factor=0.5, mode="area")
+        half = Source.whole(lq.permute(0, 2, 3, 1).numpy(), None, self.facts)
+        session.restore(half, lambda top, rows: None, "fp32", lambda share: None)
+        session.end_first_pass()
+        session.passes = 1
+        return session
 
 
 def restorer_for(weights: str, stats: str, tile: int) -> Restorer:
     restorer = load(weights, device="cpu", stats="global" if stats == "downscaled" else stats, tile=tile)
-    restorer._runner.__class__ = DownscaledRunner if stats == "downscaled" else Runner
+    restorer.engine.__class__ = DownscaledEngine if stats == "downscaled" else DiffIREngine
     return restorer
 
 

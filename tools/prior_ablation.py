@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diffir.allocator import keep_freed_memory
+from diffir.api import load_config, load_network
 from diffir.config import RunConfig
-from diffir.config_file import load_config
 from diffir.files import write_atomically
-from diffir.systems.diffir.initial_weights import BuildStage, build_stage
+from diffir.system import BuildStage
 from diffir.systems.diffir.prior_variants import RegressedPrior, stage_two_of, without_prior, without_stage_one
 from diffir.systems.diffir.stages import StageTwo
+from diffir.systems.diffir.system import DIFFIR
 from diffir.training.run import Run
 from diffir.training.validation import Validator
-from diffir.weights.load import load_network
 
 # name -> its kind of stage, and the options in which it differs; TOTAL is the number of steps of stage 2
 VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
@@ -42,20 +42,20 @@ WITHOUT_STAGE_ONE: dict[str, tuple[BuildStage, list[str]]] = {
 ORACLE = "stage 1, oracle prior"
 
 
-def trained(config: RunConfig, build: BuildStage = build_stage) -> tuple[Path, dict[str, float]]:
-    """Train, go on, or find it done: the weights, and the PSNR of every test photo."""
-    run, number = Run(config, build=build), config.stages[0]
+def trained(config: RunConfig, build: BuildStage | None = None) -> tuple[Path, dict[str, float]]:
+    """Train, continue, or find the run complete: the weights, and the PSNR of every test photo."""
+    run = Run(config, DIFFIR, build=build)
     weights = run.start(auto_resume=True)
-    stage = build(config, run.folder, number, lambda: run.first_lq(number))
-    stage.network.load_state_dict(load_network(weights, stage=stage.network.stage)[0].state_dict())
-    evaluation = Validator(run.validation_samples(), config.val, run.protocol).evaluate(stage, stage.network)
+    stage = run.stage(config.run_stages[0])
+    stage.network.load_state_dict(load_network(weights, stage.part)[0].state_dict())
+    evaluation = Validator(run.samples.validation(), config.val, run.row.protocol).evaluate(stage, stage.network)
     return weights, {image.name: image.scores["psnr"] for image in evaluation.images}
 
 
 def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, dict[str, float]]]:
     """(variant, PSNR by photo), stage 1 first."""
     base = load_config(options, overrides)
-    first, second = (base.learning(number).total_iter for number in (1, 2))
+    first, second = (base.stages[name].total_iter for name in ("prior", "diffusion"))
 
     def config_of(name: str, changes: Sequence[str], steps: int) -> RunConfig:
         slug = "".join(letter for letter in name if letter.isalnum())

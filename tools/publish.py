@@ -15,6 +15,7 @@ import torch
 
 import diffir
 from diffir.metrics.protocol import Protocol
+from diffir.systems import SYSTEMS
 from diffir.weights.card import Score
 from diffir.weights.published import read_published, save_published
 
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     card = replace(card, name=args.name, scores=scores or card.scores, notes=args.notes or card.notes)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / target.name
-        save_published(trial, state, card, dtype=torch.float16)
+        save_published(trial, state, card, SYSTEMS[card.system], dtype=torch.float16)
         size = trial.stat().st_size
     if size > LARGEST:  # found on a trial, so that what is published already stays
         raise SystemExit(f"{target.name} would be {size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} MB may be shipped")
-    save_published(target, state, card, dtype=torch.float16)
+    save_published(target, state, card, SYSTEMS[card.system], dtype=torch.float16)
     print(f"{target}: {size / 1e6:.1f} MB, {len(scores)} scores")
 
 

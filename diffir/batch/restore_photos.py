@@ -131,7 +131,7 @@ def _restore_one(
 ) -> Photo:
     alpha = photo.alpha
     runs = 2 if alpha is not None and needs_network(alpha, restorer.scale) else 1
-    is_kept = restorer.strength == 0 and restorer.scale == 1  # then hidden colours are kept as well
+    is_kept = restorer.options.strength == 0 and restorer.scale == 1  # then hidden colours are kept as well
     pixels = restorer.restore(
         photo.pixels if is_kept else _visible(photo), mask, prior=prior, on_progress=part_of(on_progress, 0, 1 / runs)
     )

@@ -49,8 +49,8 @@ class FileRestorer:
 
         # Collect what the user should know, then pass each file on without its input, which would only fill memory.
         notes = tuple(restorer.take_notes())
-        if 0 < restorer.tile < (restorer.last_tile or 0):
-            notes += (f"tile rounded up from {restorer.tile}",)
+        if 0 < restorer.options.tile < (restorer.last_tile or 0):
+            notes += (f"tile rounded up from {restorer.options.tile}",)
         seconds = (time.perf_counter() - start) / len(group)
         for loaded, (content, prior) in zip(group, results, strict=True):
             without_input = replace(loaded, content=None, mask=None)

@@ -9,7 +9,7 @@ from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.queue_items import Reporter, RestoredFile
 from diffir.batch.restore_photos import pixels_of, size_of, stripped
 from diffir.image_io import Photo, describe_losses, write_image
-from diffir.systems.diffir.prior_file import save_prior
+from diffir.inference.prior_file import save_prior
 
 
 class FileWriter:

@@ -85,17 +85,19 @@ class _NamedSets:
     """The sets that the command line names: ``own`` is checked and must hold no image of ``held_out``."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from diffir.config_file import load_config
+        from diffir.api import load_config
         from diffir.data.cards.cards import load_card
         from diffir.data.checking.parts import parts_of_card, parts_of_options
+        from diffir.systems import SYSTEMS
 
         self.card, self.scale = None, None
         self.held_out: NamedParts | None = None
         _refuse_idle_flags(args)
         if _is_option_file(args.set):
             config = load_config(Path(args.set))
+            system = SYSTEMS[config.system]
             self.own, self.held_out = parts_of_options(config)
-            self.scale = config.network_g.arch().scale
+            self.scale = system.row(config.network_g).facts.scale
         elif _is_place(args.set):
             self.own = _place(args.set, args)
         else:

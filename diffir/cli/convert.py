@@ -1,6 +1,7 @@
 """``diffir convert IN OUT.safetensors``: a released checkpoint, or any weights diffir reads, as a published file."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
+    from diffir.system import System
     from diffir.weights.card import WeightsCard
 
 PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
@@ -29,31 +31,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from diffir.systems.diffir.released import matching_tasks
-    from diffir.weights.load import load_network
+    from diffir.api import load_network, system_of_card
     from diffir.weights.published import save_published
 
     target: Path = args.target
     if target.suffix != ".safetensors":
         raise UsageError(f"{target} must end in .safetensors")
-    network, card = load_network(args.source, stage=None)
-    tasks = matching_tasks(card.settings, card.stage)
+    network, card = load_network(args.source)
+    system = system_of_card(card, args.source)
+    tasks = system.matching_rows(card.settings, card.part)
     card = replace(
         card,
         name=args.name or target.stem,
-        task=_chosen_task(args.task, tasks) if args.task else card.task,
+        task=_chosen_task(args.task, tasks, system) if args.task else card.task,
         licence=card.licence if args.licence is None else args.licence,
     )
-    save_published(target, network.state_dict(), card, dtype=getattr(torch, PRECISIONS[args.precision]))
+    save_published(target, network.state_dict(), card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
-    print(f"{target}: {_task_words(card, tasks)}, {parameters:,} parameters, {_size(target)} {args.precision}")
+    print(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
     return 0
 
 
-def _chosen_task(task: str, tasks: tuple[str, ...]) -> str:
-    from diffir.systems.diffir.tasks import get_task
+def _chosen_task(task: str, tasks: Sequence[str], system: "System") -> str:
+    from diffir.config import NetworkConfig
 
-    get_task(task)  # an unknown row is named as such
+    system.row(NetworkConfig(task))  # raises for an unknown row
     if task not in tasks:
         raise UsageError(
             f"this network is not that of {task}; it fits {', '.join(tasks) or 'no row of the task table'}"
@@ -61,10 +63,10 @@ def _chosen_task(task: str, tasks: tuple[str, ...]) -> str:
     return task
 
 
-def _task_words(card: "WeightsCard", tasks: tuple[str, ...]) -> str:
+def _task_words(card: "WeightsCard", tasks: Sequence[str], system: "System") -> str:
     others = [task for task in tasks if task != card.task]
     also = f" (or {', '.join(others)}: choose with --task)" if others else ""
-    return f"task {card.task or 'unknown'}{also}, stage {card.stage}"
+    return f"task {card.task or 'unknown'}{also}, stage {system.stages.index(card.part) + 1}"
 
 
 def _size(path: Path) -> str:

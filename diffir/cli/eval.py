@@ -23,6 +23,7 @@ from diffir.cli.scores import (
     skipped_lines,
     write_json,
 )
+from diffir.cli.system_flags import add_system_flags
 
 if TYPE_CHECKING:
     from diffir.cli.eval_setup import EvalPlan
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_metric_arguments(parser.add_argument_group("what is compared"))
     _add_prior_arguments(parser.add_argument_group("kinds of prior (DiffIR networks)"))
     _add_network_arguments(parser.add_argument_group("networks"))
+    add_system_flags(parser)
     results = parser.add_argument_group("results")
     results.add_argument(
         "--json", type=Path, metavar="FILE", help="write scores of every image and everything they depend on"
@@ -123,19 +125,7 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "fp32", "bf16", "fp16"],
         help="default: fp32 on every device, unlike diffir restore, so that scores can be compared",
     )
-    group.add_argument(
-        "--engine",
-        default="auto",
-        choices=["auto", "native", "torch"],
-        help="how networks run on the CPU: native (compiled kernels) or torch; auto: native if the kernels were built",
-    )
     group.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
-    group.add_argument(
-        "--stats",
-        default="auto",
-        choices=["auto", "tile", "global", "local"],
-        help="region of attention statistics; auto: recommended for the weights, see docs/any-size.md",
-    )
     group.add_argument(
         "-x", "--tta", action="store_true", help="self-ensemble: mean over the eight flips and rotations"
     )

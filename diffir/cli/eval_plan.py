@@ -9,11 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from diffir.api import load, locate
 from diffir.baselines.baseline_table import BASELINES
 from diffir.baselines.foreign import load_foreign
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, EvalPlan
 from diffir.cli.scores import metrics_from, protocol_from
+from diffir.cli.system_flags import given_options
 from diffir.data.cards.cards import DatasetCard, find_images, load_card
 from diffir.errors import UsageError
 from diffir.evaluation import (
@@ -30,13 +32,11 @@ from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import baseline, foreign, network
 from diffir.evaluation.degradation import MASK_RECIPES, LowResolution
 from diffir.inference.device import resolve_device
-from diffir.inference.restorer import load
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
 from diffir.public_files import cache_folder
-from diffir.systems.diffir.prior_study import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, with_prior
-from diffir.weights.load import load_network, locate
+from diffir.systems.diffir.prior_study import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, load_teacher, with_prior
 
 FOREIGN = "spandrel:"
 
@@ -174,8 +174,8 @@ def _entrant(
     except UsageError as error:
         reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
         raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
-    how = {"device": args.device, "precision": args.precision, "engine": args.engine, "stats": args.stats}
-    restorer = load(path, **how, tile=args.tile, tta=args.tta)
+    own = given_options(args)
+    restorer = load(path, device=args.device, precision=args.precision, tile=args.tile, tta=args.tta, **own)
     # Two networks may have the same name; the file distinguishes them.
     if restorer.name in taken:
         restorer.name = f"{restorer.name} ({path.stem})"
@@ -203,7 +203,7 @@ def _prior_kinds(args: argparse.Namespace) -> list[PriorKind]:
 def _teacher(args: argparse.Namespace) -> Teacher | None:
     if args.stage1 is None:
         return None
-    return Teacher(load_network(args.stage1, stage=1)[0], args.stage1)
+    return Teacher(load_teacher(args.stage1), args.stage1)
 
 
 def _words(text: str | None) -> list[str]:

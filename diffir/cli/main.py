@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from diffir import __version__
+from diffir._version import __version__
 from diffir.allocator import keep_freed_memory
 from diffir.errors import DiffIRError, UsageError
 from diffir.near_names import nearest

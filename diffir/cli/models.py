@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from diffir.systems import SYSTEMS
     from diffir.weights.catalogue import catalogue, find_entry
 
-    entries = [find_entry(args.name)] if args.name else list(catalogue().values())
+    entries = [find_entry(args.name, SYSTEMS)] if args.name else list(catalogue(SYSTEMS).values())
     if args.json:
         rows = [_plain(entry) for entry in entries]
         print(json.dumps(rows[0] if args.name else rows, indent=2, ensure_ascii=False))
@@ -34,7 +35,7 @@ def _row(entry: Any) -> tuple[str, ...]:
     return (
         entry.name,
         entry.task or "-",
-        f"x{entry.scale}",
+        f"x{entry.facts.scale}",
         f"{entry.parameters / MEGA:.1f} M",
         f"{entry.size / MEGA:.1f} MB" if entry.size else "-",
         "shipped" if entry.shipped else entry.url,
@@ -56,7 +57,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
         ("name", entry.name),
         ("summary", entry.summary),
         ("task", entry.task or "none of the table"),
-        ("scale", f"x{entry.scale}"),
+        ("scale", f"x{entry.facts.scale}"),
         ("parameters", f"{entry.parameters:,}"),
         ("file", f"{entry.path} ({entry.size:,} bytes)" if entry.shipped else "not shipped"),
         ("licence", entry.licence or "not stated"),
@@ -64,14 +65,14 @@ def _details(entry: Any) -> list[tuple[str, str]]:
     if not entry.shipped:
         lines.append(("get it", f"download from {entry.url}, then: diffir convert FILE {entry.name}.safetensors"))
     if entry.card:
-        card, settings = entry.card, entry.card.settings
+        card = entry.card
         lines += [
-            ("stage", str(card.stage)),
+            ("part", f"{card.part} of {card.system}"),
             ("data", card.data),
             ("notes", card.notes),
             ("made by", f"diffir {card.diffir_version}"),
-            ("sides", f"multiples of {settings.multiple_of} (others are padded)"),
-            ("settings", ", ".join(f"{key} {value}" for key, value in settings.to_dict().items())),
+            ("sides", f"multiples of {entry.facts.multiple_of} (others are padded)"),
+            ("settings", ", ".join(f"{key} {value}" for key, value in card.settings.items())),
         ]
     lines += [("" if index else "scores", str(score)) for index, score in enumerate(entry.scores)]
     if entry.card:
@@ -89,6 +90,6 @@ def _flat(values: Any, path: str = "") -> list[str]:
 def _plain(entry: Any) -> dict[str, Any]:
     """The entry in plain types, for JSON."""
     values = asdict(entry)
+    facts = values.pop("facts")
     values["path"] = str(entry.path) if entry.shipped else None
-    values["card"] = None if entry.card is None else values["card"] | {"settings": entry.card.settings.to_dict()}
-    return values | {"shipped": entry.shipped}
+    return values | {"scale": facts["scale"], "shipped": entry.shipped}

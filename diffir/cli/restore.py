@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffir.cli.restore_report import JSON_FIELDS, JsonReport, Report, Tally, TextReport
+from diffir.cli.system_flags import add_system_flags, given_options
 from diffir.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_network_flags(parser.add_argument_group("network"))
     _add_prior_flags(parser.add_argument_group("prior"))
     _add_machine_flags(parser.add_argument_group("machine"))
+    add_system_flags(parser)
 
 
 def _add_file_flags(files: argparse._ArgumentGroup) -> None:
@@ -95,12 +97,6 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
         "--strength", type=float, default=1.0, metavar="0-1", help="0: the input, 1: restored (default), or between"
     )
     network.add_argument("-x", "--tta", action="store_true", help="mean over 8 turned and mirrored runs: 8 x the time")
-    network.add_argument(
-        "--stats",
-        choices=["auto", "tile", "global", "local"],
-        default="auto",
-        help="attention looks at each tile, the whole photo, or windows as in training; auto: what suits the weights",
-    )
     network.add_argument("--seed", type=int, default=0, help="of the noise the prior starts from (default: 0)")
 
 
@@ -109,7 +105,7 @@ def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
         "--save_prior",
         type=_path,
         metavar="OUT",
-        help="what the network took a photo for: a .safetensors file, or a folder for many",
+        help="save the estimated prior (IPR) of each photo: a .safetensors file, or a folder for many",
     )
     choice = priors.add_mutually_exclusive_group()
     choice.add_argument(
@@ -133,12 +129,6 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
         help="auto: bf16 on CUDA and on CPUs that are faster in it, else fp32",
     )
     precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
-    machine.add_argument(
-        "--engine",
-        choices=["auto", "native", "torch"],
-        default="auto",
-        help="what runs the network on the CPU: compiled kernels, torch; auto: the kernels where they were built",
-    )
     machine.add_argument(
         "-t",
         "--tile",
@@ -188,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> list[Restorer]:
-    from diffir.inference.restorer import load
+    from diffir.api import load
 
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
@@ -197,13 +187,12 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 args.model_path or args.model_name,
                 device=device,
                 precision=args.precision,
-                engine=args.engine,
                 tile=args.tile,
                 tile_overlap=args.tile_overlap,
-                stats=args.stats,
                 tta=args.tta,
                 strength=args.strength,
                 seed=args.seed,
+                **given_options(args),
             )
             for device in devices
         ]
@@ -214,7 +203,7 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
     if args.prior is None:
         return None
-    from diffir.systems.diffir.prior_file import load_prior, mix_priors
+    from diffir.inference.prior_file import load_prior, mix_priors
 
     priors = []
     for path in args.prior:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from diffir.inference.restorer import Restorer
 
 JSON_FIELDS = """\
-start: model, scale, devices, precision, engine, tile, stats, seed, files; progress: file, fraction;
+start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seed, engine, stats (the last two are
+options of DiffIR); progress: file, fraction;
 done: source, target, width, height, seconds, tile (null: whole), notes, losses; skipped: source, target;
 failed: source, error; summary: restored, skipped, failed, not_begun, interrupted, seconds, megapixels_per_second"""
 
@@ -121,18 +122,14 @@ class JsonReport:
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
         """Print the event "start" once."""
-        first = restorers[0]
+        first, used = restorers[0], restorers[0].in_use()
         self._print(
             "start",
             model=first.name,
             scale=first.scale,
             devices=[str(restorer.device) for restorer in restorers],
-            precision=first.precision,
-            engine=first.engine,
-            tile=first.tile,
-            stats=first.stats,
-            seed=first.seed,
             files=files,
+            **{name: value for name, value in used.items() if name not in ("device", "prior")},
         )
 
     def progress(self, source: Path, fraction: float) -> None:
@@ -192,14 +189,16 @@ def _say(line: str, stream: TextIO) -> None:
 
 def headline(restorers: Sequence[Restorer]) -> str:
     """One line with the model, the devices and the settings of a run."""
-    first = restorers[0]
+    first, used = restorers[0], restorers[0].in_use()
     devices = " + ".join(str(restorer.device) for restorer in restorers)
-    tile = {0: "by memory", -1: "never"}.get(first.tile, f"{first.tile} overlap {first.tile_overlap}")
+    tile = {0: "by memory", -1: "never"}.get(used["tile"], f"{used['tile']} overlap {used['tile_overlap']}")
+    engine = f", engine {used['engine']}" if "engine" in used else ""
+    statistics = f", statistics {used['stats']}" if "stats" in used else ""
     enlarged = f" x{first.scale}" if first.scale > 1 else ""
-    line = f"model {first.name}{enlarged}, device {devices}, precision {first.precision}, engine {first.engine}"
-    line += f", tile {tile}, statistics {first.stats}, seed {first.seed}"
-    line += ", self-ensemble of 8" if first.tta else ""
-    return line + (f", strength {first.strength:g}" if first.strength < 1 else "")
+    line = f"model {first.name}{enlarged}, device {devices}, precision {used['precision']}{engine}"
+    line += f", tile {tile}{statistics}, seed {used['seed']}"
+    line += ", self-ensemble of 8" if used["tta"] else ""
+    return line + (f", strength {used['strength']:g}" if used["strength"] < 1 else "")
 
 
 def result_line(event: Event) -> str:

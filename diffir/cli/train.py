@@ -39,24 +39,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the option file says."""
-    from diffir.config_file import dump_config, load_config
+    from diffir.api import load_config
+    from diffir.config_file import dump_config
+    from diffir.systems import SYSTEMS
 
     config = load_config(args.opt, [*args.force_yml, *args.overrides])
+    system = SYSTEMS[config.system]
     if args.debug:
         from diffir.training.rehearsal import shortened
 
-        config = shortened(config)
+        config = shortened(config, system)
     if args.dry_run:
         from diffir.training.rehearsal import rehearse
 
         print(dump_config(config), end="", flush=True)
-        for line in rehearse(config):
+        for line in rehearse(config, system):
             print(f"# {line}", flush=True)
         return 0
 
     from diffir.training.run import Run
 
-    training = Run(config)
+    training = Run(config, system)
     try:
         weights = training.start(auto_resume=args.auto_resume, start_over=args.debug)
         if training.processes.is_first:

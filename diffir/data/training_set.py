@@ -23,7 +23,7 @@ from diffir.data.samples import Pair, draw_crop, draw_turn, to_tensor
 from diffir.degradations.recipes import Recipe, build_recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
-from diffir.systems.diffir.settings import ArchSettings
+from diffir.system import Facts
 
 T = TypeVar("T")
 
@@ -36,15 +36,15 @@ class TrainingFacts(NamedTuple):
     channels: int
     """Of the low-quality image: 3, or 4 with a mask."""
 
-    def check(self, settings: ArchSettings, *, network: str, pairs: str) -> None:
+    def check(self, facts: Facts, *, network: str, pairs: str) -> None:
         """Refuse a network that cannot learn from these pairs; the two names stand in the message.
 
         Raises:
             ConfigError: another scale or other channels.
         """
-        if self != (settings.scale, settings.in_channels):
+        if self != (facts.scale, facts.in_channels):
             raise ConfigError(
-                f"{network} enlarges x{settings.scale} and takes {settings.in_channels} channels; {pairs} "
+                f"{network} enlarges x{facts.scale} and takes {facts.in_channels} channels; {pairs} "
                 f"x{self.scale} with {self.channels} channels (4: RGB and a mask)"
             )
 

@@ -17,11 +17,10 @@ from torch import nn
 from diffir.baselines.baseline_table import BASELINES, Method, get_baseline
 from diffir.baselines.foreign import ForeignMethod
 from diffir.errors import UsageError
-from diffir.evaluation.multiply_adds import SIDE, count_multiply_adds, multiply_adds_of
+from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import Restore
 from diffir.inference.restorer import Restorer
-from diffir.systems.diffir import DiffIR
 from diffir.weights.fingerprint import fingerprint
 
 Kind = Literal["network", "baseline", "foreign"]
@@ -48,6 +47,8 @@ class Contestant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The settings that its results depend on, in plain types, such as weights, precision and prior."""
     module: nn.Module | None = None
+    count_multiply_adds: Callable[[int], int] | None = None
+    """Counts the multiply-adds for one input of so many pixels a side; measured on a call when not given."""
     prepare: Prepare | None = None
 
     @cached_property
@@ -60,8 +61,8 @@ class Contestant:
         """Multiply-adds of one input of 256 x 256 pixels; None for a baseline."""
         if self.module is None:
             return None
-        if isinstance(self.module, DiffIR):
-            return count_multiply_adds(self.module) * (_TURNS if self.settings.get("tta") else 1)
+        if self.count_multiply_adds is not None:
+            return self.count_multiply_adds(SIDE) * (_TURNS if self.settings.get("tta") else 1)
         # Other networks are measured on a black image; the mask is for those that fill holes.
         black = np.zeros((SIDE, SIDE, self.channels), np.uint8)
         return multiply_adds_of(lambda: self.restore(Sample("", black, None, black[..., 0] == 0)))
@@ -84,25 +85,15 @@ def baseline(name: str, sigma: float | None) -> Contestant:
 
 
 def network(restorer: Restorer, weights: Path) -> Contestant:
-    """A DiffIR network, guided by the prior that its diffusion estimates."""
+    """Make the contestant of a network of one of diffir's systems."""
+    used, engine = restorer.in_use(), restorer.engine
     facts = (
-        f"task {restorer.task or 'unknown'}, {restorer.device}, {restorer.precision}, {restorer.stats} statistics, "
-        f"{'self-ensemble, ' if restorer.tta else ''}prior seed {restorer.seed}"
+        f"task {restorer.task or 'unknown'}, {restorer.device}, {used['precision']}, {engine.description}, "
+        f"{'self-ensemble, ' if restorer.options.tta else ''}{engine.seed_meaning} {restorer.options.seed}"
     )
-    settings = {
-        "weights": weights.name,
-        "fingerprint": fingerprint(weights),
-        "task": restorer.task,
-        "device": str(restorer.device),
-        "precision": restorer.precision,
-        "engine": restorer.engine,
-        "tile": restorer.tile,
-        "tile_overlap": restorer.tile_overlap,
-        "stats": restorer.stats,
-        "tta": restorer.tta,
-        "seed": restorer.seed,
-        "prior": "diffusion",
-    }
+    # A contestant is always fully restored, so its strength says nothing.
+    options = {name: value for name, value in used.items() if name != "strength"}
+    settings = {"weights": weights.name, "fingerprint": fingerprint(weights), "task": restorer.task, **options}
     return Contestant(
         restorer.name,
         "network",
@@ -112,7 +103,8 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
         _restore_by(restorer),
         device=str(restorer.device),
         settings=settings,
-        module=restorer.network,
+        module=engine.network,
+        count_multiply_adds=engine.multiply_adds,
     )
 
 

@@ -1,32 +1,23 @@
-"""A network at work on one photo: whole or in tiles, in which precision, and what happens when that fails.
+"""An engine at work on one photo: whole or in tiles, in which precision, and what happens when that fails.
 
-In: a ``Source`` and a prior. Out: rows of the output. Out of memory halves the tile and at last moves to the CPU;
-numbers that are not finite are computed again in the next higher precision. Each such turn is a note for the user.
+In: a ``Source``. Out: rows of the output. When memory runs out, tiles are halved and at last the network moves to the
+CPU; a region with values that are not finite is computed again in the next higher precision. Each such change is a note
+for the user.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from diffir.errors import DiffIRError, UsageError
-from diffir.inference.device import Precision, autocast, free_bytes
+from diffir.errors import DiffIRError
+from diffir.inference.options import AUTO, WHOLE
 from diffir.inference.source import Source
-from diffir.inference.tiling import blend_tiles, round_tile, split_side
-from diffir.native.bindings import find_kernels
-from diffir.systems.diffir import ArchSettings, DiffIR
-from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
-from diffir.systems.diffir.engine.memory import SMALLEST_TILE, Plan, plan_photo
-from diffir.systems.diffir.engine.native_blocks import PackedNetwork
-from diffir.systems.diffir.engine.streaming import StreamedNetwork, Write
+from diffir.inference.tiling import SMALLEST_TILE, blend_tiles, round_tile, split_side
+from diffir.system import Engine, OnProgress, Precision, Session, Write
 
-OnProgress = Callable[[float], None]
-"""Takes the share of a photo that is done, above 0 and up to 1."""
-Stats = Literal["tile", "global", "local"]
-WHOLE = -1  # value of ``tile``: never cut
-AUTO = 0  # value of ``tile``: by memory
 _T = TypeVar("_T")
 _HIGHER: dict[Precision, Precision] = {"fp16": "bf16", "bf16": "fp32"}
 
@@ -36,127 +27,84 @@ class _NotFiniteError(Exception):
 
 
 class Runner:
-    """A stage-2 network on its device."""
+    """Cuts photos into regions, has the engine restore them, and retreats from failures."""
 
-    def __init__(
-        self,
-        network: DiffIR,
-        device: torch.device,
-        precision: Precision,
-        *,
-        engine: str = "auto",
-        tile: int,
-        overlap: int,
-        windows: Windows | None,
-        stats: Stats,
-    ) -> None:
-        if tile < WHOLE:
-            raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {tile}")
-        if overlap < 0:
-            raise UsageError(f"tile_overlap must be 0 or more, got {overlap}")
-        if engine not in ("auto", "native", "torch"):
-            raise UsageError(f"unknown engine {engine!r}; known: auto, native, torch")
-        if engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
-            raise UsageError(f"the compiled kernels are not here for {precision} on {device}; use engine torch")
-        self.device = device
+    def __init__(self, engine: Engine, precision: Precision, *, tile: int, overlap: int) -> None:
+        """
+        Args:
+            tile: side in pixels of lq, ``AUTO`` or ``WHOLE``.
+            overlap: pixels that neighbouring tiles share.
+        """
+        self.engine = engine
         self.precision = precision
-        self._may_be_native = engine != "torch"
-        self._packed: dict[Precision, PackedNetwork | None] = {}
         self.tile = tile
         self.overlap = overlap
-        self.stats = stats
-        self.windows = windows
         self.last_tile: int | None = None
-        """Tile of the latest photo; None: it was restored whole."""
+        """Tile of the latest photo; None if it was restored whole."""
         self.notes: list[str] = []
         self._tile_after_failure: int | None = None
-        self.network = network.eval().requires_grad_(False)
-        self._surviving(lambda: self.network.to(self.device), self._move_to_cpu)
+        self._surviving(lambda: engine.to(engine.device), self._move_to_cpu)
 
-    @property
-    def settings(self) -> ArchSettings:
-        """What built the network."""
-        return self.network.settings
+    def estimate_prior(self, source: Source, seed: int) -> Tensor:
+        """The prior (B, P) of whole photos; raises UsageError if the system has none."""
 
-    @property
-    def engine(self) -> Literal["native", "torch"]:
-        """What runs the blocks."""
-        return "torch" if self._native(self.precision) is None else "native"
+        def estimate() -> Tensor:
+            return self.engine.estimate_prior(source, seed=seed, tile=self._tile(source))
 
-    def _native(self, precision: Precision) -> PackedNetwork | None:
-        if not self._may_be_native or self.device.type != "cpu":
-            return None
-        if precision not in self._packed:
-            kernels = find_kernels(precision)
-            self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
-        return self._packed[precision]
+        return self._surviving(estimate, lambda: self._halve(source))
 
-    def condition(self, source: Source) -> Tensor:
-        """What CPEN tells the denoiser of whole photos, (B, P).
-
-        In fp32 whatever the precision: it is a few hundredths of the work, and all pixels hang on its result.
-        """
-
-        def look() -> Tensor:
-            plan = self._plan(source)
-            return StreamedNetwork(self.network, self.device, plan.strip_pixels).condition(source)
-
-        return self._surviving(look, lambda: self._halve(source))
-
-    def estimate_prior(self, source: Source, noise: Tensor) -> Tensor:
-        """The prior (B, P) of whole photos from noise (B, P), in fp32."""
-        condition = self.condition(source)
-        return self.network.denoise_prior(noise.to(condition.device), condition)[-1]
-
-    def restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None = None) -> None:
-        """Restore whole photos; ``write`` may be given a row more than once, and the last time counts."""
-        work = partial(self._restore, source, prior, write, on_progress)
+    def restore(
+        self, source: Source, write: Write, *, seed: int, prior: Tensor | None, on_progress: OnProgress | None = None
+    ) -> None:
+        """Restore whole photos; ``write`` may receive a row more than once, and the last time counts."""
+        work = partial(self._restore, source, write, seed, prior, on_progress)
         self._surviving(work, lambda: self._halve(source))
 
-    def _restore(self, source: Source, prior: Tensor, write: Write, on_progress: OnProgress | None) -> None:
-        plan, prior = self._plan(source), prior.to(self.device)
-        self.last_tile = plan.tile
+    def _restore(
+        self, source: Source, write: Write, seed: int, prior: Tensor | None, on_progress: OnProgress | None
+    ) -> None:
+        tile = self._tile(source)
+        session = self.engine.open(source, seed=seed, prior=prior, tile=tile)
+        self.last_tile = tile
         progress = _Progress(on_progress)
-        if plan.tile is None:
+        if tile is None:
             progress.total = 1
-            self._restore_region(source, prior, write, Statistics(self.windows), plan, progress)
+            self._restore_region(session, source, write, progress)
             return
-        step = self._tile_step
-        rows, columns = (split_side(side, plan.tile, self.overlap, step) for side in (source.height, source.width))
+
+        # Cut the photo into tiles; a first pass, if there is one, needs no overlap.
+        step, scale = self.engine.tile_step, self.engine.facts.scale
+        sides = (source.height, source.width)
+        rows, columns = (split_side(side, tile, self.overlap, step) for side in sides)
         progress.total = len(rows) * len(columns)
-        statistics = Statistics(self.windows)
-        if self.stats == "global":
-            statistics = self._recorded(source, prior, plan, progress)
+        if session.passes == 2:
+            self._first_pass(session, source, tile, progress)
 
         def restore_tile(row: slice, column: slice) -> Tensor:
             region = source.region(row, column)
-            tile = torch.empty(len(prior), 3, *(self.settings.scale * side for side in (region.height, region.width)))
+            restored = torch.empty(source.batch, 3, scale * region.height, scale * region.width)
 
             def keep(top: int, piece: Tensor) -> None:
-                tile[..., top : top + piece.shape[-2], :] = piece
+                restored[..., top : top + piece.shape[-2], :] = piece
 
-            self._restore_region(region, prior, keep, statistics, plan, progress)
-            return tile
+            self._restore_region(session, region, keep, progress)
+            return restored
 
-        blend_tiles(restore_tile, rows, columns, self.settings.scale, write)
+        blend_tiles(restore_tile, rows, columns, scale, write)
 
-    def _recorded(self, source: Source, prior: Tensor, plan: Plan, progress: "_Progress") -> RecordedStatistics:
-        """Statistics of the whole photo, from a first pass over tiles that do not overlap."""
-        assert plan.tile is not None
-        statistics = RecordedStatistics()
-        rows, columns = (split_side(side, plan.tile, 0, self._tile_step) for side in (source.height, source.width))
+    def _first_pass(self, session: Session, source: Source, tile: int, progress: "_Progress") -> None:
+        """Run over tiles that do not overlap, so that the session has seen the whole photo once."""
+        step = self.engine.tile_step
+        rows, columns = (split_side(side, tile, 0, step) for side in (source.height, source.width))
         progress.total += len(rows) * len(columns)
         for row in rows:
             for column in columns:
                 region = source.region(row.place, column.place)
-                self._restore_region(region, prior, lambda top, piece: None, statistics, plan, progress)
-        statistics.is_replaying = True
-        return statistics
+                self._restore_region(session, region, lambda top, piece: None, progress)
+        session.end_first_pass()
 
-    def _restore_region(
-        self, region: Source, prior: Tensor, write: Write, statistics: Statistics, plan: Plan, progress: "_Progress"
-    ) -> None:
-        """In the precision asked for, and where that overflows in the next higher one."""
+    def _restore_region(self, session: Session, region: Source, write: Write, progress: "_Progress") -> None:
+        """Restore in the chosen precision, and where that overflows in the next higher one."""
 
         def write_finite(top: int, rows: Tensor) -> None:
             if not torch.isfinite(rows).all():
@@ -166,10 +114,7 @@ class Runner:
         precision = self.precision
         while True:
             try:
-                with autocast(self.device, precision), statistics.attempt():
-                    native = self._native(precision)
-                    streamed = StreamedNetwork(self.network, self.device, plan.strip_pixels, native)
-                    streamed.restore(region, prior, write_finite, statistics, progress.within)
+                session.restore(region, write_finite, precision, progress.within)
                 progress.step()
                 return
             except _NotFiniteError:
@@ -180,31 +125,18 @@ class Runner:
                 self._note(f"{precision} overflowed, redone in {_HIGHER[precision]}")
                 precision = _HIGHER[precision]
 
-    @property
-    def _tile_step(self) -> int:
-        """What tiles start at multiples of: with windows, their cells must lie on one grid in all tiles."""
-        return self.settings.multiple_of if self.windows is None else self.windows.cell
-
-    def _plan(self, source: Source) -> Plan:
-        height, width = source.height, source.width
-        plan = plan_photo(
-            self.device,
-            free_bytes(self.device),
-            self.settings,
-            self.windows,
-            height,
-            width,
-            batch=len(source.images),
-        )
-        tile = plan.tile if self.tile == AUTO else None if self.tile == WHOLE else self.tile
-        tile = min((limit for limit in (tile, self._tile_after_failure) if limit is not None), default=None)
+    def _tile(self, source: Source) -> int | None:
+        """Side of the tiles for a photo; None if it is not cut."""
+        largest = self.engine.largest_tile(source.height, source.width, source.batch) if self.tile == AUTO else None
+        wanted = self.tile if self.tile > 0 else largest
+        tile = min((limit for limit in (wanted, self._tile_after_failure) if limit is not None), default=None)
         if tile is None:
-            return Plan(plan.strip_pixels, None)
-        tile = round_tile(tile, self.overlap, self._tile_step)
-        return Plan(min(plan.strip_pixels, tile**2), None if tile >= max(height, width) else tile)
+            return None
+        tile = round_tile(tile, self.overlap, self.engine.tile_step)
+        return None if tile >= max(source.height, source.width) else tile
 
     def _surviving(self, work: Callable[[], _T], retreat: Callable[[], None]) -> _T:
-        """Do it again, in less memory, when memory runs out."""
+        """Repeat the work, after a retreat, until memory is sufficient."""
         while True:
             try:
                 return work()
@@ -217,45 +149,32 @@ class Runner:
                 torch.cuda.empty_cache()
 
     def _halve(self, source: Source) -> None:
-        side = self._plan(source).tile or max(source.height, source.width)
-        smallest = max(SMALLEST_TILE, round_tile(1, self.overlap, self._tile_step))
+        device = self.engine.device
+        side = self._tile(source) or max(source.height, source.width)
+        smallest = max(SMALLEST_TILE, round_tile(1, self.overlap, self.engine.tile_step))
         if self.tile == WHOLE:
-            raise DiffIRError(f"out of memory on {self.device} with the whole photo; allow tiles with tile 0")
+            raise DiffIRError(f"out of memory on {device} with the whole photo; allow tiles with tile 0")
         if side > smallest:
             self._tile_after_failure = max(side // 2, smallest)
-            self._note(f"out of memory on {self.device}: tiles of {self._tile_after_failure} pixels from here on")
+            self._note(f"out of memory on {device}: tiles of {self._tile_after_failure} pixels from here on")
         else:
             self._move_to_cpu(f"with tiles of {side} pixels")
 
     def _move_to_cpu(self, what: str = "for the network alone") -> None:
-        if self.device.type == "cpu":
-            raise DiffIRError(f"out of memory on {self.device} even {what}")
-        self._note(f"out of memory on {self.device} even {what}: on the CPU from here on")
-        self.device, self.precision, self._tile_after_failure = torch.device("cpu"), "fp32", None
-        self.network.to(self.device)
+        device = self.engine.device
+        if device.type == "cpu":
+            raise DiffIRError(f"out of memory on {device} even {what}")
+        self._note(f"out of memory on {device} even {what}: on the CPU from here on")
+        self.precision, self._tile_after_failure = "fp32", None
+        self.engine.to(torch.device("cpu"))
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
 
 
-def choose_stats(stats: str, patch: int | None) -> Stats:
-    """What attention looks at: as asked, or windows as large as the patches of the training where these are known.
-
-    Raises:
-        UsageError: not a kind of statistics, or windows for weights of unknown patch size.
-    """
-    choices: dict[str, Stats] = {"auto": "local" if patch else "global"}
-    choices |= {"tile": "tile", "global": "global", "local": "local"}
-    if stats not in choices:
-        raise UsageError(f"unknown stats {stats!r}; known: {', '.join(choices)}")
-    if stats == "local" and not patch:
-        raise UsageError("local statistics need the patch size of the training, which these weights do not tell")
-    return choices[stats]
-
-
 class _Progress:
-    """Counts regions, and tells the share of all work that is done."""
+    """Counts regions and reports the share of all work that is done."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self.total = 0
@@ -263,12 +182,12 @@ class _Progress:
         self._on_progress = on_progress
 
     def within(self, share: float) -> None:
-        """So much of the region at hand is done."""
+        """Report a share of the current region."""
         if self._on_progress is not None:
             self._on_progress((self._done + share) / self.total)
 
     def step(self) -> None:
-        """The region at hand is done."""
+        """Report the current region as done."""
         self.within(1.0)
         self._done += 1
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from diffir.errors import ImageError
 from diffir.hole_fill import fill_photo
 from diffir.pixels import to_float, to_kind
-from diffir.systems.diffir import ArchSettings
-from diffir.systems.diffir.settings import HoleFill
+from diffir.system import Facts, HoleFill
 
 _ROWS_AT_ONCE = 64
 
@@ -39,12 +38,17 @@ class Source:
     height: int
     width: int
 
+    @property
+    def batch(self) -> int:
+        """Number of photos."""
+        return len(self.images)
+
     @classmethod
-    def whole(cls, images: np.ndarray, masks: np.ndarray | None, settings: ArchSettings) -> "Source":
+    def whole(cls, images: np.ndarray, masks: np.ndarray | None, facts: Facts) -> "Source":
         """All of the photos, sides padded to what the network needs."""
-        height, width = (round_up(side, settings.multiple_of) for side in images.shape[1:3])
-        shown = images if masks is None else _without_holes(images, masks > 0, settings.hole_fill)
-        return cls(images, masks, shown, settings.has_mask, 0, 0, height, width)
+        height, width = (round_up(side, facts.multiple_of) for side in images.shape[1:3])
+        shown = images if masks is None else _without_holes(images, masks > 0, facts.hole_fill)
+        return cls(images, masks, shown, facts.has_mask, 0, 0, height, width)
 
     def region(self, rows: slice, columns: slice) -> "Source":
         """A part of this region; slices have start and stop."""

@@ -12,6 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+SMALLEST_TILE = 64  # pixels of lq; statistics over a smaller tile say little about the photo
+
 
 @dataclass(frozen=True)
 class Span:

@@ -1,6 +1,5 @@
 """Training losses that any network can use: pixel losses, adversarial losses with discriminators, perceptual loss."""
 
 from diffir.losses.pixel import masked_l1, pixel_l1
-from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
 
-__all__ = ["masked_l1", "pixel_l1", "prior_divergence", "prior_l1"]
+__all__ = ["masked_l1", "pixel_l1"]

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from diffir.data.samples import to_tensor
 from diffir.evaluation import Evaluation, Sample, evaluate
 from diffir.evaluation.document import conventions, evaluation_to_json
 from diffir.files import write_atomically
 from diffir.image_io import write_image
+from diffir.inference.restorer import Restorer
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import get_metrics
 from diffir.pixels import to_float, to_kind
-from diffir.systems.diffir import DiffIR
-from diffir.training.validation import enlarged, start_noise, to_array
+from diffir.training.validation import enlarged
 
 SHOWN = 4  # photos in the picture, those that gained least to most
 
@@ -54,13 +52,13 @@ class Comparison:
 
 
 def compare(
-    before: DiffIR, after: DiffIR, samples: Sequence[Sample], metrics: Sequence[str], protocol: Protocol
+    before: Restorer, after: Restorer, samples: Sequence[Sample], metrics: Sequence[str], protocol: Protocol
 ) -> Comparison:
     """Restore every sample with both."""
     restored: dict[str, list[np.ndarray]] = {sample.name: [] for sample in samples}
 
-    def by(network: DiffIR, sample: Sample) -> np.ndarray:
-        image = _restored(network, sample)
+    def by(restorer: Restorer, sample: Sample) -> np.ndarray:
+        image = _restored(restorer, sample)
         restored[sample.name].append(to_kind(image, np.uint8))
         return image
 
@@ -113,8 +111,6 @@ def _tables(comparison: Comparison) -> list[str]:
     return lines
 
 
-@torch.no_grad()
-def _restored(network: DiffIR, sample: Sample) -> np.ndarray:
-    network.eval()
-    noise = start_noise(network)
-    return to_array(network(to_tensor(sample.lq)[None].to(noise.device), noise=noise))
+def _restored(restorer: Restorer, sample: Sample) -> np.ndarray:
+    mask = sample.lq[..., 3] > 0 if restorer.has_mask else None
+    return restorer.restore(to_float(sample.lq[..., :3]), mask)

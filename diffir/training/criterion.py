@@ -7,7 +7,6 @@ DiffIR, ICCV 2023, eq. 8; perceptual and adversarial losses as in the released o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,17 +19,9 @@ from diffir.errors import ConfigError
 from diffir.losses import masked_l1, pixel_l1
 from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
 from diffir.losses.discriminators import DiscriminatorOutput
-from diffir.systems.diffir import ArchSettings
+from diffir.system import Losses
 from diffir.training.backbone_files import load_perceptual
 from diffir.training.discriminator_files import load_discriminator
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The scalar to minimise, and everything worth logging."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
 
 
 class Criterion:
@@ -41,10 +32,10 @@ class Criterion:
         frozen: networks that are moved with the rest and neither trained nor saved.
     """
 
-    def __init__(self, config: TrainConfig, settings: ArchSettings) -> None:
+    def __init__(self, config: TrainConfig, *, has_mask: bool) -> None:
         self.config = config
         self.targets = config.targets
-        self.has_mask = settings.has_mask
+        self.has_mask = has_mask
         if not self.has_mask and not self.targets.known_weight == self.targets.hole_weight == 1:
             raise ConfigError("targets: known_weight and hole_weight are for networks that take a mask; leave them out")
         self.discriminator = load_discriminator(config.gan) if config.gan is not None else None
@@ -57,8 +48,12 @@ class Criterion:
         gan = self._gan
         return OptimConfig("Adam", gan.lr, gan.weight_decay, gan.betas)
 
-    def guide(self, gt: Tensor) -> Tensor:
-        """The clean image as CPEN of stage 1 shall see it."""
+    def modules(self) -> list[nn.Module]:
+        """The perceptual network and the discriminator, if there are any."""
+        return [*self.frozen, *([self.discriminator] if self.discriminator is not None else [])]
+
+    def cpen_target(self, gt: Tensor) -> Tensor:
+        """The ground truth that CPEN is given, sharpened if ``prior_gt_usm``."""
         return sharpened(gt) if self.targets.prior_gt_usm else gt
 
     def pixel_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:

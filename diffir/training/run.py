@@ -1,84 +1,75 @@
 """A whole run: the stages of an option file one after the other, each resumable, each ending in weights.
 
-In: a ``RunConfig``. Out: ``experiments/NAME/`` with the resolved options, the log, training states, validation images
-and ``models/NAME_stage{1,2,3}.safetensors``. A stage takes over from the weights of the one before by itself.
-Started by torchrun, every process runs this; the first one alone writes.
+In: a ``RunConfig`` and its system. Out: ``experiments/NAME/`` with the resolved options, the log, training states,
+validation images and ``models/NAME_stage{1,2,3}.safetensors``. A stage takes over from the weights of the one before.
+Started by torchrun, every process runs this, and only the first one writes.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from pprint import pformat
-from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from torch import Tensor
+from torch import nn
 
-from diffir.config import RunConfig, StageNumber
-from diffir.config_file import dump_config
-from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
-from diffir.data.batches import load_batches
-from diffir.data.samples import Pair
-from diffir.data.training_set import open_training_set, training_facts
-from diffir.data.validation_set import validation_samples
-from diffir.degradations.recipe_file import shipped_recipes
-from diffir.degradations.recipes import build_recipe
-from diffir.errors import ConfigError, TrainingError
-from diffir.evaluation import Sample
+from diffir.config import RunConfig
 from diffir.image_io import write_image
 from diffir.inference.device import resolve_device
 from diffir.metrics.table import METRICS
-from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.initial_weights import BuildStage, build_stage
-from diffir.systems.diffir.stages import Stage
-from diffir.systems.diffir.tasks import get_task
+from diffir.system import BuildStage, Stage, StageStart, System
 from diffir.training.guard import Guard
 from diffir.training.log import RunLog
 from diffir.training.processes import Processes
+from diffir.training.publishing import publish
 from diffir.training.run_folder import RunFolder
-from diffir.training.trainer import Pace, Trainer
+from diffir.training.run_samples import RunSamples
+from diffir.training.trainer import Intervals, Trainer
 from diffir.training.validation import Validator
-from diffir.weights.card import Score, WeightsCard
-from diffir.weights.published import save_published
+from diffir.weights.load import load_network
 
 logger = logging.getLogger(__name__)
-FIRST_SAMPLES = 8  # that a stage may look at before its first step
 
 
 class Run:
     """One option file at work in its folder."""
 
     def __init__(
-        self, config: RunConfig, processes: Processes | None = None, *, build: BuildStage = build_stage
+        self,
+        config: RunConfig,
+        system: System,
+        processes: Processes | None = None,
+        *,
+        build: BuildStage | None = None,
     ) -> None:
         """
         Args:
             config: the option file.
+            system: the system that ``config.system`` names.
             processes: that share the work; those of torchrun's environment when not given.
-            build: makes a stage ready for its first step; experiments put variants of stages here.
+            build: makes a stage ready for its first step; the system's own when not given.
         """
         self.config = config
-        self.build = build
-        self.folder = RunFolder(config)
+        self.system = system
+        self.row = system.row(config.network_g)
+        self.samples = RunSamples(config, self.row.facts)
+        self.folder = RunFolder(config, system)
         self.processes = processes or Processes.from_environment()
         self.device = self.processes.device(resolve_device(config.device))
-        self.protocol = get_task(config.network_g.task).protocol
+        self._build = build or system.stage
 
     def facts(self) -> Iterator[str]:
         """What the run would work with, a line each; draws one batch and builds the first stage."""
-        self._check_data()
-        lq, gt = next(iter(self._batches(self.config.stages[0], 0)))
+        self.samples.check()
+        name = self.config.run_stages[0]
+        lq, gt = next(iter(self.samples.batches(name, 0, self.processes, pin_memory=False)))
         yield f"first batch: lq {' x '.join(map(str, lq.shape))}, gt {' x '.join(map(str, gt.shape))}"
         validator = self._validator()
         yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
-        number = self.config.stages[0]
-        stage = self.build(self.config, self.folder, number, lambda: lq)
+        stage = self.stage(name)
         parameters = sum(parameter.numel() for parameter in stage.network.parameters())
-        steps = self.config.learning(number).total_iter
+        number, steps = self.config.number(name), self.config.stages[name].total_iter
         yield f"stage {number}: {parameters / 1e6:.2f} million parameters, {steps} steps"
         for phase in stage.phases:
             learners = ", ".join(f"{learner.name} at {learner.optim.lr:g}" for learner in phase.learners)
@@ -102,178 +93,82 @@ class Run:
                 self.folder.delete()
             self.folder.open(auto_resume=auto_resume)
         self.processes.wait()
-        self._check_data()
+        self.samples.check()
         validator = self._validator()
-        for number in self.config.stages:
-            if self.processes.share(self.folder.weights(number).is_file()):
-                logger.info("stage %d is done: %s", number, self.folder.weights(number))
+        for name in self.config.run_stages:
+            if self.processes.share(self.folder.weights(name).is_file()):
+                logger.info("stage %d is done: %s", self.config.number(name), self.folder.weights(name))
                 continue
-            stage = self.build(self.config, self.folder, number, partial(self.first_lq, number))
+            stage = self.stage(name)
             if self.processes.is_first:
                 self.folder.record_options()
             self._run_stage(stage, validator)
             self.processes.wait()
-        return self.folder.weights(self.config.stages[-1])
+        return self.folder.weights(self.config.run_stages[-1])
 
-    def _check_data(self) -> None:
-        """Whether there are training pairs, and whether they are what the network takes and gives."""
-        open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
-        facts = training_facts(self.config.datasets.train)
-        facts.check(self.config.network_g.arch(), network="the network", pairs="the training pairs are")
+    def stage(self, name: str) -> Stage:
+        """A stage before its first step, seeded; the global random state of the caller is left as it was."""
+
+        def load(source: str | Path, part: str | None) -> nn.Module:
+            return load_network(source, {self.system.name: self.system}, part=part)[0]
+
+        start = StageStart(self.config, self.folder.weights, load, partial(self.samples.first_lq, name))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.manual_seed + self.config.number(name))
+            return self._build(name, start)
 
     def _run_stage(self, stage: Stage, validator: Validator | None) -> None:
-        learning, judge = self.config.learning(stage.number), METRICS[self.config.val.metrics[0]]
-        guard = Guard.of(learning, higher_is_better=judge.higher_is_better)
+        # Build the trainer, and continue from the last state if there is one.
+        number, learning = self.config.number(stage.name), self.config.stages[stage.name]
+        guard = Guard.of(learning, higher_is_better=METRICS[self.config.val.metrics[0]].higher_is_better)
         trainer = Trainer(
-            stage, learning, guard, device=self.device, seed=self.config.manual_seed, processes=self.processes
+            stage,
+            learning,
+            guard,
+            number=number,
+            device=self.device,
+            seed=self.config.manual_seed,
+            processes=self.processes,
         )
-        state = self.folder.checkpoints.load_latest(stage.number) if self.processes.is_first else None
+        state = self.folder.checkpoints.load_latest(number) if self.processes.is_first else None
         state = self.processes.share(state)
         if state is not None:
             trainer.load_state_dict(state)
-            logger.info("stage %d resumes at step %d of %d", stage.number, trainer.step, learning.total_iter)
+            logger.info("stage %d resumes at step %d of %d", number, trainer.step, learning.total_iter)
 
+        # Train, with validation on the first process.
         with RunLog(
             self.folder.path,
-            stage=stage.number,
+            stage=number,
             total_iter=learning.total_iter,
             first_step=trainer.step,
             use_tb_logger=self.config.logger.use_tb_logger,
             is_first=self.processes.is_first,
         ) as log:
 
-            def validate(network: DiffIR, step: int) -> dict[str, float]:
+            def validate(network: nn.Module, step: int) -> dict[str, float]:
                 if validator is None:
                     return {}
 
                 def show(name: str, picture: np.ndarray) -> None:
-                    write_image(self.folder.images(stage.number, step) / f"{name}.png", picture)
+                    write_image(self.folder.images(stage.name, step) / f"{name}.png", picture)
                     log.picture(step, name, picture)
 
                 scores = validator(stage, network, show)
                 return {**scores, **validator.input_scores()} if step == 0 else scores
 
-            pace = Pace.of(self.config.logger, self.config.val)
-            batches = self._batches(stage.number, trainer.step)
-            trainer.run(batches, log, self.folder.checkpoints, validate, pace)
+            intervals = Intervals.of(self.config.logger, self.config.val)
+            on_cuda = self.device.type == "cuda"
+            batches = self.samples.batches(stage.name, trainer.step, self.processes, pin_memory=on_cuda)
+            trainer.run(batches, log, self.folder.checkpoints, validate, intervals)
+
+        # Publish the weights that the stage ends with.
         if self.processes.is_first:
-            self._publish(trainer, stage.number)
-
-    def first_lq(self, number: StageNumber) -> Tensor:
-        """lq of the first samples of a stage: the same ones however many processes and batches share a step."""
-        train = self.config.datasets.train
-        samples = open_training_set(train, seed=(self.config.manual_seed, number))
-        size = (self.config.learning(number).gt_sizes or (train.gt_size,))[0]
-        return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
-
-    def _batches(self, number: StageNumber, first_step: int) -> Iterator[Pair]:
-        train, learning = self.config.datasets.train, self.config.learning(number)
-        sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
-        legs = [PatchSize(*leg) for leg in sizes]
-        legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
-        plan = BatchPlan(
-            legs,
-            first_step,
-            accumulate=learning.accum_iter,
-            rank=self.processes.rank,
-            processes=self.processes.size,
-        )
-        samples = open_training_set(train, seed=(self.config.manual_seed, number))
-        workers = _workers(train.num_worker_per_gpu)
-        return load_batches(samples, plan, workers=workers, pin_memory=self.device.type == "cuda")
+            path = self.folder.weights(stage.name)
+            publish(path, trainer.published, trainer.scores, stage, self.config, self.row, self.system)
+            logger.info("stage %d is done after %d steps: %s", number, trainer.step, path)
 
     def _validator(self) -> Validator | None:
         if self.config.datasets.val is None or not self.processes.is_first:
             return None
-        return Validator(self.validation_samples(), self.config.val, self.protocol)
-
-    def validation_samples(self) -> list[Sample]:
-        """The validation photos, damaged; none where the options name none."""
-        val, arch = self.config.datasets.val, self.config.network_g.arch()
-        if val is None:
-            return []
-        steps = val.degradation or self.config.datasets.train.degradation
-        recipe = build_recipe(steps) if steps else None
-        pairs = validation_samples(val, recipe, multiple_of=arch.multiple_of, scale=arch.scale)
-        if pairs[0].lq.shape[2] != arch.in_channels:
-            raise ConfigError(
-                f"datasets.val makes {pairs[0].lq.shape[2]} channels, the network takes {arch.in_channels}: "
-                "give it dataroot_mask or a degradation with a mask, as training has"
-            )
-        return [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
-
-    def _publish(self, trainer: Trainer, number: StageNumber) -> None:
-        path, task = self.folder.weights(number), get_task(self.config.network_g.task)
-        weights = trainer.published
-        if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
-            raise TrainingError(f"stage {number} ends with weights that are not finite: lower train.optim_g.lr")
-        card = WeightsCard(
-            name=self.config.name,
-            settings=self.config.network_g.arch(),
-            stage=1 if number == 1 else 2,
-            task=task.name,
-            summary=task.summary,
-            training=_recipe(self.config, number),
-            data=self.config.training_data,
-            scores=tuple(
-                Score("validation", name, value, str(self.protocol), _condition(self.config))
-                for name, value in trainer.scores.items()
-                if name in METRICS
-            ),
-            licence=self.config.licence,
-        )
-        # Stage-1 weights are a step on the way and stay exact; later weights are what people download.
-        dtype = torch.float32 if number == 1 else torch.float16
-        save_published(path, weights, card, dtype=dtype)
-        logger.info("stage %d is done after %d steps: %s", number, trainer.step, path)
-
-
-def _workers(asked: int) -> int:
-    """Reading processes: more of them than cores would only wait for each other, and torch warns of them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if asked > cores:
-        logger.info("num_worker_per_gpu %d is more than the cores at hand: %d are used", asked, cores)
-    return min(asked, cores)
-
-
-_SECTIONS: dict[StageNumber, str] = {1: "train", 2: "stage2", 3: "stage3"}
-
-
-def _recipe(config: RunConfig, last: StageNumber) -> dict[str, object]:
-    """What others need to repeat the training up to that stage; nothing of the machine it ran on."""
-    values = yaml.safe_load(dump_config(config))
-    local = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
-    train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in local}
-    train_set["degradation"] = [_told(step) for step in train_set["degradation"]]
-    start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
-    stages = [stage for stage in config.stages if stage <= last]
-    kept = {key: values[key] for key in ("network_g", "manual_seed", *(_SECTIONS[stage] for stage in stages))}
-    return _without_blanks({"stages": stages, "start": start, **kept, "train_set": train_set})
-
-
-def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:
-    """What says nothing, None or an empty list, left out at every depth."""
-    told = {key: _without_blanks(value) if isinstance(value, dict) else value for key, value in values.items()}
-    return {key: value for key, value in told.items() if value not in (None, [], {})}
-
-
-def _told(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as others can read it: of a recipe file not the path, but its name and what it says."""
-    name = step.get("name")
-    if step["type"] != "recipe" or name in shipped_recipes():
-        return step
-    return {**step, "name": Path(str(name)).stem, "steps": pformat(build_recipe([step]).steps)}
-
-
-def _condition(config: RunConfig) -> str:
-    """How validation damaged its photos, in words."""
-    val = config.datasets.val
-    if val is None:
-        return ""
-    steps = (_told(step) for step in val.degradation or config.datasets.train.degradation)
-    words = (
-        " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items() if key != "steps")
-        for step in steps
-    )
-    size = "whole photos" if val.gt_size is None else f"{val.gt_size} x {val.gt_size} cuts"
-    return ", ".join(filter(None, (size, ", then ".join(words))))
+        return Validator(self.samples.validation(), self.config.val, self.row.protocol)

@@ -11,12 +11,13 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from diffir.config import RunConfig, StageNumber, TrainConfig
+from diffir.config import RunConfig, TrainConfig
 from diffir.config_file import dump_config, load_config
 from diffir.data.photo_sources import open_photos
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
+from diffir.system import System
 from diffir.training.checkpoint import Checkpoints
 
 # What may differ between the start of a run and its resumption: where and how it is watched, not what it computes.
@@ -27,7 +28,7 @@ _FREE: tuple[str, ...] = (
     "val.save_images",
     "val.strip_pixels",
     "path.",
-    "stages",
+    "run_stages",
     "licence",
     "training_data",
     "datasets.val.dataroot_",
@@ -38,26 +39,26 @@ _FREE: tuple[str, ...] = (
     "datasets.train.cache_images",
 )
 _FREE_UNGUARDED: tuple[str, ...] = ("val.", "datasets.val")
-_LATER: tuple[StageNumber, ...] = (2, 3)  # stages that may be planned anew until they begin
 
 
 class RunFolder:
     """Paths and record of one run."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, system: System) -> None:
         self.config = config
+        self.system = system
         self.path = Path(config.path.experiments_root) / config.name
         self.options = self.path / "options.yml"
         self.training_set = self.path / "training_set.txt"
         self.checkpoints = Checkpoints(self.path / "training_states", config.logger.keep_checkpoints)
 
-    def weights(self, stage: StageNumber) -> Path:
-        """Where the finished weights of a stage lie."""
-        return self.path / "models" / f"{self.config.name}_stage{stage}.safetensors"
+    def weights(self, stage: str) -> Path:
+        """Path of the finished weights of a stage."""
+        return self.path / "models" / f"{self.config.name}_stage{self.config.number(stage)}.safetensors"
 
-    def images(self, stage: StageNumber, step: int) -> Path:
-        """Where the validation pictures of a step lie."""
-        return self.path / "visualization" / f"stage{stage}_{step:08d}"
+    def images(self, stage: str, step: int) -> Path:
+        """Folder of the validation pictures of a step."""
+        return self.path / "visualization" / f"stage{self.config.number(stage)}_{step:08d}"
 
     def open(self, *, auto_resume: bool) -> None:
         """Refuse to go on where going on would be wrong; changes nothing on disk.
@@ -69,10 +70,13 @@ class RunFolder:
             return
         if not auto_resume:
             raise TrainingError(f"{self.path} holds a run already: go on with --auto_resume, or choose another name")
-        free = (*_FREE, *(f"stage{number}." for number in _LATER if not self._has_begun(number)))
-        if not any(_is_guarded(self.config.learning(stage)) for stage in self.config.stages):
+        # Every stage but the first may be planned anew until it begins.
+        later = list(self.config.stages)[1:]
+        free = (*_FREE, *(f"stages.{stage}." for stage in later if not self._has_begun(stage)))
+        if not any(_is_guarded(self.config.stages[stage]) for stage in self.config.run_stages):
             free += _FREE_UNGUARDED
-        before, now = _flat(asdict(load_config(self.options))), _flat(asdict(self.config))
+        recorded = load_config(self.options, systems={self.system.name: self.system})
+        before, now = _flat(asdict(recorded)), _flat(asdict(self.config))
         changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not key.startswith(free)]
         if changed:
             listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
@@ -103,8 +107,8 @@ class RunFolder:
         steps = pformat(build_recipe(train.degradation).steps if train.degradation else (), width=118)
         return f"{len(photos.names)} photos, SHA-256 of their names {names}\n{steps}\n"
 
-    def _has_begun(self, stage: StageNumber) -> bool:
-        return self.weights(stage).exists() or bool(self.checkpoints.paths(stage))
+    def _has_begun(self, stage: str) -> bool:
+        return self.weights(stage).exists() or bool(self.checkpoints.paths(self.config.number(stage)))
 
 
 def _is_guarded(learning: TrainConfig) -> bool:

@@ -21,9 +21,7 @@ from diffir.data.samples import Pair
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.seeds import generator_for
-from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.dirformer import Level
-from diffir.systems.diffir.stages import Learner, Phase, Stage
+from diffir.system import Learner, Noise, Phase, Stage
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.guard import Guard, Verdict
 from diffir.training.log import Meter, RunLog
@@ -31,21 +29,21 @@ from diffir.training.optim import build_optimizer, learning_rate
 from diffir.training.processes import Processes
 from diffir.training.random_state import random_state, restore_random_state
 
-Validate = Callable[[DiffIR, int], dict[str, float]]
-"""Network and step -> scores, the one that judges first; the trainer logs them. Called on the first process alone."""
+Validate = Callable[[nn.Module, int], dict[str, float]]
+"""Network and step -> scores, the deciding one first; the trainer logs them. Called on the first process alone."""
 ALONE = Processes()
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How often the loop does more than learn, in steps."""
+class Intervals:
+    """Steps between logs, checkpoints and validations."""
 
     log: int
     save: int
     validate: int
 
     @classmethod
-    def of(cls, logger: LoggerConfig, val: ValConfig) -> "Pace":
+    def of(cls, logger: LoggerConfig, val: ValConfig) -> "Intervals":
         return cls(logger.print_freq, logger.save_checkpoint_freq, val.val_freq)
 
 
@@ -58,11 +56,17 @@ class Trainer:
         config: TrainConfig,
         guard: Guard,
         *,
+        number: int,
         device: torch.device,
         seed: int,
         processes: Processes = ALONE,
     ) -> None:
+        """
+        Args:
+            number: place of the stage in its system, from 1; seeds and file names hold it.
+        """
         self.stage = stage
+        self.number = number
         self.config = config
         self.guard = guard
         self.device = device
@@ -78,21 +82,19 @@ class Trainer:
         self._best_scores: dict[str, float] = {}
         self.network = stage.network
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-        for module in (self.network, *stage.companions()):
+        for module in (self.network, *stage.extra_modules()):
             module.to(device)
             module.to(memory_format=self._memory_format)  # type: ignore[call-overload]
             processes.equalise(module)
         self.ema = deepcopy(self.network).requires_grad_(False).eval() if config.ema_decay else None
-        for level in self.network.modules():
-            if isinstance(level, Level):
-                level.keeps_activations = not config.checkpoint_activations
+        stage.keep_activations(not config.checkpoint_activations)
         if config.compile:
             for module in self.network.children():
                 module.compile()
         self._begin(stage.phases[0])
 
     def run(
-        self, batches: Iterable[Pair], log: RunLog, checkpoints: Checkpoints, validate: Validate, pace: Pace
+        self, batches: Iterable[Pair], log: RunLog, checkpoints: Checkpoints, validate: Validate, every: Intervals
     ) -> None:
         """Train from ``self.step`` to the end; ``batches`` starts at that step, ``accum_iter`` of them a step."""
         meter, arriving = Meter(), iter(batches)
@@ -106,16 +108,16 @@ class Trainer:
             meter.add(terms, images=sum(len(part.gt) for part in parts) * self.processes.size)
             log.advance()
 
-            if self._is_due(pace.log):
+            if self._is_due(every.log):
                 log.record(self.step, "train", {**meter.read(), "lr": self._lr, "skipped": self.skipped})
-            if self._is_due(pace.validate):
+            if self._is_due(every.validate):
                 self._validate(validate, log)
                 meter.reset()
-            if self._is_due(pace.save) and self.processes.is_first:
-                checkpoints.save(self.stage.number, self.step, self.state_dict())
+            if self._is_due(every.save) and self.processes.is_first:
+                checkpoints.save(self.number, self.step, self.state_dict())
 
     @property
-    def current(self) -> DiffIR:
+    def current(self) -> nn.Module:
         """The network that is validated: the moving average, if one is kept."""
         return self.ema if self.ema is not None else self.network
 
@@ -126,7 +128,7 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next steps depend on; the names ``params`` and ``params_ema`` are BasicSR's."""
-        discriminator = self.stage.criterion.discriminator
+        discriminator = self.stage.discriminator
         return {
             "params": self.network.state_dict(),
             "params_ema": self.ema.state_dict() if self.ema is not None else {},
@@ -149,7 +151,7 @@ class Trainer:
                 f"this stage was begun by {state['processes']} processes and would go on with {self.processes.size}: "
                 "its samples and its batch would be others; start as many"
             )
-        discriminator = self.stage.criterion.discriminator
+        discriminator = self.stage.discriminator
         try:
             self.network.load_state_dict(state["params"])
             if self.ema is not None:
@@ -219,14 +221,14 @@ class Trainer:
         if learner.name == "g":
             self._lr = rate * self.guard.lr_scale
 
-    def _noise(self, parts: list[Pair]) -> Iterator[Tensor]:
-        """The diffusion's start noise of each batch: rows of one draw for the whole step, on whichever process."""
-        width, size = self.network.settings.prior_width, len(parts[0].gt)
-        generator = generator_for(self.seed, self.stage.number, self.step)
-        drawn = torch.randn(len(parts), self.processes.size, size, width, generator=generator)
-        return (rows.to(self.device) for rows in drawn[:, self.processes.rank])
+    def _noise(self, parts: list[Pair]) -> Iterator[Noise]:
+        """The stage's random numbers for each batch; every process draws those of all and keeps its own."""
+        generator = generator_for(self.seed, self.number, self.step)
+        for part in parts:
+            drawn = [self.stage.draw_noise(part.lq, generator) for _ in range(self.processes.size)]
+            yield tuple(numbers.to(self.device) for numbers in drawn[self.processes.rank])
 
-    def _backward(self, part: Pair, noise: Tensor, share: float) -> dict[str, Tensor]:
+    def _backward(self, part: Pair, noise: Noise, share: float) -> dict[str, Tensor]:
         """Add the gradients of one batch; losses are computed one after the other, as the stage yields them."""
         terms: dict[str, Tensor] = {}
         arriving = self.stage.losses(part.lq, part.gt, self.phase, noise)
@@ -250,11 +252,11 @@ class Trainer:
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row <= self.config.max_nonfinite:
             return
-        path = folder / f"nonfinite_stage{self.stage.number}_{self.step:08d}_{self.processes.rank}.pt"
+        path = folder / f"nonfinite_stage{self.number}_{self.step:08d}_{self.processes.rank}.pt"
         with write_atomically(path) as file:
             torch.save([{"lq": part.lq.cpu(), "gt": part.gt.cpu()} for part in parts], file)
         raise TrainingError(
-            f"stage {self.stage.number}: the gradient was not finite {self._skipped_in_a_row} times in a row, last at "
+            f"stage {self.number}: the gradient was not finite {self._skipped_in_a_row} times in a row, last at "
             f"step {self.step} (its batch is in {path}); lower train.optim_g.lr or set train.grad_clip, then go on "
             "from the last state with --auto_resume"
         )

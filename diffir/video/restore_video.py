@@ -26,6 +26,8 @@ from diffir.video.frame_folder import Fact, FrameFolder
 
 OnFrame = Callable[[int, int], None]
 _TEST_SIDE = 16  # pixels, side of the test image
+# Options that may differ when a run is resumed; whether they change the frames is seen from the test image.
+_MAY_CHANGE = ("device", "precision", "engine", "prior")
 _SAMPLED_BYTES = 2**20  # bytes at the start and at the end of the source that identify it
 
 
@@ -176,12 +178,7 @@ def _facts(restorer: Restorer, clip: VideoClip, share_prior: bool, prior: Tensor
         "number of frames": len(clip.stamps),
         "model": restorer.name,
         "scale": restorer.scale,
-        "seed": restorer.seed,
-        "tile": restorer.tile,
-        "tile_overlap": restorer.tile_overlap,
-        "stats": restorer.stats,
-        "tta": restorer.tta,
-        "strength": restorer.strength,
+        **{name: value for name, value in restorer.in_use().items() if name not in _MAY_CHANGE},
         "share_prior": share_prior,
         "prior": "" if prior is None else hashlib.sha256(prior.cpu().float().numpy().tobytes()).hexdigest(),
         "network or setting": [round(float(value), 4) for value in restored.ravel()],

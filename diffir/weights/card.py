@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from diffir import __version__
+from diffir._version import __version__
 from diffir.errors import ConfigError, WeightsError
-from diffir.systems.diffir.settings import ArchSettings, Stage
+from diffir.near_names import meant
+from diffir.system import System
 from diffir.typed_mapping import build
 
 METADATA_KEY = "diffir"
+_PARTS_BY_NUMBER = {1: "prior", 2: "diffusion"}  # cards of version 0.1 are DiffIR's and number their stages
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,14 @@ class WeightsCard:
     """Facts of one set of weights."""
 
     name: str
-    """What ``-n`` calls it."""
-    settings: ArchSettings
-    stage: Stage = 2
+    """The name that ``-n`` takes."""
+    settings: dict[str, Any]
+    """Network settings in plain types; the system types them."""
+    part: str
+    """Which part of the system these weights are."""
+    system: str = "diffir"
     task: str | None = None
-    """Row of ``diffir.systems.diffir.tasks.TASKS``; None for a network that no row describes."""
+    """Row of the system's table; None for a network that no row describes."""
     summary: str = ""
     """One line for ``diffir models``."""
     training: str | dict[str, Any] = ""
@@ -62,20 +67,22 @@ class WeightsCard:
     diffir_version: str = __version__
 
     @property
-    def patch(self) -> int | None:
-        """Side in pixels of lq of the patches that training ended with; None where the card does not tell."""
-        told = self.training if isinstance(self.training, dict) else {}
-        stage3, stage2, train_set = (told.get(key) for key in ("stage3", "stage2", "train_set"))
-        legs = [stage.get("gt_sizes") for stage in (stage3, stage2) if isinstance(stage, dict)]
-        side = next((sizes[-1] for sizes in legs if isinstance(sizes, list) and sizes), None)
+    def gt_patch(self) -> int | None:
+        """Side in pixels of the ground truth of the last training patches; None where the card does not say."""
+        facts = self.training if isinstance(self.training, dict) else {}
+        sections = [facts.get(stage) for stage in reversed(facts.get("stages", []))]
+        sections += [facts.get(key) for key in ("stage3", "stage2")]  # cards of version 0.1
+        progressive = [section.get("gt_sizes") for section in sections if isinstance(section, dict)]
+        side = next((sizes[-1] for sizes in progressive if isinstance(sizes, list) and sizes), None)
+        train_set = facts.get("train_set")
         if side is None and isinstance(train_set, dict):
             side = train_set.get("gt_size")
-        return side // self.settings.scale if isinstance(side, int) and side > 0 else None
+        return side if isinstance(side, int) and side > 0 else None
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata of a safetensors file."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values |= {"settings": self.settings.to_dict(), "scores": [asdict(score) for score in self.scores]}
+        values["scores"] = [asdict(score) for score in self.scores]
         return {"format": "pt", METADATA_KEY: json.dumps(values, ensure_ascii=False)}
 
     @classmethod
@@ -91,6 +98,8 @@ class WeightsCard:
             )
         try:
             values = json.loads(metadata[METADATA_KEY])
+            if "stage" in values:
+                values["part"] = _PARTS_BY_NUMBER.get(values.pop("stage"), "")
             training = values.pop("training", "")
             if not isinstance(training, str | dict):
                 raise ConfigError(f"training: expected a sentence or names and values, got {training!r}")
@@ -99,3 +108,14 @@ class WeightsCard:
             raise WeightsError(
                 f"{source} has a card that diffir {__version__} cannot read ({error}): a newer diffir may have made it"
             ) from error
+
+
+def system_of(card: WeightsCard, systems: Mapping[str, System], source: str) -> System:
+    """The system of a card; ``source`` is the name of its file, for the message.
+
+    Raises:
+        WeightsError: it is not in the table.
+    """
+    if card.system not in systems:
+        raise WeightsError(f"{source} is of the system {card.system!r}; {meant(card.system, systems)}")
+    return systems[card.system]

@@ -15,7 +15,7 @@ from diffir.weights.header import is_safetensors, read_header
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of what decides a result of published weights; of all bytes of other files."""
+    """SHA-256 of everything in published weights that decides their results; for other files, of all bytes."""
     digest = hashlib.sha256()
     content = memoryview(path.read_bytes())
     if is_safetensors(path):
@@ -23,12 +23,16 @@ def fingerprint(path: Path) -> str:
         try:
             card = WeightsCard.from_metadata(header.metadata, str(path))
         except WeightsError:
-            pass  # of others: nothing says what could be left out
+            pass  # a file without a card: nothing says what could be left out
         else:
-            # As they stand in the file: a version that knows more settings must find the same.
+            # The settings as they stand in the file: a version that knows more of them must find the same. Stage number
+            # and patch (in pixels of lq) are written as version 0.1 did, so that kept scores stay valid.
             settings = json.loads(header.metadata[METADATA_KEY])["settings"]
-            told = [settings, card.stage, card.patch, header.shapes, header.dtypes]
-            digest.update(json.dumps(told, sort_keys=True).encode())
+            scale = settings.get("upsample", 1) // settings.get("unshuffle", 1)
+            patch = None if card.gt_patch is None else card.gt_patch // scale
+            part = {"prior": 1, "diffusion": 2}.get(card.part, card.part)
+            facts = [settings, part, patch, header.shapes, header.dtypes]
+            digest.update(json.dumps(facts, sort_keys=True).encode())
             content = content[header.data_start :]
     digest.update(content)
     return digest.hexdigest()

@@ -13,25 +13,33 @@ from torch import Tensor
 
 from diffir.errors import WeightsError
 from diffir.files import write_atomically
-from diffir.systems.diffir.fit import check_fit
+from diffir.system import System
 from diffir.weights.card import WeightsCard
 from diffir.weights.checkpoint_file import read_tensors
+from diffir.weights.fit import check_fit, empty_network
 from diffir.weights.header import read_header
 
 
 def save_published(
-    path: str | Path, state: Mapping[str, Tensor], card: WeightsCard, *, dtype: torch.dtype = torch.float16
+    path: str | Path,
+    state: Mapping[str, Tensor],
+    card: WeightsCard,
+    system: System,
+    *,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write ``state`` and ``card`` to ``path``, atomically.
 
     Args:
-        state: names and shapes of ``DiffIR(card.settings, card.stage)``, any device and precision.
+        state: names and shapes of ``system.build(card.settings, card.part)``, any device and precision.
+        system: the system of the card.
         dtype: storage of the tensors.
     Raises:
         WeightsError: tensors that do not fit the card, that hold NaN or infinity, or that ``dtype`` cannot hold.
     """
     path = Path(path)
-    check_fit(state, card.settings, card.stage, f"the state to be saved as {path.name}")
+    source = f"the state to be saved as {path.name}"
+    check_fit(state, empty_network(system, card.settings, card.part, source), card.part, source)
     stored = {name: _stored(name, tensor, dtype) for name, tensor in state.items()}
     content = save(stored, card.to_metadata())
     with write_atomically(path) as file:
@@ -39,16 +47,14 @@ def save_published(
 
 
 def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:
-    """Tensors in float32 on the CPU, and the card.
+    """Tensors in float32 on the CPU, and the card; whether they fit each other is checked by ``load_network``.
 
     Raises:
-        WeightsError: not safetensors, cut short, without a card, or tensors that do not fit the card.
+        WeightsError: not safetensors, cut short, or without a card.
     """
     path = Path(path)
     card = WeightsCard.from_metadata(read_header(path).metadata, str(path))
-    state = {name: tensor.float() for name, tensor in read_tensors(path).items()}
-    check_fit(state, card.settings, card.stage, str(path))
-    return state, card
+    return {name: tensor.float() for name, tensor in read_tensors(path).items()}, card
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

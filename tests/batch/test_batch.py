@@ -14,8 +14,8 @@ from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.jobs import Job, plan_jobs
 from diffir.errors import UsageError
 from diffir.image_io import Photo, read_image, write_image
+from diffir.inference.prior_file import load_prior
 from diffir.inference.restorer import Restorer
-from diffir.systems.diffir.prior_file import load_prior
 
 MakeRestorer = Callable[..., Restorer]
 

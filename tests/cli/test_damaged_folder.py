@@ -18,8 +18,7 @@ from diffir.cli.main import main
 from diffir.image_io import read_file
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 CASES = int(os.environ.get("DIFFIR_FUZZ_CASES", "60"))
 SAMPLES = sorted((Path(__file__).resolve().parents[2] / "datasets/samples/clean").glob("*.png"))
@@ -63,7 +62,7 @@ def test_every_file_ends_as_a_result_or_as_one_line_and_no_input_is_changed(
 ) -> None:
     settings, weights = get_task("denoise_tiny").arch, tmp_path / "tiny.safetensors"
     torch.manual_seed(0)
-    save_published(weights, DiffIR(settings).state_dict(), WeightsCard("tiny", settings))
+    save_weights(weights, DiffIR(settings).state_dict(), card_of("tiny", settings))
     (tmp_path / "in").mkdir()
     hashes = fill(tmp_path / "in")
 

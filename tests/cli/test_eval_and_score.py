@@ -15,9 +15,8 @@ from diffir.cli.main import main
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
 from diffir.weights.fingerprint import fingerprint
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 TINY = get_task("denoise_tiny").arch
 
@@ -98,7 +97,7 @@ def test_flags_change_the_protocol_and_are_printed(
 
 def save_untrained(folder: Path, task: str, settings: ArchSettings) -> str:
     path = folder / f"{task}.safetensors"
-    save_published(path, DiffIR(settings, stage=2).state_dict(), WeightsCard("untrained", settings, task=task))
+    save_weights(path, DiffIR(settings, stage=2).state_dict(), card_of("untrained", settings, task=task))
     return str(path)
 
 

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import load_network
 from diffir.cli.main import main
 from diffir.image_io import read_image
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.load import load_network
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 TINY = get_task("denoise_tiny").arch
 
@@ -29,9 +28,9 @@ def photos(tmp_path):
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    card = WeightsCard("mine", TINY, task="denoise_tiny", training={"stage2": {"gt_sizes": [16]}, "train_set": {}})
+    card = card_of("mine", TINY, task="denoise_tiny", training={"stage2": {"gt_sizes": [16]}, "train_set": {}})
     path = tmp_path / "mine.safetensors"
-    save_published(path, DiffIR(TINY).state_dict(), card, dtype=torch.float32)
+    save_weights(path, DiffIR(TINY).state_dict(), card, dtype=torch.float32)
     return path
 
 
@@ -51,7 +50,7 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
     text = capsys.readouterr().out
     assert "photos: 4 to learn from, 2 to validate on" in text
     assert "gained +" in text
-    assert load_network(out / "models/run_stage2.safetensors")[1].stage == 2
+    assert load_network(out / "models/run_stage2.safetensors")[1].part == "diffusion"
     assert "| before |" in (out / "report.md").read_text("utf-8")
     assert read_image(out / "preview.png").pixels.shape[2] == 3
     assert main([*command, "--steps", "100"]) == 1  # it holds a run already

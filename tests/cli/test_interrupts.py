@@ -15,8 +15,7 @@ import pytest
 from diffir.image_io import read_image, write_image
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -30,8 +29,8 @@ def deliver_signals() -> None:
 def restoring(folder: Path, *, photos: int, side: int) -> Iterator[subprocess.Popen]:
     """Start a process that restores photos one by one into ``out``."""
     settings = get_task("denoise_tiny").arch
-    card = WeightsCard(name="toy", settings=settings, task="denoise_tiny")
-    save_published(folder / "toy.safetensors", DiffIR(settings).state_dict(), card)
+    card = card_of("toy", settings, task="denoise_tiny")
+    save_weights(folder / "toy.safetensors", DiffIR(settings).state_dict(), card)
     for number in range(photos):
         pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
         write_image(folder / "photos" / f"{number:02}.png", pixels)

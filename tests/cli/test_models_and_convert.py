@@ -7,22 +7,22 @@ import sys
 import pytest
 import torch
 
+from diffir.api import load_network
 from diffir.cli.main import main
+from diffir.systems import SYSTEMS
 from diffir.systems.diffir import ArchSettings, DiffIR
-from diffir.systems.diffir.fit import empty_network
 from diffir.systems.diffir.tasks import TASKS
 from diffir.weights import catalogue as catalogue_module
-from diffir.weights.card import Score, WeightsCard
+from diffir.weights.card import Score
 from diffir.weights.header import read_header
-from diffir.weights.load import load_network
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, empty_diffir, save_weights
 
 TINY = ArchSettings(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
 
 @pytest.fixture
 def published(tmp_path):
-    card = WeightsCard(
+    card = card_of(
         "mine",
         TINY,
         task="deblur",
@@ -32,7 +32,7 @@ def published(tmp_path):
         licence="CC0-1.0",
         scores=(Score("Set14", "psnr", 31.234, "RGB, crop_border 0", "sigma 25"),),
     )
-    save_published(tmp_path / "mine.safetensors", DiffIR(TINY, 2).state_dict(), card)
+    save_weights(tmp_path / "mine.safetensors", DiffIR(TINY, 2).state_dict(), card)
     return tmp_path / "mine.safetensors"
 
 
@@ -54,7 +54,9 @@ def test_a_published_ssim_does_not_claim_the_protocol_that_diffir_measures_with(
 
 
 def test_every_published_number_says_how_it_was_taken():
-    scores = [score for entry in catalogue_module.catalogue().values() for score in entry.scores if score.published]
+    scores = [
+        score for entry in catalogue_module.catalogue(SYSTEMS).values() for score in entry.scores if score.published
+    ]
 
     assert len(scores) == 20
     assert all(score.protocol for score in scores)
@@ -81,9 +83,9 @@ def test_models_as_json_can_be_read_by_programs(published, monkeypatch, capsys):
 
 
 def test_the_catalogue_counts_parameters_as_the_networks_do():
-    for entry in catalogue_module.catalogue().values():
+    for entry in catalogue_module.catalogue(SYSTEMS).values():
         if not entry.shipped:
-            network = empty_network(TASKS[entry.task].arch, 2)
+            network = empty_diffir(TASKS[entry.task].arch, 2)
             assert entry.parameters == sum(p.numel() for p in network.parameters())
 
 
@@ -140,8 +142,8 @@ def test_what_cannot_be_converted_is_said_in_one_line(published, tmp_path, capsy
 @pytest.mark.slow
 def test_a_full_size_checkpoint_converts_and_names_the_rows_it_fits(tmp_path, capsys):
     torch.manual_seed(0)
-    card = WeightsCard("big", TASKS["sr_x4"].arch, task="sr_x4")
-    save_published(tmp_path / "a.safetensors", DiffIR(card.settings, 2).state_dict(), card)
+    card = card_of("big", TASKS["sr_x4"].arch, task="sr_x4")
+    save_weights(tmp_path / "a.safetensors", DiffIR(TASKS["sr_x4"].arch, 2).state_dict(), card)
 
     assert main(["convert", str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")]) == 0
 

@@ -14,8 +14,7 @@ from diffir.cli.main import main
 from diffir.image_io import write_image
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 LONG = "x" * 300
 
@@ -39,7 +38,7 @@ class Place:
 def place(tmp_path: Path) -> Place:
     torch.manual_seed(0)
     settings = get_task("denoise_tiny").arch
-    save_published(tmp_path / "toy.safetensors", DiffIR(settings).state_dict(), WeightsCard("toy", settings))
+    save_weights(tmp_path / "toy.safetensors", DiffIR(settings).state_dict(), card_of("toy", settings))
     for number in range(4):
         pixels = np.random.default_rng(number).integers(0, 256, (16, 24, 3), dtype=np.uint8)
         write_image(tmp_path / "photos" / f"{number}.png", pixels)

@@ -13,19 +13,18 @@ import diffir
 from diffir.cli.main import main
 from diffir.cli.restore_report import JSON_FIELDS
 from diffir.image_io import Animation, Photo, read_file, read_image, write_image
+from diffir.inference.prior_file import load_prior, save_prior
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.prior_file import load_prior, save_prior
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 
 def publish(path: Path, **changes: object) -> str:
     """Write a toy network as a published weights file and return its path."""
     torch.manual_seed(0)
     settings = replace(get_task("denoise_tiny").arch, **changes)
-    card = WeightsCard(name="toy", settings=settings, task="denoise_tiny")
-    save_published(path, DiffIR(settings).state_dict(), card)
+    card = card_of("toy", settings, task="denoise_tiny")
+    save_weights(path, DiffIR(settings).state_dict(), card)
     return str(path)
 
 

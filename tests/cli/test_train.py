@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from diffir.api import load_config
 from diffir.cli.main import main
-from diffir.config_file import load_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = "options/debug/tiny.yml"

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.evaluation import Sample
 from diffir.evaluation.contestant import baseline, network
-from diffir.evaluation.multiply_adds import count_multiply_adds, multiply_adds_of
+from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
 from diffir.evaluation.peak_memory import PeakMemory
-from diffir.inference.restorer import Restorer
 from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.engine.multiply_adds import count_multiply_adds
 from diffir.systems.diffir.tasks import get_task
 
 GREY = np.full((16, 16, 3), 100, np.uint8)
@@ -23,7 +24,7 @@ GREY = np.full((16, 16, 3), 100, np.uint8)
     ("task", "billions"), [("deblur", 121.0), ("sr_x2", 180.8), ("realsr_x1", 45.4), ("inpaint", 50.6)]
 )
 def test_multiply_adds_are_those_counted_on_the_reference_networks(task: str, billions: float) -> None:
-    assert count_multiply_adds(DiffIR(get_task(task).arch)) / 1e9 == pytest.approx(billions, abs=0.06)
+    assert count_multiply_adds(DiffIR(get_task(task).arch), side=SIDE) / 1e9 == pytest.approx(billions, abs=0.06)
 
 
 def test_a_matrix_product_is_counted_by_hand() -> None:
@@ -48,7 +49,7 @@ def test_a_method_that_fills_holes_asks_for_holes() -> None:
 def test_a_network_tells_what_its_results_depend_on(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"weights")
     settings = get_task("denoise_tiny").arch
-    one = network(Restorer(DiffIR(settings), device="cpu", precision="fp32"), tmp_path / "w.safetensors")
+    one = network(restorer_of(DiffIR(settings), device="cpu", precision="fp32"), tmp_path / "w.safetensors")
 
     assert one.parameters == sum(parameter.numel() for parameter in DiffIR(settings).parameters())
     assert one.settings["weights"] == "w.safetensors" and len(one.settings["fingerprint"]) == 64

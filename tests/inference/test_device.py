@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.inference.device import free_bytes, has_bf16_units, resolve_device, resolve_precision
-from diffir.inference.restorer import Restorer
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 
@@ -49,13 +49,13 @@ def test_with_bf16_the_photo_itself_keeps_fp32() -> None:
     torch.nn.init.zeros_(network.dirformer.output.output.bias)
     lq = torch.rand(1, 3, 16, 16)
 
-    assert torch.equal(Restorer(network, device="cpu", precision="bf16").restore_tensor(lq), lq)
+    assert torch.equal(restorer_of(network, device="cpu", precision="bf16").restore_tensor(lq), lq)
 
 
 def test_bf16_is_used_and_stays_near_fp32() -> None:
     network, lq = DiffIR(get_task("denoise_tiny").arch), torch.rand(1, 3, 16, 16)
 
-    exact, rough = (Restorer(network, device="cpu", precision=p).restore_tensor(lq) for p in ("fp32", "bf16"))
+    exact, rough = (restorer_of(network, device="cpu", precision=p).restore_tensor(lq) for p in ("fp32", "bf16"))
 
     assert 0 < (exact - rough).abs().max() < 0.02
 

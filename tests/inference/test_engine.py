@@ -25,7 +25,7 @@ def test_an_unknown_engine_is_wrong_usage(make_restorer):
 
 
 def test_without_kernels_torch_does_their_work(make_restorer, no_kernels):
-    assert make_restorer().engine == "torch"
+    assert make_restorer().in_use()["engine"] == "torch"
 
 
 def test_kernels_that_are_missed_are_named(make_restorer, no_kernels):
@@ -52,8 +52,8 @@ def test_kernels_are_chosen_where_they_are(make_restorer):
     if find_kernels("fp32") is None:
         pytest.skip("the compiled kernels were not built here")
 
-    assert make_restorer().engine == "native"
-    assert make_restorer(engine="torch").engine == "torch"
+    assert make_restorer().in_use()["engine"] == "native"
+    assert make_restorer(engine="torch").in_use()["engine"] == "torch"
 
 
 def test_a_copy_that_is_given_other_weights_uses_them(make_restorer):
@@ -62,11 +62,11 @@ def test_a_copy_that_is_given_other_weights_uses_them(make_restorer):
 
     other = copy.deepcopy(restorer)
     with torch.no_grad():
-        for parameter in other.network.dirformer.parameters():
+        for parameter in other.engine.network.dirformer.parameters():
             parameter.mul_(1.5)
 
     expected = make_restorer(engine="torch")
-    expected.network.load_state_dict(other.network.state_dict())
+    expected.engine.network.load_state_dict(other.engine.network.state_dict())
     torch.testing.assert_close(other.restore_tensor(lq), expected.restore_tensor(lq), atol=1e-4, rtol=0)
     assert (other.restore_tensor(lq) - restorer.restore_tensor(lq)).abs().max() > 1e-2
 

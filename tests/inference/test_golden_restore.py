@@ -7,9 +7,10 @@ import pytest
 import torch
 from numpy.lib.npyio import NpzFile
 
+from diffir.api import restorer_of
 from diffir.inference.restorer import Restorer
-from diffir.systems.diffir.fit import filled_network
 from diffir.systems.diffir.released import read_official
+from tests.diffir_objects import filled_diffir
 
 
 def restorer_and_reference(shared: Path, name: str) -> tuple[Restorer, NpzFile, torch.Tensor]:
@@ -17,10 +18,10 @@ def restorer_and_reference(shared: Path, name: str) -> tuple[Restorer, NpzFile, 
     weights, golden = (np.load(shared / "reference" / "golden" / f"{name}_{kind}.npz") for kind in ("s2", "infer"))
     state = {key[3:]: torch.from_numpy(weights[key]) for key in weights.files if key.startswith("sd/")}
     official = read_official(state, name)
-    network = filled_network(official.state, official.settings, official.stage, name)
+    network = filled_diffir(official.state, official.settings, official.stage, name)
     padded = golden["net_input"] if official.settings.has_mask else golden["padded"]
     prior = network.estimate_prior(torch.from_numpy(padded), noise=torch.from_numpy(golden["noise"]))
-    return Restorer(network, name=name, device="cpu", precision="fp32"), golden, prior
+    return restorer_of(network, name=name, device="cpu", precision="fp32"), golden, prior
 
 
 @pytest.mark.parametrize("name", ["deblur", "srgan_x4", "realsr_x1"])

@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from diffir.api import load, restorer_of
 from diffir.errors import ImageError, UsageError
-from diffir.inference.restorer import Restorer, load
+from diffir.inference.restorer import Restorer
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 MakeRestorer = Callable[..., Restorer]
 INPAINT = {"in_channels": 4, "unshuffle": 1, "upsample": 1, "global_skip": "none"}
@@ -238,11 +238,11 @@ def test_a_restorer_shows_holes_to_the_network_as_its_training_did(make_restorer
     restorer = make_restorer(INPAINT | {"hole_fill": fill})
     image, mask = torch.rand(2, 3, 32, 48), torch.zeros(2, 1, 32, 48)
     mask[0, :, 5:20, 8:30] = mask[1, :, 10:12] = 1
-    lq, noise = torch.cat([image * (1 - mask), mask], dim=1), restorer.start_noise().expand(2, -1)
+    lq, noise = torch.cat([image * (1 - mask), mask], dim=1), restorer.engine.start_noise(0).expand(2, -1)
 
     restored = restorer.restore_tensor(image, mask)
 
-    expected = torch.where(mask > 0, restorer.network(lq, noise=noise), image)
+    expected = torch.where(mask > 0, restorer.engine.network(lq, noise=noise), image)
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
 
 
@@ -277,7 +277,7 @@ def test_what_is_no_image_is_refused(make_restorer: MakeRestorer, image: np.ndar
 
 def test_a_network_of_stage_1_is_refused() -> None:
     with pytest.raises(UsageError, match="stage-2"):
-        Restorer(DiffIR(get_task("denoise_tiny").arch, stage=1))
+        restorer_of(DiffIR(get_task("denoise_tiny").arch, stage=1))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_network_of_stage_1_is_refused() -> None:
 )
 def test_windows_are_for_weights_that_tell_their_patches_and_need_no_whole(tmp_path, channels, task, training, stats):
     settings = replace(get_task("denoise_tiny").arch, in_channels=channels)
-    card = WeightsCard("mine", settings, task=task, training=training)
-    save_published(tmp_path / "mine.safetensors", DiffIR(settings).state_dict(), card)
+    card = card_of("mine", settings, task=task, training=training)
+    save_weights(tmp_path / "mine.safetensors", DiffIR(settings).state_dict(), card)
 
-    assert load(tmp_path / "mine.safetensors", device="cpu").stats == stats
+    assert load(tmp_path / "mine.safetensors", device="cpu").in_use()["stats"] == stats

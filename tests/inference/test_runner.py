@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import restorer_of
 from diffir.errors import DiffIRError
-from diffir.inference.restorer import Restorer
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 
@@ -43,7 +43,7 @@ def overflowing(*, in_fp32_too: bool = False) -> DiffIR:
 
 
 def test_out_of_memory_halves_the_tile_goes_on_and_says_so() -> None:
-    restorer = Restorer(with_memory_for(64), device="cpu", precision="fp32")
+    restorer = restorer_of(with_memory_for(64), device="cpu", precision="fp32")
 
     restored = restorer.restore(photo(80, 192))
 
@@ -60,7 +60,7 @@ def test_out_of_memory_halves_the_tile_goes_on_and_says_so() -> None:
 @pytest.mark.parametrize("overlap", [0, 32])
 def test_memory_for_no_window_ends_in_an_error_not_in_a_loop(patch: int, overlap: int) -> None:
     network = with_memory_for(0)
-    restorer = Restorer(network, device="cpu", precision="fp32", stats="local", patch=patch, tile_overlap=overlap)
+    restorer = restorer_of(network, device="cpu", precision="fp32", stats="local", patch=patch, tile_overlap=overlap)
 
     with pytest.raises(DiffIRError, match="out of memory on cpu even with tiles of"):
         restorer.restore(photo(80, 500))
@@ -79,7 +79,7 @@ def test_every_library_s_words_for_out_of_memory_are_known(words: str) -> None:
 
     network.dirformer.patch_embed.register_forward_pre_hook(refuse_once)
 
-    assert Restorer(network, device="cpu", precision="fp32").restore(photo(160, 160)).shape == (160, 160, 3)
+    assert restorer_of(network, device="cpu", precision="fp32").restore(photo(160, 160)).shape == (160, 160, 3)
 
 
 def test_other_errors_of_the_network_are_not_taken_for_memory() -> None:
@@ -91,11 +91,11 @@ def test_other_errors_of_the_network_are_not_taken_for_memory() -> None:
     network.dirformer.patch_embed.register_forward_pre_hook(fail)
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        Restorer(network, device="cpu", precision="fp32").restore(photo(32, 32))
+        restorer_of(network, device="cpu", precision="fp32").restore(photo(32, 32))
 
 
 def test_a_smaller_tile_is_kept_for_the_photos_that_follow() -> None:
-    restorer = Restorer(with_memory_for(64), device="cpu", precision="fp32")
+    restorer = restorer_of(with_memory_for(64), device="cpu", precision="fp32")
     restorer.restore(photo(80, 192))
     restorer.take_notes()
 
@@ -106,32 +106,32 @@ def test_a_smaller_tile_is_kept_for_the_photos_that_follow() -> None:
 
 def test_never_tile_is_kept_even_when_memory_runs_out() -> None:
     with pytest.raises(DiffIRError, match="allow tiles with tile 0"):
-        Restorer(with_memory_for(64), device="cpu", precision="fp32", tile=-1).restore(photo(80, 80))
+        restorer_of(with_memory_for(64), device="cpu", precision="fp32", tile=-1).restore(photo(80, 80))
 
 
 def test_memory_for_no_tile_at_all_is_one_clear_error() -> None:
     with pytest.raises(DiffIRError, match="out of memory on cpu even with tiles of 64 pixels"):
-        Restorer(with_memory_for(0), device="cpu", precision="fp32").restore(photo(80, 192))
+        restorer_of(with_memory_for(0), device="cpu", precision="fp32").restore(photo(80, 192))
 
 
 @pytest.mark.parametrize("tile", [-1, 32])
 def test_what_overflows_is_redone_in_fp32_and_told_once(tile: int) -> None:
-    restorer = Restorer(overflowing(), device="cpu", precision="bf16", tile=tile, tile_overlap=0)
+    restorer = restorer_of(overflowing(), device="cpu", precision="bf16", tile=tile, tile_overlap=0)
 
     restored = restorer.restore(photo(32, 64))
 
-    expected = Restorer(toy(), device="cpu", precision="fp32", tile=tile, tile_overlap=0).restore(photo(32, 64))
+    expected = restorer_of(toy(), device="cpu", precision="fp32", tile=tile, tile_overlap=0).restore(photo(32, 64))
     np.testing.assert_allclose(restored, expected, atol=1e-6)
     assert restorer.take_notes() == ["bf16 overflowed, redone in fp32"]
 
 
 def test_weights_that_overflow_even_in_fp32_are_an_error_not_a_black_photo() -> None:
     with pytest.raises(DiffIRError, match="NaN or infinity even in fp32"):
-        Restorer(overflowing(in_fp32_too=True), device="cpu", precision="fp32").restore(photo(32, 32))
+        restorer_of(overflowing(in_fp32_too=True), device="cpu", precision="fp32").restore(photo(32, 32))
 
 
 def test_half_precision_stays_near_full_precision() -> None:
-    half, full = (Restorer(toy(), device="cpu", precision=name).restore(photo(32, 32)) for name in ("bf16", "fp32"))
+    half, full = (restorer_of(toy(), device="cpu", precision=name).restore(photo(32, 32)) for name in ("bf16", "fp32"))
 
     assert 0 < np.abs(half - full).max() < 0.01
 
@@ -140,7 +140,7 @@ def test_half_precision_stays_near_full_precision() -> None:
 @pytest.mark.parametrize("stats", ["tile", "global"])
 def test_progress_rises_to_the_end(tile: int, stats: str) -> None:
     seen: list[float] = []
-    restorer = Restorer(toy(), device="cpu", precision="fp32", tile=tile, tile_overlap=0, stats=stats)
+    restorer = restorer_of(toy(), device="cpu", precision="fp32", tile=tile, tile_overlap=0, stats=stats)
 
     restorer.restore(photo(32, 96), on_progress=seen.append)
 

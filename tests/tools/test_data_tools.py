@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from diffir.config_file import load_config
+from diffir.api import load_config
 from diffir.data.checking.parts import parts_of_section
 from diffir.data.photo_sources import open_photos, rgb8
 

@@ -9,8 +9,7 @@ import pytest
 
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +37,7 @@ ablation = tool("prior_ablation")
 @pytest.mark.slow
 def test_variants_are_trained_scored_and_found_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in ("separate", "T = 1")})
-    save_published(tmp_path / "start.safetensors", DiffIR(TINY, 2).state_dict(), WeightsCard("start", TINY))
+    save_weights(tmp_path / "start.safetensors", DiffIR(TINY, 2).state_dict(), card_of("start", TINY))
     command = [word.replace("START", str(tmp_path / "start.safetensors")) for word in SHORT]
     command += [f"path.experiments_root={tmp_path}", "-o", str(tmp_path / "r.json"), "--seeds", "5"]
 

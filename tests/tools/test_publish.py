@@ -8,8 +8,8 @@ import pytest
 
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import read_published, save_published
+from diffir.weights.published import read_published
+from tests.diffir_objects import card_of, save_weights
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools/publish.py"
 
@@ -23,8 +23,8 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     specification.loader.exec_module(module)
     monkeypatch.setattr(module, "PRETRAINED", tmp_path / "pretrained")
     settings = get_task("denoise_tiny").arch
-    card = WeightsCard("toy", settings, task="denoise_tiny")
-    save_published(tmp_path / "weights.safetensors", DiffIR(settings).state_dict(), card)
+    card = card_of("toy", settings, task="denoise_tiny")
+    save_weights(tmp_path / "weights.safetensors", DiffIR(settings).state_dict(), card)
     return module
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import restorer_of
 from diffir.evaluation import Sample
 from diffir.image_io import read_image
+from diffir.inference.restorer import Restorer
 from diffir.metrics.protocol import Protocol
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
@@ -16,13 +18,13 @@ from diffir.training.comparison import compare, write_report
 TINY = get_task("denoise_tiny").arch
 
 
-def network(seed: int, *, spoilt: float = 0.0) -> DiffIR:
+def network(seed: int, *, spoilt: float = 0.0) -> Restorer:
     torch.manual_seed(seed)
     made = DiffIR(TINY)
     with torch.no_grad():
         made.dirformer.output.output.weight.zero_()  # nothing is added to the input ...
         made.dirformer.output.output.bias.fill_(spoilt)  # ... but this
-    return made
+    return restorer_of(made, device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def vgg(tmp_path) -> str:
 
 def criterion(settings=TINY, **sections) -> Criterion:
     torch.manual_seed(0)
-    return Criterion(TrainConfig(**sections), settings)
+    return Criterion(TrainConfig(**sections), has_mask=settings.has_mask)
 
 
 def test_without_sections_the_criterion_is_weighted_l1_and_nothing_else():
@@ -52,7 +52,7 @@ def test_without_sections_the_criterion_is_weighted_l1_and_nothing_else():
     assert losses.total == 2 * pixel_l1(RESTORED, GT)
     assert list(losses.terms) == ["l_pix"]
     assert plain.discriminator is None and plain.frozen == []
-    assert plain.guide(GT) is GT
+    assert plain.cpen_target(GT) is GT
 
 
 @EACH_GAN
@@ -139,7 +139,7 @@ def test_each_loss_asks_for_sharpened_images_on_its_own(flag, vgg):
 
     term = {"l1_gt_usm": "l_pix", "percep_gt_usm": "l_percep", "gan_gt_usm": "l_fm"}.get(flag)
     assert [name for name in found if not torch.equal(found[name], usual[name])] == ([term] if term else [])
-    assert torch.equal(sharp.guide(GT), sharpened(GT) if flag == "prior_gt_usm" else GT)
+    assert torch.equal(sharp.cpen_target(GT), sharpened(GT) if flag == "prior_gt_usm" else GT)
 
 
 def test_losses_are_float32_under_autocast(vgg):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from diffir.config_file import load_config
+from diffir.api import load_config
 from diffir.errors import ConfigError
+from diffir.systems.diffir.system import DIFFIR
 from diffir.training.rehearsal import STEPS, rehearse, shortened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ def options(*overrides: str):
 
 
 def test_a_rehearsal_tells_what_the_run_would_do_and_writes_nothing(tmp_path):
-    lines = list(rehearse(options(f"path.experiments_root={tmp_path}")))
+    lines = list(rehearse(options(f"path.experiments_root={tmp_path}"), DIFFIR))
 
     assert "first batch: lq 4 x 3 x 64 x 64, gt 4 x 3 x 64 x 64" in lines
     assert "validation photos: 3" in lines
@@ -28,12 +29,12 @@ def test_a_rehearsal_tells_what_the_run_would_do_and_writes_nothing(tmp_path):
 
 def test_a_rehearsal_finds_what_the_run_would_fail_on():
     with pytest.raises(ConfigError, match="nowhere"):
-        list(rehearse(options("datasets.train.dataroot_gt=nowhere")))
+        list(rehearse(options("datasets.train.dataroot_gt=nowhere"), DIFFIR))
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "options").rglob("*.yml")), ids=lambda path: path.parent.name)
 def test_every_option_file_can_be_shortened(path):
-    config = shortened(load_config(path))
+    config = shortened(load_config(path), DIFFIR)
 
     assert config.name.startswith("debug_")
-    assert {config.learning(stage).total_iter for stage in config.stages} == {STEPS}
+    assert {stage.total_iter for stage in config.stages.values()} == {STEPS}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import load_config
 from diffir.config import RunConfig
-from diffir.config_file import load_config
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.run import Run
+from tests.diffir_objects import run_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHORT = (
@@ -56,7 +56,7 @@ def start(kind: str, folder: Path, *, auto_resume: bool) -> None:
     # A process that begins has these generators, one that goes on has others.
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(2 if auto_resume else 1)
-    Run(options(kind, folder)).start(auto_resume=auto_resume)
+    run_of(options(kind, folder)).start(auto_resume=auto_resume)
 
 
 def options(kind: str, folder: Path) -> RunConfig:

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffir.api import load_config, load_network
 from diffir.config import RunConfig
-from diffir.config_file import load_config
 from diffir.errors import ConfigError, TrainingError
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.run import Run
-from diffir.weights.load import load_network
 from diffir.weights.published import read_published
+from tests.diffir_objects import run_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = REPOSITORY / "options/debug/tiny.yml"
@@ -54,25 +53,25 @@ def whole(tmp_path_factory) -> Path:
     """Stage-2 weights of the short run, never stopped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
-        return Run(options(tmp_path_factory.mktemp("whole"))).start(auto_resume=False)
+        return run_of(options(tmp_path_factory.mktemp("whole"))).start(auto_resume=False)
 
 
 def test_a_run_ends_in_weights_that_load_and_say_what_they_are(tmp_path):
-    weights = Run(options(tmp_path, "licence=CC0", "training_data=four photos")).start(auto_resume=False)
+    weights = run_of(options(tmp_path, "licence=CC0", "training_data=four photos")).start(auto_resume=False)
 
-    network, card = load_network(weights, stage=2)
+    network, card = load_network(weights, restores=True)
 
-    assert (card.stage, card.task, card.licence, card.data) == (2, "denoise_tiny", "CC0", "four photos")
+    assert (card.part, card.task, card.licence, card.data) == ("diffusion", "denoise_tiny", "CC0", "four photos")
     assert network.settings.dim == 8
 
 
 def test_stage_two_goes_on_from_stage_two_weights(tmp_path):
-    first = Run(options(tmp_path, "name=first")).start(auto_resume=False)
+    first = run_of(options(tmp_path, "name=first")).start(auto_resume=False)
     teacher = first.with_name("first_stage1.safetensors")
     go_on = ("name=second", "stages=[2]", "stage2.optim_g.lr=1e-9", "stage2.encoder_iter=0", "stage2.ema_decay=0")
     starts = (f"path.pretrain_network_g={teacher}", f"path.pretrain_network_s2={first}")
 
-    second = Run(options(tmp_path, *go_on, *starts)).start(auto_resume=False)
+    second = run_of(options(tmp_path, *go_on, *starts)).start(auto_resume=False)
 
     (before, _), (after, card) = read_published(first), read_published(second)
     assert card.training["start"] == {"pretrain_network_g": teacher.stem, "pretrain_network_s2": first.stem}
@@ -100,8 +99,8 @@ def test_stage_two_is_validated_from_its_start_with_both_priors(whole):
 
 
 def test_stage_one_alone_then_stage_two_alone_equals_both_in_one_command(whole, tmp_path):
-    Run(options(tmp_path / "apart", "stages=[1]")).start(auto_resume=False)
-    apart = Run(options(tmp_path / "apart", "stages=[2]")).start(auto_resume=True)
+    run_of(options(tmp_path / "apart", "stages=[1]")).start(auto_resume=False)
+    apart = run_of(options(tmp_path / "apart", "stages=[2]")).start(auto_resume=True)
 
     assert same_weights(whole, apart)
 
@@ -115,8 +114,8 @@ def test_a_stopped_run_resumes_bit_for_bit(whole, tmp_path, monkeypatch, stage, 
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Checkpoints, "save", stop_after_saving)
-        Run(options(tmp_path / "stopped")).start(auto_resume=False)
-    resumed = Run(options(tmp_path / "stopped")).start(auto_resume=True)
+        run_of(options(tmp_path / "stopped")).start(auto_resume=False)
+    resumed = run_of(options(tmp_path / "stopped")).start(auto_resume=True)
 
     assert same_weights(whole, resumed)
 
@@ -127,7 +126,7 @@ def test_a_damaged_state_costs_a_few_steps_and_nothing_else(whole, tmp_path, cap
     newest = run / "training_states/stage2_00000006.state"
     newest.write_bytes(newest.read_bytes()[:-100])
 
-    again = Run(options(tmp_path)).start(auto_resume=True)
+    again = run_of(options(tmp_path)).start(auto_resume=True)
 
     assert "stage2_00000006.state is damaged" in caplog.text
     assert same_weights(whole, again)
@@ -138,7 +137,7 @@ def test_two_processes_train_the_weights_that_one_trains(tmp_path):
     # A small rate: Adam makes a whole step of a gradient that differs from zero by rounding alone.
     small_steps = ["train.optim_g.lr=5e-5", "train.accum_iter=2", "stage2.encoder_iter=3"]
     rates = ("stage2.optim_g.lr=5e-5", *small_steps)
-    Run(options(tmp_path / "one", *rates, "datasets.train.batch_size_per_gpu=4")).start(auto_resume=False)
+    run_of(options(tmp_path / "one", *rates, "datasets.train.batch_size_per_gpu=4")).start(auto_resume=False)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "diffir"]
     apart = [*SHORT, *rates, "datasets.train.batch_size_per_gpu=2", f"path.experiments_root={tmp_path}/two"]
     subprocess.run([*torchrun, "train", "-opt", str(TINY), *apart], check=True, capture_output=True)
@@ -172,21 +171,21 @@ def test_a_run_killed_without_warning_resumes_bit_for_bit(tmp_path):
 
 
 def test_a_finished_or_running_folder_is_not_overwritten(tmp_path):
-    weights = Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    weights = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
     before = weights.read_bytes()
 
     with pytest.raises(TrainingError, match="--auto_resume"):
-        Run(options(tmp_path, "stages=[1]", "manual_seed=5")).start(auto_resume=False)
+        run_of(options(tmp_path, "stages=[1]", "manual_seed=5")).start(auto_resume=False)
     assert weights.read_bytes() == before
 
 
 def test_a_run_does_not_go_on_with_other_settings(tmp_path):
-    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
 
     with pytest.raises(
         TrainingError, match=r"begun with other settings: manual_seed \(was 0\), network_g\.settings\.dim"
     ):
-        Run(options(tmp_path, "manual_seed=5", "network_g.settings.dim=16")).start(auto_resume=True)
+        run_of(options(tmp_path, "manual_seed=5", "network_g.settings.dim=16")).start(auto_resume=True)
     assert load_config(tmp_path / "tiny/options.yml").manual_seed == 0
 
 
@@ -194,49 +193,49 @@ def test_a_run_does_not_go_on_with_an_edited_recipe(tmp_path):
     recipe = tmp_path / "damage.yml"
     recipe.write_text("steps: [{type: gaussian_noise, sigma: [10, 30]}]", "utf-8")
     damaged_by_it = f"datasets.train.degradation=[{{type: recipe, name: {recipe}}}]"
-    Run(options(tmp_path, "stages=[1]", damaged_by_it)).start(auto_resume=False)
+    run_of(options(tmp_path, "stages=[1]", damaged_by_it)).start(auto_resume=False)
 
     recipe.write_text("steps: [{type: gaussian_noise, sigma: [70, 70]}]", "utf-8")
 
     with pytest.raises(TrainingError, match="begun with other photos or another degradation"):
-        Run(options(tmp_path, damaged_by_it)).start(auto_resume=True)
+        run_of(options(tmp_path, damaged_by_it)).start(auto_resume=True)
 
 
 def test_where_validation_decides_it_may_not_change(tmp_path):
     guarded = ("train.publish=best", "stage2.publish=best")
-    Run(options(tmp_path, "stages=[1]", *guarded)).start(auto_resume=False)
+    run_of(options(tmp_path, "stages=[1]", *guarded)).start(auto_resume=False)
 
     with pytest.raises(TrainingError, match=r"val\.metrics \(was \('psnr', 'ssim'\)\)"):
-        Run(options(tmp_path, *guarded, "val.metrics=[ssim]")).start(auto_resume=True)
+        run_of(options(tmp_path, *guarded, "val.metrics=[ssim]")).start(auto_resume=True)
 
 
 def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):
-    Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
 
-    weights = Run(options(tmp_path, "stage2.total_iter=3")).start(auto_resume=True)
+    weights = run_of(options(tmp_path, "stage2.total_iter=3")).start(auto_resume=True)
 
     assert weights.is_file()
-    with pytest.raises(TrainingError, match=r"stage2\.total_iter \(was 3\)"):
-        Run(options(tmp_path, "stage2.total_iter=5")).start(auto_resume=True)
+    with pytest.raises(TrainingError, match=r"stages\.diffusion\.total_iter \(was 3\)"):
+        run_of(options(tmp_path, "stage2.total_iter=5")).start(auto_resume=True)
 
 
 def test_a_run_stopped_between_its_last_step_and_its_weights_still_has_scores(tmp_path):
-    weights = Run(options(tmp_path, "stages=[1]")).start(auto_resume=False)
+    weights = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
     before = read_published(weights)[1].scores
     weights.unlink()
 
-    again = Run(options(tmp_path, "stages=[1]")).start(auto_resume=True)
+    again = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=True)
 
     assert before and read_published(again)[1].scores == before
 
 
 def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(tmp_path):
-    card = read_published(Run(options(tmp_path, "stages=[1]")).start(auto_resume=False))[1]
+    card = read_published(run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False))[1]
 
-    assert card.training["train"]["total_iter"] == 4
-    assert not {"stage2", "stage3"} & card.training.keys()  # which did not run
+    assert card.training["prior"]["total_iter"] == 4
+    assert not {"diffusion", "gan"} & card.training.keys()  # which did not run
     assert "start" not in card.training
-    assert "gan" not in card.training["train"] and card.training["train"]["compile"] is False
+    assert "gan" not in card.training["prior"] and card.training["prior"]["compile"] is False
     assert card.scores[0].condition == "32 x 32 cuts, gaussian_noise sigma [25, 25]"
     assert str(tmp_path) not in str(card.to_metadata())
 
@@ -246,7 +245,7 @@ def test_the_header_tells_what_a_recipe_file_says_and_not_where_it_lies(tmp_path
     mine = f"[{{type: recipe, name: {tmp_path}/mine.yml}}]"
     changes = (f"datasets.train.degradation={mine}", f"datasets.val.degradation={mine}")
 
-    card = read_published(Run(options(tmp_path, "stages=[1]", *changes)).start(auto_resume=False))[1]
+    card = read_published(run_of(options(tmp_path, "stages=[1]", *changes)).start(auto_resume=False))[1]
 
     (step,) = card.training["train_set"]["degradation"]
     assert (step["name"], "sigma=(10.0, 30.0)" in step["steps"]) == ("mine", True)
@@ -255,7 +254,7 @@ def test_the_header_tells_what_a_recipe_file_says_and_not_where_it_lies(tmp_path
 
 
 def test_without_validation_photos_the_log_holds_no_empty_scores(tmp_path):
-    Run(options(tmp_path, "stages=[1]", "datasets.val=null")).start(auto_resume=False)
+    run_of(options(tmp_path, "stages=[1]", "datasets.val=null")).start(auto_resume=False)
 
     records = [json.loads(line) for line in (tmp_path / "tiny/train_log.jsonl").read_text("utf-8").splitlines()]
     assert {record["event"] for record in records} == {"train"}
@@ -265,19 +264,19 @@ def test_a_recipe_of_another_scale_than_the_network_is_refused(tmp_path):
     enlarged = "datasets.train.degradation=[{type: matlab_bicubic, scale: 2}]"
 
     with pytest.raises(ConfigError, match="enlarges x1 and takes 3 channels; the training pairs are x2"):
-        Run(options(tmp_path, enlarged)).start(auto_resume=False)
+        run_of(options(tmp_path, enlarged)).start(auto_resume=False)
 
 
 def test_a_start_that_fails_does_not_block_its_folder(tmp_path):
     with pytest.raises(ConfigError, match="stage-1 weights are needed"):
-        Run(options(tmp_path, "stages=[2]")).start(auto_resume=False)
+        run_of(options(tmp_path, "stages=[2]")).start(auto_resume=False)
 
-    assert Run(options(tmp_path, "stages=[1]")).start(auto_resume=False).is_file()
+    assert run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False).is_file()
 
 
 def test_no_state_is_kept_of_a_run_that_is_not_finite(tmp_path):
     with pytest.raises(TrainingError, match="not finite"):
-        Run(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)
+        run_of(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)
 
     for state in (tmp_path / "tiny/training_states").glob("*.state"):
         assert all(tensor.isfinite().all() for tensor in torch.load(state, weights_only=True)["params"].values())
@@ -285,4 +284,4 @@ def test_no_state_is_kept_of_a_run_that_is_not_finite(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path):
     with pytest.raises(TrainingError, match=r"not finite 2 times in a row.*lower train\.optim_g\.lr"):
-        Run(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)
+        run_of(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)

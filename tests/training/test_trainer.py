@@ -1,22 +1,24 @@
 """Every training option does what it says."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from diffir.config import OptimConfig, SchedulerConfig, TrainConfig
-from diffir.config_file import load_config
+from diffir.api import load_config
+from diffir.config import OptimConfig, RunConfig, SchedulerConfig, TrainConfig
 from diffir.data.samples import Pair
 from diffir.errors import TrainingError
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task
+from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.training.guard import Guard
 from diffir.training.processes import Processes
-from diffir.training.run import Run
 from diffir.training.trainer import Trainer
+from tests.diffir_objects import run_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = get_task("denoise_tiny").arch
@@ -25,7 +27,13 @@ LQ = GT + 0.1
 
 
 def trainer_of(stage, config) -> Trainer:
-    return Trainer(stage, config, Guard.of(config, higher_is_better=True), device=torch.device("cpu"), seed=0)
+    guard = Guard.of(config, higher_is_better=True)
+    return Trainer(stage, config, guard, number=1, device=torch.device("cpu"), seed=0)
+
+
+def batches(config: RunConfig, processes: Processes) -> Iterator[Pair]:
+    """All batches of the first stage of a run."""
+    return run_of(config, processes).samples.batches("prior", 0, processes, pin_memory=False)
 
 
 def learn(run: Trainer, *parts: Pair) -> dict[str, torch.Tensor]:
@@ -114,7 +122,7 @@ def test_the_learning_rate_follows_its_schedule():
 
 def test_the_encoder_phase_has_its_own_rate_and_schedule():
     own = SchedulerConfig("Constant")
-    config = TrainConfig(total_iter=4, encoder_iter=2, encoder_lr=0.5, encoder_scheduler=own)
+    config = TrainConfig(total_iter=4, own=DiffIRTraining(encoder_iter=2, encoder_lr=0.5, encoder_scheduler=own))
 
     alone, joint = (phase.learners[0] for phase in StageTwo(DiffIR(TINY, stage=1), config).phases)
 
@@ -123,7 +131,7 @@ def test_the_encoder_phase_has_its_own_rate_and_schedule():
 
 
 def test_the_joint_phase_begins_with_a_fresh_optimiser():
-    config = TrainConfig(total_iter=4, encoder_iter=2)
+    config = TrainConfig(total_iter=4, own=DiffIRTraining(encoder_iter=2))
     run = trainer_of(StageTwo(DiffIR(TINY, stage=1), config), config)
 
     seen = []
@@ -150,11 +158,11 @@ def test_accumulated_batches_equal_one_large_one():
 def test_processes_start_the_diffusion_from_the_noise_that_one_process_would_draw():
     run, twice = trainer(), Pair(LQ.repeat(2, 1, 1, 1), GT.repeat(2, 1, 1, 1))
 
-    (alone,) = run._noise([twice])
+    ((alone,),) = run._noise([twice])
     shares = []
     for rank in (0, 1):
         run.processes = Processes(rank, size=2)
-        shares += run._noise([Pair(LQ, GT)])
+        shares += [noise for (noise,) in run._noise([Pair(LQ, GT)])]
 
     assert torch.equal(torch.cat(shares), alone)
 
@@ -277,9 +285,9 @@ def test_progressive_patches_follow_their_legs():
     overrides = ["train.total_iter=3", "train.iters=[2, 1]", "train.gt_sizes=[32, 64]", "train.mini_batch_sizes=[3, 2]"]
     overrides += ["stage2.total_iter=3", "stage2.encoder_iter=0"]
     overrides += [f"datasets.train.dataroot_gt={REPOSITORY}/datasets/samples/train"]
-    run = Run(load_config(REPOSITORY / "options/debug/tiny.yml", overrides))
+    run = run_of(load_config(REPOSITORY / "options/debug/tiny.yml", overrides))
 
-    shapes = [tuple(batch.gt.shape) for batch in run._batches(1, 0)]
+    shapes = [tuple(batch.gt.shape) for batch in batches(run.config, Processes())]
 
     assert shapes == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 64, 64)]
 
@@ -290,7 +298,7 @@ def test_each_process_learns_from_samples_of_its_own():
     config = load_config(REPOSITORY / "options/debug/tiny.yml", shared)
     double = load_config(REPOSITORY / "options/debug/tiny.yml", [*shared, "datasets.train.batch_size_per_gpu=4"])
 
-    first, second = (list(Run(config, Processes(rank, size=2))._batches(1, 0)) for rank in (0, 1))
+    first, second = (list(batches(config, Processes(rank, size=2))) for rank in (0, 1))
 
-    for left, right, alone in zip(first, second, Run(double)._batches(1, 0), strict=True):
+    for left, right, alone in zip(first, second, batches(double, Processes()), strict=True):
         assert torch.equal(torch.cat([left.gt, right.gt]), alone.gt)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from diffir.config_file import load_config
-from diffir.training.run import Run
+from diffir.api import load_config
+from tests.diffir_objects import run_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -17,7 +17,7 @@ def test_more_reading_processes_than_cores_are_not_started(monkeypatch, tmp_path
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     settings = [f"path.experiments_root={tmp_path}", "datasets.train.num_worker_per_gpu=9"]
-    run = Run(load_config(REPOSITORY / "options/debug/tiny.yml", settings))
+    run = run_of(load_config(REPOSITORY / "options/debug/tiny.yml", settings))
 
     with caplog.at_level(logging.INFO):
         first_batch = next(iter(run.facts()))

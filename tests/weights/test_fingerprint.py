@@ -9,17 +9,18 @@ import torch
 
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
-from diffir.weights.card import Score, WeightsCard
+from diffir.weights.card import Score
 from diffir.weights.fingerprint import fingerprint
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
-CARD = WeightsCard("one", get_task("denoise_tiny").arch)
+TINY = get_task("denoise_tiny").arch
+CARD = card_of("one", TINY)
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return DiffIR(CARD.settings).state_dict()
+    return DiffIR(TINY).state_dict()
 
 
 def test_words_and_scores_are_given_later_and_change_nothing(tmp_path: Path, state) -> None:
@@ -28,7 +29,7 @@ def test_words_and_scores_are_given_later_and_change_nothing(tmp_path: Path, sta
     )
     paths = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for path, card in zip(paths, (CARD, later), strict=True):
-        save_published(path, state, card)
+        save_weights(path, state, card)
 
     assert paths[0].read_bytes() != paths[1].read_bytes()
     assert fingerprint(paths[0]) == fingerprint(paths[1])
@@ -36,12 +37,12 @@ def test_words_and_scores_are_given_later_and_change_nothing(tmp_path: Path, sta
 
 def test_other_tensors_another_network_and_other_patches_are_other_weights(tmp_path: Path, state) -> None:
     moved = {name: tensor + 1 for name, tensor in state.items()}
-    shorter = replace(CARD, settings=replace(CARD.settings, linear_end=0.9))  # builds the same tensors
+    shorter = replace(CARD, settings={**CARD.settings, "linear_end": 0.9})  # builds the same tensors
     trained = replace(CARD, training={"train_set": {"gt_size": 96}})
     files = [(state, CARD), (moved, CARD), (state, shorter), (state, trained)]
     paths = [tmp_path / f"{number}.safetensors" for number in range(len(files))]
     for path, (tensors, card) in zip(paths, files, strict=True):
-        save_published(path, tensors, card)
+        save_weights(path, tensors, card)
 
     assert len({fingerprint(path) for path in paths}) == len(files)
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from diffir.api import load_network
 from diffir.errors import UsageError, WeightsError
-from diffir.weights.card import WeightsCard
+from diffir.systems import SYSTEMS
 from diffir.weights.catalogue import catalogue, default_name
-from diffir.weights.load import load_network
-from diffir.weights.published import save_published
+from tests.diffir_objects import card_of, save_weights
 
 
 @torch.no_grad()
@@ -24,8 +24,8 @@ def assert_same_pixels(found, expected) -> None:
 def test_every_kind_of_file_gives_the_same_network(tmp_path, tiny_network, upstream_state, file):
     path, upstream = tmp_path / file, upstream_state(tiny_network)
     if file == "mine.safetensors":
-        card = WeightsCard("mine", tiny_network.settings)
-        save_published(path, tiny_network.state_dict(), card, dtype=torch.float32)
+        card = card_of("mine", tiny_network.settings)
+        save_weights(path, tiny_network.state_dict(), card, dtype=torch.float32)
     elif file == "plain.safetensors":
         save_file({name: tensor.clone() for name, tensor in upstream.items()}, path)
     elif file == "last.ckpt":
@@ -37,7 +37,7 @@ def test_every_kind_of_file_gives_the_same_network(tmp_path, tiny_network, upstr
 
     assert_same_pixels(network, tiny_network)
     assert card.name == path.stem
-    assert card.settings == tiny_network.settings
+    assert card.settings == tiny_network.settings.to_dict()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -66,16 +66,16 @@ def test_a_stage_1_file_cannot_restore(tmp_path, tiny_teacher, upstream_state):
     torch.save({"params": upstream_state(tiny_teacher)}, tmp_path / "DiffIRS1.pth")
 
     with pytest.raises(WeightsError, match=r"DiffIRS1\.pth is a stage-1 network.*give the stage-2 file"):
-        load_network(tmp_path / "DiffIRS1.pth")
-    assert load_network(tmp_path / "DiffIRS1.pth", stage=1)[0].stage == 1
-    assert load_network(tmp_path / "DiffIRS1.pth", stage=None)[1].stage == 1
+        load_network(tmp_path / "DiffIRS1.pth", restores=True)
+    assert load_network(tmp_path / "DiffIRS1.pth", "prior")[0].stage == 1
+    assert load_network(tmp_path / "DiffIRS1.pth")[1].part == "prior"
 
 
 def test_a_stage_2_file_is_no_teacher(tmp_path, tiny_network, upstream_state):
     torch.save({"params": upstream_state(tiny_network)}, tmp_path / "DiffIRS2.pth")
 
     with pytest.raises(WeightsError, match="stage 1 is needed"):
-        load_network(tmp_path / "DiffIRS2.pth", stage=1)
+        load_network(tmp_path / "DiffIRS2.pth", "prior")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
@@ -95,7 +95,7 @@ def test_official_weights_say_where_they_are():
 
 
 def test_every_shipped_network_loads_and_keeps_its_promises():
-    shipped = [entry for entry in catalogue().values() if entry.shipped]
+    shipped = [entry for entry in catalogue(SYSTEMS).values() if entry.shipped]
     for entry in shipped:
         network, card = load_network(entry.name)
 

@@ -8,18 +8,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from diffir.api import load_network
 from diffir.errors import WeightsError
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.header import read_header
-from diffir.weights.load import load_network
-from diffir.weights.published import read_published, save_published
+from diffir.weights.published import read_published
+from tests.diffir_objects import save_weights
 
 
 @pytest.fixture
 def card(tiny_network) -> WeightsCard:
     return WeightsCard(
         name="mine",
-        settings=tiny_network.settings,
+        settings=tiny_network.settings.to_dict(),
+        part="diffusion",
         summary="one line, naïve",
         training={"stage 1": "10 steps", "seed": 0},
         data="three photos",
@@ -29,14 +31,14 @@ def card(tiny_network) -> WeightsCard:
 
 
 def test_the_card_comes_back_as_it_was(tmp_path, tiny_network, card):
-    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
+    save_weights(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
 
     assert read_published(tmp_path / "mine.safetensors")[1] == card
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 1e-3), (torch.bfloat16, 1e-2), (torch.float32, 0)])
 def test_tensors_come_back_in_float32(tmp_path, tiny_network, card, dtype, tolerance):
-    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card, dtype=dtype)
+    save_weights(tmp_path / "mine.safetensors", tiny_network.state_dict(), card, dtype=dtype)
 
     state, _ = read_published(tmp_path / "mine.safetensors")
 
@@ -47,7 +49,7 @@ def test_tensors_come_back_in_float32(tmp_path, tiny_network, card, dtype, toler
 
 def test_half_precision_makes_half_the_file(tmp_path, tiny_network, card):
     for name, dtype in (("half", torch.float16), ("full", torch.float32)):
-        save_published(tmp_path / name, tiny_network.state_dict(), card, dtype=dtype)
+        save_weights(tmp_path / name, tiny_network.state_dict(), card, dtype=dtype)
     half, full = read_header(tmp_path / "half"), read_header(tmp_path / "full")
 
     assert half.parameters == full.parameters == sum(p.numel() for p in tiny_network.parameters())
@@ -55,7 +57,7 @@ def test_half_precision_makes_half_the_file(tmp_path, tiny_network, card):
 
 
 def test_no_temporary_file_stays_behind(tmp_path, tiny_network, card):
-    save_published(tmp_path / "new folder/mine.safetensors", tiny_network.state_dict(), card)
+    save_weights(tmp_path / "new folder/mine.safetensors", tiny_network.state_dict(), card)
 
     assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["mine.safetensors"]
 
@@ -63,19 +65,19 @@ def test_no_temporary_file_stays_behind(tmp_path, tiny_network, card):
 def test_a_published_file_is_readable_to_whoever_may_read_new_files(tmp_path, tiny_network, card):
     (tmp_path / "any").touch()
 
-    save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
+    save_weights(tmp_path / "mine.safetensors", tiny_network.state_dict(), card)
 
     assert (tmp_path / "mine.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, tiny_network, card):
     path = tmp_path / "mine.safetensors"
-    save_published(path, tiny_network.state_dict(), card)
+    save_weights(path, tiny_network.state_dict(), card)
     before = path.read_bytes()
     broken = tiny_network.state_dict() | {"dirformer.output.weight": torch.full((3, 16, 3, 3), torch.nan)}
 
     with pytest.raises(WeightsError, match=r"dirformer\.output\.weight holds NaN"):
-        save_published(path, broken, card)
+        save_weights(path, broken, card)
 
     assert path.read_bytes() == before
 
@@ -84,19 +86,19 @@ def test_a_weight_too_large_for_half_precision_is_named(tmp_path, tiny_network, 
     state = tiny_network.state_dict() | {"cpen.head.bias": torch.full((8,), 1e5)}
 
     with pytest.raises(WeightsError, match=r"cpen\.head\.bias reaches 1e\+05.*bfloat16"):
-        save_published(tmp_path / "mine.safetensors", state, card)
-    save_published(tmp_path / "mine.safetensors", state, card, dtype=torch.bfloat16)
+        save_weights(tmp_path / "mine.safetensors", state, card)
+    save_weights(tmp_path / "mine.safetensors", state, card, dtype=torch.bfloat16)
 
 
 def test_a_state_of_the_other_stage_is_not_published(tmp_path, tiny_network, card):
-    with pytest.raises(WeightsError, match="does not fit a stage-1 DiffIR network"):
-        save_published(tmp_path / "mine.safetensors", tiny_network.state_dict(), replace(card, stage=1))
+    with pytest.raises(WeightsError, match="does not fit the prior part of DiffIR"):
+        save_weights(tmp_path / "mine.safetensors", tiny_network.state_dict(), replace(card, part="prior"))
 
 
 @pytest.mark.parametrize("kept", [0, 5, 500, 20_000, -1])
 def test_a_file_cut_anywhere_is_called_cut_or_no_safetensors(tmp_path, tiny_network, card, kept):
     path = tmp_path / "mine.safetensors"
-    save_published(path, tiny_network.state_dict(), card)
+    save_weights(path, tiny_network.state_dict(), card)
     path.write_bytes(path.read_bytes()[:kept])
 
     with pytest.raises(WeightsError, match="is cut short" if kept > 5 or kept < 0 else "is not a safetensors file"):
@@ -115,7 +117,7 @@ def test_a_card_of_a_newer_version_is_named_as_such(tmp_path, tiny_network, card
     save_file(tiny_network.state_dict(), tmp_path / "new.safetensors", metadata)
 
     with pytest.raises(WeightsError, match=r"dim_of_the_future.*newer diffir"):
-        read_published(tmp_path / "new.safetensors")
+        load_network(tmp_path / "new.safetensors")
 
 
 def test_tensors_that_do_not_fit_their_card_are_refused(tmp_path, tiny_network, card):
@@ -124,7 +126,7 @@ def test_tensors_that_do_not_fit_their_card_are_refused(tmp_path, tiny_network, 
     save_file(state, tmp_path / "odd.safetensors", card.to_metadata())
 
     with pytest.raises(WeightsError, match=r"cpen\.mlp\.0\.bias is 7, not 32"):
-        read_published(tmp_path / "odd.safetensors")
+        load_network(tmp_path / "odd.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,7 @@ def test_tensors_that_do_not_fit_their_card_are_refused(tmp_path, tiny_network, 
         {"settings": {"dim": -8}},
         {"settings": 3},
         {"stage": 3},
+        {"part": "gan"},
         {"scores": [{"dataset": "Set5", "metric": "psnr", "value": "high"}]},
         {"training": 5},
         {"summary": None},
@@ -194,10 +197,26 @@ def test_metadata_of_null_are_no_metadata(tmp_path):
         ({"stage2": {"gt_sizes": [64, 96]}, "train_set": {"gt_size": 48}}, 96),
         ({"stage3": {"gt_sizes": [128]}, "train_set": {"gt_size": 48}}, 128),
         ({"stage2": {"gt_sizes": []}, "train_set": {"gt_size": 48}}, 48),
+        ({"stages": ["prior", "diffusion"], "diffusion": {"gt_sizes": [64, 80]}, "prior": {"gt_sizes": [32]}}, 80),
         ({"seed": 0}, None),
         ("ten steps", None),
         ({"stage2": "ten steps", "train_set": {"gt_size": "large"}}, None),
     ],
 )
 def test_a_card_tells_the_patches_that_training_ended_with(card, training, patch):
-    assert replace(card, training=training).patch == patch
+    assert replace(card, training=training).gt_patch == patch
+
+
+def test_a_card_of_version_0_1_names_its_part_by_a_stage_number(tmp_path, tiny_network, card):
+    values = json.loads(card.to_metadata()["diffir"])
+    del values["part"], values["system"]
+    save_file(tiny_network.state_dict(), tmp_path / "old.safetensors", {"diffir": json.dumps(values | {"stage": 2})})
+
+    assert load_network(tmp_path / "old.safetensors", restores=True)[1] == card
+
+
+def test_a_card_of_an_unknown_system_is_named_as_such(tmp_path, tiny_network, card):
+    save_file(tiny_network.state_dict(), tmp_path / "new.safetensors", replace(card, system="difir").to_metadata())
+
+    with pytest.raises(WeightsError, match=r"of the system 'difir'; did you mean 'diffir'\?"):
+        load_network(tmp_path / "new.safetensors")

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from diffir.api import restorer_of
 from diffir.errors import DiffIRError, UsageError
 from diffir.inference.device import autocast, has_bf16_units
-from diffir.inference.restorer import Restorer
 from diffir.near_names import meant
 from diffir.systems.diffir import DiffIR
 from tools.speed.machine import cpuinfo
@@ -41,7 +41,7 @@ def by_module(network: DiffIR, device: str, *, is_plain: bool, dtype: torch.dtyp
 def by_restorer(network: DiffIR, device: str, *, engine: str, precision: str) -> Run:
     """Call the public class, which is what users of diffir run."""
     options = {"device": device, "precision": precision, "stats": "global", "engine": engine}
-    restorer = Restorer(copy.deepcopy(network), **options)
+    restorer = restorer_of(copy.deepcopy(network), **options)
 
     def run(lq: Tensor) -> Tensor:
         restored = restorer.restore_tensor(lq)

@@ -19,15 +19,15 @@ from pathlib import Path
 import torch
 
 from diffir.allocator import keep_freed_memory
+from diffir.api import load_config
 from diffir.config import RunConfig
-from diffir.config_file import load_config
 from diffir.data.samples import Pair
-from diffir.systems.diffir.initial_weights import build_stage
+from diffir.systems import SYSTEMS
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.guard import Guard
 from diffir.training.log import RunLog
 from diffir.training.run import Run
-from diffir.training.trainer import Pace, Trainer
+from diffir.training.trainer import Intervals, Trainer
 
 TURNS, STEPS = 7, 20
 
@@ -49,13 +49,14 @@ def main() -> None:
 
 def measure(config: RunConfig) -> dict[str, list[float]]:
     """Return the images per second of each turn, by kind: bare, step, loop."""
-    run = Run(config)
-    batch = config.datasets.train.batch_size_per_gpu
-    stage = build_stage(config, run.folder, 1, lambda: next(iter(run._batches(1, 0))).lq)
-    trainer = Trainer(stage, config.train, Guard.of(config.train, higher_is_better=True), device=run.device, seed=0)
-    ready = trainer._on_device(next(iter(run._batches(1, 0))))
-    noise = torch.zeros(batch, config.network_g.arch().prior_width, device=run.device)
-    arriving = iter(run._batches(1, 0))
+    run = Run(config, SYSTEMS[config.system])
+    batch, (name,) = config.datasets.train.batch_size_per_gpu, config.run_stages
+    stage, learning = run.stage(name), config.stages[name]
+    guard = Guard.of(learning, higher_is_better=True)
+    trainer = Trainer(stage, learning, guard, number=1, device=run.device, seed=0)
+    arriving = iter(run.samples.batches(name, 0, run.processes, pin_memory=run.device.type == "cuda"))
+    ready = trainer._on_device(next(arriving))
+    (noise,) = trainer._noise([ready])
 
     def bare() -> None:
         for _ in range(STEPS):
@@ -70,7 +71,7 @@ def measure(config: RunConfig) -> dict[str, list[float]]:
 
         def loop() -> None:
             trainer.step = 1  # not the first one, which validates
-            states, pace = Checkpoints(Path(folder), 1), Pace(log=10, save=0, validate=0)
+            states, pace = Checkpoints(Path(folder), 1), Intervals(log=10, save=0, validate=0)
             log = RunLog(Path(folder), stage=1, total_iter=STEPS, first_step=0, use_tb_logger=False)
             with log, suppress(_EnoughError):
                 trainer.run(_first(arriving), log, states, lambda network, step: {}, pace)

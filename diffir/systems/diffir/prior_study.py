@@ -24,8 +24,11 @@ from diffir.inference.restorer import Restorer
 from diffir.inference.source import Source
 from diffir.metrics.fidelity import psnr
 from diffir.metrics.protocol import Protocol
-from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.engine.engine import DiffIREngine
+from diffir.systems.diffir.network import DiffIR
+from diffir.systems.diffir.system import DIFFIR, PRIOR
 from diffir.weights.fingerprint import fingerprint
+from diffir.weights.load import load_network
 
 PriorKind = Literal["diffusion", "oracle", "stage1", "condition", "one-step", "mean", "other", "random", "zero"]
 PRIOR_KINDS: tuple[PriorKind, ...] = get_args(PriorKind)
@@ -49,6 +52,24 @@ class Teacher:
 
     network: DiffIR
     weights: Path
+
+
+def load_teacher(weights: Path) -> DiffIR:
+    """The stage-1 network in a file; raises as ``load_network``."""
+    network, _ = load_network(weights, {DIFFIR.name: DIFFIR}, part=PRIOR)
+    assert isinstance(network, DiffIR)
+    return network
+
+
+def engine_of(restorer: Restorer) -> DiffIREngine:
+    """The engine of a restorer.
+
+    Raises:
+        UsageError: the restorer is of another system, which has no such prior.
+    """
+    if not isinstance(restorer.engine, DiffIREngine):
+        raise UsageError(f"{restorer.name} is no DiffIR network: --prior compares priors of DiffIR")
+    return restorer.engine
 
 
 def with_prior(base: Contestant, restorer: Restorer, kind: PriorKind, teacher: Teacher | None = None) -> Contestant:
@@ -84,6 +105,11 @@ class Guide:
         self.teacher = teacher
         self._estimated: dict[str, Tensor] = {}
 
+    @property
+    def engine(self) -> DiffIREngine:
+        """The engine of the restorer."""
+        return engine_of(self.restorer)
+
     def look_at(self, samples: Iterable[Sample]) -> None:
         """Estimate the prior of every image of the set, which ``mean`` and ``other`` need."""
         self._estimated = {sample.name: self._estimate(sample) for sample in samples}
@@ -99,12 +125,12 @@ class Guide:
             "diffusion": lambda: self._estimate(sample),
             "oracle": lambda: self._oracle(sample),
             "stage1": lambda: self._oracle(sample),
-            "condition": lambda: self.restorer.condition_of(sample.lq, self._mask(sample)),
+            "condition": lambda: self._condition(sample).cpu(),
             "one-step": lambda: self._one_step(sample),
             "mean": lambda: self._mean_without(sample.name),
             "other": lambda: self._next(sample.name),
-            "random": self.restorer.start_noise,
-            "zero": lambda: torch.zeros(1, self.restorer.settings.prior_width),
+            "random": lambda: self.engine.start_noise(self.restorer.options.seed),
+            "zero": lambda: torch.zeros(1, self.engine.network.settings.prior_width),
         }
         return makers[self.kind]()
 
@@ -114,10 +140,14 @@ class Guide:
     def _estimate(self, sample: Sample) -> Tensor:
         return self.restorer.estimate_prior_of(sample.lq, self._mask(sample))
 
+    def _condition(self, sample: Sample) -> Tensor:
+        """The conditioning vector (1, P) that CPEN computes from the degraded image."""
+        return self.engine.condition(self.restorer.source_of(sample.lq, self._mask(sample)))
+
     def _one_step(self, sample: Sample) -> Tensor:
-        condition, network = self.restorer.condition_of(sample.lq, self._mask(sample)), self.restorer.network
-        device, first = next(network.parameters()).device, network.settings.num_timesteps - 1
-        return network.denoiser(self.restorer.start_noise().to(device), first, condition.to(device)).cpu()
+        condition, network = self._condition(sample), self.engine.network
+        noise = self.engine.start_noise(self.restorer.options.seed).to(condition.device)
+        return network.denoiser(noise, network.settings.num_timesteps - 1, condition).cpu()
 
     def _mean_without(self, name: str) -> Tensor:
         others = [prior for other, prior in self._estimated.items() if other != name]
@@ -134,8 +164,8 @@ class Guide:
         if sample.gt is None:
             raise UsageError(f"{sample.name} has no ground truth: an oracle prior needs one")
         mask = self._mask(sample)
-        lq = Source.whole(np.atleast_3d(sample.lq)[None], None if mask is None else mask[None], settings)
-        clean = Source.whole(np.atleast_3d(sample.gt)[None], None, settings)
+        lq = Source.whole(np.atleast_3d(sample.lq)[None], None if mask is None else mask[None], settings.facts)
+        clean = Source.whole(np.atleast_3d(sample.gt)[None], None, settings.facts)
         gt = clean.region(slice(0, lq.height * settings.scale), slice(0, lq.width * settings.scale))
         tensors = (source.rows(0, source.height).to(device) for source in (lq, gt))
         return network.oracle_prior(*tensors).cpu()
@@ -187,14 +217,15 @@ def spread_over_noises(restorers: Sequence[Restorer], samples: Iterable[Sample],
 def reseeded(restorer: Restorer, seed: int) -> Restorer:
     """The same restorer, whose priors start from another noise."""
     other = copy.copy(restorer)
-    other.seed = seed
+    other.options = replace(restorer.options, seed=seed)
     return other
 
 
 def _check_teacher(restorer: Restorer, kind: PriorKind, teacher: Teacher | None) -> None:
     if teacher is None:
         raise UsageError(f"--prior {kind} needs the stage-1 weights that {restorer.name} was taught by: --stage1 FILE")
-    if replace(teacher.network.settings, num_timesteps=restorer.settings.num_timesteps) != restorer.settings:
+    settings = engine_of(restorer).network.settings
+    if replace(teacher.network.settings, num_timesteps=settings.num_timesteps) != settings:
         raise UsageError(f"--stage1 {teacher.weights} has other network settings than {restorer.name}")
 
 
@@ -202,5 +233,5 @@ def _stage_one_restorer(restorer: Restorer, teacher: Teacher | None) -> Restorer
     """Stage 1's DIRformer in the place of stage 2's; priors are always given to it."""
     assert teacher is not None
     alone = copy.deepcopy(restorer)
-    alone.network.dirformer.load_state_dict(teacher.network.dirformer.state_dict())
+    engine_of(alone).network.dirformer.load_state_dict(teacher.network.dirformer.state_dict())
     return alone

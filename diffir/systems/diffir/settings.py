@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from diffir.errors import ConfigError
+from diffir.system import Facts, HoleFill
 from diffir.typed_mapping import build
 
 GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
-HoleFill = Literal["zeros", "membrane"]
 Stage = Literal[1, 2]
 
 LARGEST = 4096  # of any setting: far above every use, low enough that a forged file cannot ask for all memory
@@ -78,6 +78,11 @@ class ArchSettings:
             raise ConfigError(f"hole_fill {self.hole_fill!r} is for networks that take a mask (in_channels 4)")
         if not 0 < self.linear_start <= self.linear_end < 1:
             raise ConfigError(f"betas need 0 < start <= end < 1, got {self.linear_start} and {self.linear_end}")
+
+    @property
+    def facts(self) -> Facts:
+        """What shared machinery may know of the network."""
+        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill)
 
     @property
     def scale(self) -> int:

@@ -1,90 +1,114 @@
-"""What each stage learns: its networks, its losses and its phases.
+"""DiffIR's stages: the networks that learn, their losses and their phases.
 
-Stage 1 trains DIRformer and CPEN with the clean image in sight (DiffIR, ICCV 2023, eq. 8). Stage 2 inherits DIRformer
-and learns to estimate the same prior from lq alone; a phase of prior training alone may come before the joint one
-(eq. 13). The teacher of stage 2 is the stage-1 network, frozen, its prior detached. Stage 3 is stage 2 that goes on
+Stage 1 trains DIRformer and CPEN with the clean image as a second input (DiffIR, ICCV 2023, eq. 8). Stage 2 inherits
+DIRformer and learns to estimate the same prior from lq alone; a phase that trains only the prior may precede the joint
+one (eq. 13). The teacher of stage 2 is the stage-1 network, frozen, its prior detached. Stage 3 is stage 2 continued
 from its own weights, usually against a discriminator.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffir.config import OptimConfig, SchedulerConfig, StageNumber, TrainConfig
-from diffir.losses import prior_divergence, prior_l1
-from diffir.systems.diffir import ArchSettings, DiffIR
-from diffir.systems.diffir.fit import take_what_fits
+from diffir.config import TrainConfig
+from diffir.data.samples import to_tensor
+from diffir.data.validation_set import SEED
+from diffir.inference.source import Source
+from diffir.seeds import generator_for
+from diffir.system import Learner, Losses, Noise, Phase, RestoreImage
+from diffir.systems.diffir.dirformer import Level
+from diffir.systems.diffir.engine.engine import DiffIREngine
 from diffir.systems.diffir.layers import LEAKY_SLOPE
-from diffir.training.criterion import Criterion, Losses
+from diffir.systems.diffir.network import DiffIR
+from diffir.systems.diffir.options import DiffIROptions
+from diffir.systems.diffir.partial_load import take_what_fits
+from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
+from diffir.systems.diffir.settings import ArchSettings
+from diffir.systems.diffir.system import DIFFUSION, PRIOR
+from diffir.systems.diffir.training_options import DiffIRTraining
+from diffir.training.criterion import Criterion
 
 TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a choice of taste
+PRIOR_ONLY, JOINT = "prior", "joint"  # names of phases
 
 
-@dataclass(frozen=True)
-class Learner:
-    """Parameters that one optimiser moves."""
-
-    name: str
-    """"g" or "d"."""
-    parameters: Sequence[nn.Parameter]
-    optim: OptimConfig
-    scheduler: SchedulerConfig
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A run of steps with optimisers of its own."""
+class _DiffIRStage:
+    """What both kinds of stages share; subclasses choose the prior."""
 
     name: str
-    start: int
-    stop: int
-    """First step that no longer belongs to it."""
-    learners: Sequence[Learner]
-
-
-class Stage(Protocol):
-    """What the training loop needs to know of a stage."""
-
-    number: StageNumber
+    part: str
     network: DiffIR
     criterion: Criterion
-    phases: list[Phase]
+    strip_pixels: int
+    """Validation images are restored in strips of so many pixels; 0 for what suits the device."""
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
-        """One for each learner of the phase, in order; the caller runs backward on each before it asks for the next.
+    @property
+    def discriminator(self) -> nn.Module | None:
+        return self.criterion.discriminator
 
-        lq (B, C, h, w) and gt (B, 3, H, W) in [0, 1]; noise (B, P), standard normal.
-        """
-        ...
+    def draw_noise(self, lq: Tensor, generator: torch.Generator) -> Noise:
+        """The standard normal noise (B, P) that the diffusion starts from."""
+        return (torch.randn(len(lq), self.network.settings.prior_width, generator=generator),)
 
-    def companions(self) -> list[nn.Module]:
-        """Networks besides ``network`` that must be on its device."""
-        ...
+    def keep_activations(self, keep: bool) -> None:
+        """Choose for every block of DIRformer whether its activations are stored or computed again."""
+        for level in self.network.modules():
+            if isinstance(level, Level):
+                level.keeps_activations = keep
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The prior (B, P) that validation restores with, by given weights of this stage's network."""
-        ...
+        """The prior (B, P) that this stage restores with, by given weights."""
+        raise NotImplementedError
+
+    def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        """Restore a validation image under this stage's own prior."""
+        assert isinstance(network, DiffIR)
+        return self._restore_under(self.prior, network, lq, gt)
+
+    def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
+        """None."""
+        return {}
+
+    @torch.no_grad()
+    def _restore_under(self, prior_of: "PriorOf", network: DiffIR, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        """Restore whole, in fp32 and in strips, as the engine does it for users."""
+        device = next(network.parameters()).device
+        noise = torch.randn(1, network.settings.prior_width, generator=generator_for(SEED)).to(device)
+        lq_tensor, gt_tensor = (to_tensor(image)[None].to(device) for image in (lq, gt))
+        prior = prior_of(network, lq_tensor, gt_tensor, noise)
+        facts = network.settings.facts
+        source = Source.whole(lq[None, ..., :3], lq[None, ..., 3] if facts.has_mask else None, facts)
+        restored = np.empty((facts.scale * source.height, facts.scale * source.width, 3), np.float32)
+
+        def write(top: int, rows: Tensor) -> None:
+            restored[top : top + rows.shape[2]] = rows[0].float().cpu().numpy().transpose(1, 2, 0)
+
+        options = DiffIROptions(engine="torch", stats="global")
+        engine = DiffIREngine(network, device, "fp32", options, strip_pixels=self.strip_pixels)
+        session = engine.open(source, seed=SEED, prior=prior, tile=None)
+        session.restore(source, write, "fp32", lambda share: None)
+        return restored
 
 
-class StageOne:
+class StageOne(_DiffIRStage):
     """DIRformer and CPEN, guided by the oracle prior."""
 
-    number: StageNumber = 1
-
-    def __init__(self, settings: ArchSettings, config: TrainConfig) -> None:
+    def __init__(self, settings: ArchSettings, config: TrainConfig, *, strip_pixels: int = 0) -> None:
+        self.name = self.part = PRIOR
+        self.strip_pixels = strip_pixels
         self.network = DiffIR(settings, stage=1)
-        self.criterion = Criterion(config, settings)
+        self.criterion = Criterion(config, has_mask=settings.has_mask)
         self.phases = _phases(config, self.network.cpen.parameters(), self.network.parameters(), self.criterion)
 
     @torch.no_grad()
     def take_over(self, other: DiffIR, lq: Tensor) -> None:
-        """Start from stage-2 weights, or from another row's: what fits of their DIRformer, and the prior it is used to.
+        """Start from stage-2 weights, or from those of another row: what fits of their DIRformer, and their prior.
 
-        A new CPEN knows nothing of that prior. So its last layer starts as a constant, the mean of what a stage-2
-        network of the same prior width estimates on lq (B, C, H, W), and grows from there.
+        A new CPEN has not learnt that prior. So its last layer starts as a constant, the mean of what a stage-2
+        network of the same prior width estimates on lq (B, C, H, W), and learning continues from there.
 
         Raises:
             WeightsError: no part of that DIRformer fits.
@@ -101,45 +125,48 @@ class StageOne:
         last.weight.mul_(TAKE_OVER_GAIN)
         last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
+    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Losses of images restored under the oracle prior; the noise is not used."""
-        restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise))
-        if phase.name == ESTIMATOR_ALONE:
+        restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise[0]))
+        if phase.name == PRIOR_ONLY:
             yield self.criterion.pixel_losses(restored, gt, lq)
             return
         yield self.criterion.generator_losses(restored, gt, lq)
         if self.criterion.discriminator is not None:
             yield self.criterion.discriminator_losses(restored.detach(), gt, lq)
 
-    def companions(self) -> list[nn.Module]:
-        """Those of the criterion."""
-        return _of_criterion(self.criterion)
+    def extra_modules(self) -> list[nn.Module]:
+        """The discriminator and the perceptual network, if there are any."""
+        return self.criterion.modules()
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The oracle prior."""
-        return network.oracle_prior(lq, self.criterion.guide(gt))
+        """The oracle prior (B, P), extracted with the ground truth as a second input."""
+        return network.oracle_prior(lq, self.criterion.cpen_target(gt))
 
 
-class StageTwo:
+class StageTwo(_DiffIRStage):
     """DIRformer of stage 1, a CPEN that sees lq alone, and the denoiser, trained jointly."""
 
-    def __init__(self, teacher: DiffIR, config: TrainConfig, *, number: StageNumber = 2) -> None:
-        self.number = number
-        self.config = config
+    part = DIFFUSION
+
+    def __init__(self, teacher: DiffIR, config: TrainConfig, *, name: str = DIFFUSION, strip_pixels: int = 0) -> None:
+        self.name = name
+        self.strip_pixels = strip_pixels
+        self.own = own_options(config)
         self.teacher = teacher.requires_grad_(False).eval()
         self.network = DiffIR(teacher.settings, stage=2)
         self.network.dirformer.load_state_dict(teacher.dirformer.state_dict())
-        self.criterion = Criterion(config, teacher.settings)
+        self.criterion = Criterion(config, has_mask=teacher.settings.has_mask)
         estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Tensor) -> Iterator[Losses]:
-        """Prior L1, and in the joint phase the losses of the restored image."""
+    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
+        """Prior L1, and in the joint phase the losses of the restored image as well."""
         oracle = self.oracle_prior(lq, gt)
-        prior = self.estimate(self.network, lq, noise, oracle)
+        prior = self.estimate(self.network, lq, noise[0], oracle)
         l_abs = prior_l1(prior, oracle)
-        of_prior = Losses(self.config.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
-        if phase.name == ESTIMATOR_ALONE:
+        of_prior = Losses(self.own.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
+        if phase.name == PRIOR_ONLY:
             yield of_prior
             return
         restored = self.network.restore(lq, prior)
@@ -148,46 +175,61 @@ class StageTwo:
         if self.criterion.discriminator is not None:
             yield self.criterion.discriminator_losses(restored.detach(), gt, lq)
 
-    def companions(self) -> list[nn.Module]:
-        """The teacher and those of the criterion."""
-        return [self.teacher, *_of_criterion(self.criterion)]
+    def extra_modules(self) -> list[nn.Module]:
+        """The teacher, and the discriminator and the perceptual network, if there are any."""
+        return [self.teacher, *self.criterion.modules()]
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """Estimated from lq alone, as a user will."""
+        """The prior (B, P) estimated from lq alone, as a user will."""
         return self.estimate(network, lq, noise, None)
 
     def estimate(self, network: DiffIR, lq: Tensor, noise: Tensor, oracle: Tensor | None) -> Tensor:
-        """The prior (B, P) by diffusion, in training from a noisy oracle; experiments may put something else here."""
+        """The prior (B, P) by diffusion, in training from a noisy oracle; experiments override this."""
         return network.estimate_prior(lq, noise=noise, teacher_prior=oracle)
 
     @torch.no_grad()
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """The teacher's, (B, P): what the estimate should be."""
-        return self.teacher.oracle_prior(lq, self.criterion.guide(gt))
+        """The teacher's prior (B, P), which the estimate should equal."""
+        return self.teacher.oracle_prior(lq, self.criterion.cpen_target(gt))
+
+    def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
+        """``oracle_METRIC``, the same weights guided by the teacher's prior, and ``prior_gap``, how much better it is.
+
+        A gap near zero means that the diffusion achieves all that the prior can.
+        """
+
+        def oracle(network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+            return self.oracle_prior(lq, gt)
+
+        def restore(network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
+            assert isinstance(network, DiffIR)
+            return self._restore_under(oracle, network, lq, gt)
+
+        bound = mean_of(restore)
+        return {f"oracle_{metric}": bound, "prior_gap": bound - own}
 
 
-ESTIMATOR_ALONE, TOGETHER = "prior", "joint"  # names of phases
+PriorOf = Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor]
+"""Network, lq, gt and noise -> prior (B, P)."""
+
+
+def own_options(config: TrainConfig) -> DiffIRTraining:
+    """DiffIR's keys of a stage's section; their defaults where a section was made without them."""
+    return config.own if isinstance(config.own, DiffIRTraining) else DiffIRTraining()
 
 
 def _phases(
     config: TrainConfig, estimator: Iterable[nn.Parameter], everything: Iterable[nn.Parameter], criterion: Criterion
 ) -> list[Phase]:
-    """First what makes the prior alone, if the options ask for it, then all together, with a discriminator if any."""
-    alone = config.optim_g if config.encoder_lr is None else replace(config.optim_g, lr=config.encoder_lr)
+    """A phase for the networks that make the prior, if the options have one, then all together with a discriminator."""
+    own = own_options(config)
+    alone = config.optim_g if own.encoder_lr is None else replace(config.optim_g, lr=own.encoder_lr)
     learners = [Learner("g", list(everything), config.optim_g, config.scheduler)]
     if criterion.discriminator is not None:
         learners.append(Learner("d", list(criterion.discriminator.parameters()), criterion.optim_d, config.scheduler))
+    first = [Learner("g", list(estimator), alone, own.encoder_scheduler or config.scheduler)]
     phases = [
-        Phase(
-            ESTIMATOR_ALONE,
-            0,
-            config.encoder_iter,
-            [Learner("g", list(estimator), alone, config.encoder_scheduler or config.scheduler)],
-        ),
-        Phase(TOGETHER, config.encoder_iter, config.total_iter, learners),
+        Phase(PRIOR_ONLY, 0, own.encoder_iter, first),
+        Phase(JOINT, own.encoder_iter, config.total_iter, learners),
     ]
     return [phase for phase in phases if phase.stop > phase.start]
-
-
-def _of_criterion(criterion: Criterion) -> list[nn.Module]:
-    return [*criterion.frozen, *([criterion.discriminator] if criterion.discriminator is not None else [])]

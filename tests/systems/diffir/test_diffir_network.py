@@ -7,8 +7,8 @@ import torch
 
 from diffir.errors import ConfigError
 from diffir.systems.diffir import ArchSettings, DiffIR
-from diffir.systems.diffir.fit import empty_network
 from diffir.systems.diffir.tasks import TASKS, get_task
+from tests.diffir_objects import empty_diffir
 
 # G / CPEN / denoiser of stage 2, and all of stage 1, counted in the reference networks.
 OFFICIAL_COUNTS = {
@@ -42,7 +42,7 @@ def network(request) -> DiffIR:
 
 @pytest.mark.parametrize("row", OFFICIAL_COUNTS)
 def test_official_rows_have_exactly_the_published_number_of_parameters(row):
-    stage_1, stage_2 = empty_network(TASKS[row].arch, 1), empty_network(TASKS[row].arch, 2)
+    stage_1, stage_2 = empty_diffir(TASKS[row].arch, 1), empty_diffir(TASKS[row].arch, 2)
 
     counts = (count(stage_1), count(stage_2.dirformer), count(stage_2.cpen), count(stage_2.denoiser))
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.fit import filled_network
 from diffir.systems.diffir.released import read_official
 from diffir.systems.diffir.tasks import TASKS
+from tests.diffir_objects import filled_diffir
 
 FIGURES = Path(__file__).parent / "figures"
 ROWS = ("deblur", "inpaint", "inpaint_big", "realsr_x1", "sr_x2", "sr_x4")
@@ -80,7 +80,7 @@ def network_by_rule(task: str, stage: int, upstream_state) -> DiffIR:
     state = {k: weight(k, tuple(t.shape)) for k, t in names.items() if not k.startswith("diffusion.")}
     official = read_official(state, "rule")
     assert task in official.tasks
-    return filled_network(official.state, official.settings, official.stage, "rule")
+    return filled_diffir(official.state, official.settings, official.stage, "rule")
 
 
 def assert_sums(network: DiffIR, figures: dict) -> None:

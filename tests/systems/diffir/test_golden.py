@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.fit import filled_network
 from diffir.systems.diffir.layers import ChannelNorm
 from diffir.systems.diffir.released import read_official
 from diffir.systems.diffir.released_keys import translate_key
+from tests.diffir_objects import filled_diffir
 
 STAGE_1 = ("deblur_s1", "inpainting_s1")
 STAGE_2 = ("deblur_s2", "inpainting_s2", "srgan_x4_s2", "realsr_x1_s2")
@@ -45,7 +45,7 @@ def golden(request, shared) -> Golden:
         arrays = {name: archive[name] for name in archive.files}
     state = {name[3:]: torch.from_numpy(a) for name, a in arrays.items() if name.startswith("sd/")}
     official = read_official(state, request.param)
-    return Golden(arrays, filled_network(official.state, official.settings, official.stage, request.param))
+    return Golden(arrays, filled_diffir(official.state, official.settings, official.stage, request.param))
 
 
 def assert_equal(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:

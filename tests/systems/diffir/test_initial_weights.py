@@ -5,15 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffir.api import load_config, load_network
 from diffir.config import RunConfig
-from diffir.config_file import load_config
 from diffir.errors import ConfigError
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.initial_weights import build_stage
-from diffir.training.run_folder import RunFolder
-from diffir.weights.card import WeightsCard
-from diffir.weights.load import load_network
-from diffir.weights.published import save_published
+from tests.diffir_objects import arch_of, begun_stage, card_of, folder_of, save_weights
 
 TINY = Path(__file__).resolve().parents[3] / "options/debug/tiny.yml"
 GAN = "{network: patch, num_feat: 4}"
@@ -24,20 +20,20 @@ def config(tmp_path) -> RunConfig:
     """Stages 1 and 2 are done; every stage has a discriminator."""
     sections = (f"{section}.gan={GAN}" for section in ("train", "stage2", "stage3"))
     config = load_config(TINY, ["stages=[1,2,3]", f"path.experiments_root={tmp_path}", *sections])
-    settings = config.network_g.arch()
-    for stage in (1, 2):
-        card = WeightsCard("tiny", settings, stage)
-        save_published(RunFolder(config).weights(stage), DiffIR(settings, stage).state_dict(), card)
+    settings = arch_of(config)
+    for stage, name in enumerate(("prior", "diffusion"), 1):
+        card = card_of("tiny", settings, stage)
+        save_weights(folder_of(config).weights(name), DiffIR(settings, stage).state_dict(), card)
     return config
 
 
-def discriminator(config: RunConfig, stage: int) -> torch.Tensor:
-    begun = build_stage(config, RunFolder(config), stage, lambda: torch.rand(1, 3, 32, 32))
-    return next(begun.criterion.discriminator.parameters())
+def discriminator(config: RunConfig, stage: str) -> torch.Tensor:
+    begun = begun_stage(config, stage, lambda: torch.rand(1, 3, 32, 32))
+    return next(begun.discriminator.parameters())
 
 
 def test_a_stage_begins_anew_with_the_same_numbers_and_another_stage_with_others(config):
-    second, again, third = (discriminator(config, stage) for stage in (2, 2, 3))
+    second, again, third = (discriminator(config, stage) for stage in ("diffusion", "diffusion", "gan"))
 
     assert torch.equal(second, again)
     assert not torch.equal(second, third)
@@ -46,20 +42,20 @@ def test_a_stage_begins_anew_with_the_same_numbers_and_another_stage_with_others
 def test_building_a_stage_leaves_the_generator_of_the_process_alone(config):
     before = torch.get_rng_state()
 
-    discriminator(config, 1)
+    discriminator(config, "prior")
 
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_first_stage_of_other_settings_starts_from_what_fits_if_it_is_told_so(config):
-    weights = RunFolder(config).weights(2)
+    weights = folder_of(config).weights("diffusion")
     wider = [f"path.pretrain_network_g={weights}", "network_g.settings.in_channels=4"]
     batch = torch.rand(1, 4, 32, 32)
     donor = load_network(weights)[0]
 
     with pytest.raises(ConfigError, match=r"other network settings.*strict_load_g=false"):
-        build_stage(load_config(TINY, wider), RunFolder(config), 1, lambda: batch)
-    begun = build_stage(load_config(TINY, [*wider, "path.strict_load_g=false"]), RunFolder(config), 1, lambda: batch)
+        begun_stage(load_config(TINY, wider), "prior", lambda: batch)
+    begun = begun_stage(load_config(TINY, [*wider, "path.strict_load_g=false"]), "prior", lambda: batch)
 
     ours, theirs = (network.dirformer.latent.state_dict() for network in (begun.network, donor))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

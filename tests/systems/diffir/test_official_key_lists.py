@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from diffir.systems.diffir.fit import check_fit
 from diffir.systems.diffir.released import read_official
 from diffir.systems.diffir.tasks import TASKS
+from tests.diffir_objects import check_diffir
 
 ROWS = {
     "deblur": "deblur",
@@ -33,4 +33,4 @@ def test_a_key_list_is_recognised_as_its_row(shared, listed, stage):
     assert official.stage == stage
     assert official.settings == TASKS[ROWS[listed]].arch
     assert ROWS[listed] in official.tasks
-    check_fit(official.state, official.settings, official.stage, listed)
+    check_diffir(official.state, official.settings, official.stage, listed)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.evaluation import GaussianNoise, Sample
 from diffir.evaluation.contestant import network
@@ -32,7 +33,7 @@ def restorer() -> Restorer:
     torch.manual_seed(0)
     student = DiffIR(TINY, stage=2)
     torch.nn.init.normal_(student.denoiser.layers[-1].weight, std=0.3)  # untrained, it hardly looks at its input
-    return Restorer(student, device="cpu")
+    return restorer_of(student, device="cpu")
 
 
 @pytest.fixture
@@ -68,13 +69,13 @@ def test_mean_and_other_are_taken_from_the_other_images(restorer: Restorer, samp
 
 
 def test_random_is_the_start_noise_and_zero_is_nothing(restorer: Restorer, samples: list[Sample]) -> None:
-    assert torch.equal(prior(restorer, "random", samples), restorer.start_noise())
+    assert torch.equal(prior(restorer, "random", samples), restorer.engine.start_noise(0))
     assert prior(restorer, "zero", samples).abs().max() == 0
 
 
 def test_condition_and_one_step_are_stations_on_the_way(restorer: Restorer, samples: list[Sample]) -> None:
-    condition = restorer.condition_of(samples[0].lq)
-    first = restorer.network.denoiser(restorer.start_noise(), TINY.num_timesteps - 1, condition)
+    condition = restorer.engine.condition(restorer.source_of(samples[0].lq))
+    first = restorer.engine.network.denoiser(restorer.engine.start_noise(0), TINY.num_timesteps - 1, condition)
 
     assert torch.equal(prior(restorer, "condition", samples), condition)
     assert torch.equal(prior(restorer, "one-step", samples), first)
@@ -95,12 +96,12 @@ def test_sides_that_are_no_multiple_are_filled_for_the_oracle_too(restorer: Rest
 
 
 def test_stage1_restores_by_its_own_weights(restorer: Restorer, teacher: Teacher, samples: list[Sample]) -> None:
-    before = {name: tensor.clone() for name, tensor in restorer.network.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in restorer.engine.network.state_dict().items()}
 
     stage1, oracle = (Guide(restorer, kind, teacher).restore(samples[0]) for kind in NEED_TEACHER[::-1])
 
     assert np.abs(stage1 - oracle).max() > 1e-4
-    assert all(torch.equal(tensor, before[name]) for name, tensor in restorer.network.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in restorer.engine.network.state_dict().items())
 
 
 @pytest.mark.parametrize("kind", PRIOR_KINDS)
@@ -138,4 +139,4 @@ def test_start_noises_spread_results_and_one_alone_does_not(restorer: Restorer, 
 
     assert (none.psnr, none.pixel, none.prior) == (0, 0, 0)
     assert min(wide.psnr, wide.pixel, wide.prior) > 0
-    assert restorer.seed == 0
+    assert restorer.options.seed == 0

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffir.config import RunConfig
-from diffir.config_file import load_config
+from diffir.api import load_config
+from diffir.config import RunConfig, TrainConfig
+from diffir.config_file import typed_config
 from diffir.errors import ConfigError
 from diffir.systems.diffir.released_options import is_official, to_our_options
-from diffir.typed_mapping import build
+from diffir.systems.diffir.system import DIFFIR
 
 # Written for these tests in the layout of upstream's files; the figures are those of the released options.
 MOTION_1 = """
@@ -117,8 +118,18 @@ train:
 FILES = {"motion": MOTION_1, "real": REAL_2, "gan": GAN_3}
 
 
+def typed(values: dict) -> RunConfig:
+    """Upstream's options as a run of ours."""
+    return typed_config(to_our_options(values), DIFFIR, "options")
+
+
+def first_stage(config: RunConfig) -> TrainConfig:
+    """The section of the stage that runs."""
+    return config.stages[config.run_stages[0]]
+
+
 def read(text: str) -> RunConfig:
-    return build(RunConfig, to_our_options(yaml.safe_load(text)), "options")
+    return typed(yaml.safe_load(text))
 
 
 def changed(name: str, path: str, value: object) -> dict:
@@ -138,10 +149,10 @@ def test_a_file_of_upstream_becomes_a_run_of_one_stage_of_a_row_of_the_table(nam
     values = yaml.safe_load(FILES[name])
     before = deepcopy(values)
 
-    config = build(RunConfig, to_our_options(values), "options")
+    config = typed(values)
 
     assert is_official(values) and values == before
-    assert (config.name, config.stages, config.network_g.task) == (values["name"], (stage,), task)
+    assert (config.name, config.number(*config.run_stages), config.network_g.task) == (values["name"], stage, task)
     assert config.network_g.settings == {}
 
 
@@ -151,34 +162,35 @@ def test_pairs_patches_and_flips_of_the_deblurring_files_are_kept():
     train, val = config.datasets.train, config.datasets.val
     assert (train.dataroot_gt, train.dataroot_lq, train.use_hflip, train.use_rot) == ("sharp", "blurred", True, True)
     assert val is not None and (val.dataroot_lq, val.gt_size) == ("v_blurred", None)
-    assert (config.train.iters, config.train.gt_sizes, config.train.mini_batch_sizes) == ((200, 100), (32, 64), (8, 4))
+    learning = first_stage(config)
+    assert (learning.iters, learning.gt_sizes, learning.mini_batch_sizes) == ((200, 100), (32, 64), (8, 4))
     assert (config.manual_seed, config.val.val_freq, config.val.metrics) == (3, 5000, ("psnr",))
     assert (config.val.save_images, config.logger.save_checkpoint_freq) == (0, 5000)
 
 
 def test_the_rates_are_those_upstream_overwrites_its_schedule_with():
-    train = read(REAL_2).train
+    train = first_stage(read(REAL_2))
 
-    assert (train.encoder_iter, train.encoder_lr, train.optim_g.lr) == (100_000, 2e-4, 3e-4)
-    assert train.encoder_scheduler is not None
-    assert (train.encoder_scheduler.milestones, train.encoder_scheduler.gamma) == ((60_000,), 0.1)
+    assert (train.own.encoder_iter, train.own.encoder_lr, train.optim_g.lr) == (100_000, 2e-4, 3e-4)
+    assert train.own.encoder_scheduler is not None
+    assert (train.own.encoder_scheduler.milestones, train.own.encoder_scheduler.gamma) == ((60_000,), 0.1)
     assert (train.scheduler.type, train.scheduler.milestones, train.scheduler.gamma) == ("MultiStepLR", (600_000,), 0.5)
 
 
 def test_the_tree_that_comments_the_overwriting_out_keeps_its_schedule():
-    train = read(GAN_3).train
+    train = first_stage(read(GAN_3))
 
-    assert (train.encoder_iter, train.scheduler.milestones, train.optim_g.lr) == (0, (200_000,), 2e-4)
+    assert (train.own.encoder_iter, train.scheduler.milestones, train.optim_g.lr) == (0, (200_000,), 2e-4)
 
 
 def test_milestones_of_a_plain_schedule_count_from_the_end_of_the_encoder_phase():
     values = changed("gan", "model_type", "DiffIRS2")
     values["train"] |= {"encoder_iter": 50_000}
 
-    train = build(RunConfig, to_our_options(values), "options").train
+    train = first_stage(typed(values))
 
     assert train.scheduler.milestones == (150_000,)
-    assert train.encoder_scheduler is not None and train.encoder_scheduler.milestones == (200_000,)
+    assert train.own.encoder_scheduler is not None and train.own.encoder_scheduler.milestones == (200_000,)
 
 
 def test_the_synthetic_degradation_becomes_its_recipe():
@@ -191,9 +203,9 @@ def test_the_synthetic_degradation_becomes_its_recipe():
 def test_sharpened_targets_reach_the_teacher_and_the_damage_too():
     values = yaml.safe_load(REAL_2) | {"l1_gt_usm": True, "percep_gt_usm": True, "gan_gt_usm": False}
 
-    config = build(RunConfig, to_our_options(values), "options")
+    config = typed(values)
 
-    targets = config.train.targets
+    targets = first_stage(config).targets
     assert (targets.l1_gt_usm, targets.percep_gt_usm, targets.gan_gt_usm, targets.prior_gt_usm) == (
         True,
         True,
@@ -206,7 +218,7 @@ def test_sharpened_targets_reach_the_teacher_and_the_damage_too():
 def test_the_adversarial_stage_brings_its_losses_and_its_discriminator():
     config = read(GAN_3)
 
-    gan, perceptual = config.train.gan, config.train.perceptual
+    gan, perceptual = first_stage(config).gan, first_stage(config).perceptual
     assert gan is not None and perceptual is not None
     assert (gan.network, gan.num_feat, gan.weight, gan.lr, gan.pretrain_network_d) == (
         "unet_sn",
@@ -241,10 +253,10 @@ def test_upstreams_defaults_hold_where_a_file_is_silent():
         del values["network_g"][key]
     del values["train"]["optim_g"]["betas"], values["train"]["ema_decay"]
 
-    config = build(RunConfig, to_our_options(values), "options")
+    config = typed(values)
 
     assert config.network_g.settings == {"cpen_blocks": 6, "ffn_expansion": 2.66}
-    assert (config.train.optim_g.betas, config.train.ema_decay) == ((0.9, 0.999), 0.0)
+    assert (first_stage(config).optim_g.betas, first_stage(config).ema_decay) == ((0.9, 0.999), 0.0)
 
 
 def test_what_means_nothing_here_is_named_in_one_line(caplog):
@@ -306,5 +318,5 @@ def test_a_file_of_upstream_loads_like_any_other(tmp_path):
 
     config = load_config(path)
 
-    assert config.train == read(MOTION_1).train
-    assert config.learning(2).iters == (200, 100)
+    assert config.stages["prior"] == read(MOTION_1).stages["prior"]
+    assert config.stages["diffusion"].iters == (200, 100)

@@ -8,6 +8,7 @@ from diffir.config_losses import TargetsConfig
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task
+from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.training.criterion import sharpened
 
 TINY = get_task("denoise_tiny").arch
@@ -16,11 +17,11 @@ LQ, GT = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
 
 @pytest.fixture
 def stage_two() -> StageTwo:
-    return StageTwo(DiffIR(TINY, stage=1), TrainConfig(total_iter=10, encoder_iter=4))
+    return StageTwo(DiffIR(TINY, stage=1), TrainConfig(total_iter=10, own=DiffIRTraining(encoder_iter=4)))
 
 
 def losses(stage, phase):
-    return next(stage.losses(LQ, GT, phase, torch.zeros(2, TINY.prior_width)))
+    return next(stage.losses(LQ, GT, phase, (torch.zeros(2, TINY.prior_width),)))
 
 
 def test_stage_one_learns_every_parameter_from_the_pixels():
@@ -52,7 +53,7 @@ def test_the_teacher_of_stage_two_sees_the_clean_image_as_its_own_stage_did(stag
     for config, gt in ((sharp, GT), (plain, sharpened(GT)), (plain, GT)):
         torch.manual_seed(0)
         stage = StageTwo(stage_two.teacher, config)
-        told.append(next(stage.losses(LQ, gt, stage.phases[0], torch.zeros(2, TINY.prior_width))).terms["l_abs"])
+        told.append(next(stage.losses(LQ, gt, stage.phases[0], (torch.zeros(2, TINY.prior_width),))).terms["l_abs"])
 
     assert told[0] == told[1] != told[2]
 

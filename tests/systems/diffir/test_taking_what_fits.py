@@ -7,7 +7,7 @@ import torch
 
 from diffir.errors import WeightsError
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.fit import take_what_fits
+from diffir.systems.diffir.partial_load import take_what_fits
 from diffir.systems.diffir.tasks import get_task
 
 TINY = get_task("denoise_tiny").arch

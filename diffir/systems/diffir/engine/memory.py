@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
+from diffir.inference.tiling import SMALLEST_TILE
 from diffir.systems.diffir import ArchSettings
 from diffir.systems.diffir.engine.attention import Windows
 
-SMALLEST_TILE = 64  # pixels of lq; below this, statistics over a tile say little of the photo
 _SHARE = 0.5  # of what is free; the rest is for fragmentation and for others
 _HOST_LIMIT = 3 * 2**29  # bytes on the CPU, where every other program lives too
 _CPU_STRIP = 8192  # pixels: what a strip works on stays in the cache; measured, see docs/architecture.md

@@ -14,16 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.inference.source import Source
+from diffir.inference.strips import Strip, split_rows
+from diffir.system import Region, Write
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.engine.attention import Statistics
 from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
-from diffir.systems.diffir.engine.strips import Strip, split_rows
 from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
-
-Write = Callable[[int, Tensor], None]
-"""Takes the first row and restored rows (B, 3, h, W) float32 of the output."""
 
 
 class StreamedNetwork:
@@ -42,7 +39,7 @@ class StreamedNetwork:
         self.strip_pixels = strip_pixels
         self.native = native
 
-    def condition(self, source: Source) -> Tensor:
+    def condition(self, source: Region) -> Tensor:
         """What CPEN tells of the whole photo, (B, P): its features are convolutions and its pooling is a mean."""
         cpen, factor = self.network.cpen, self.network.settings.prior_unshuffle
         height = source.height // factor
@@ -57,7 +54,7 @@ class StreamedNetwork:
 
     def restore(
         self,
-        source: Source,
+        source: Region,
         prior: Tensor,
         write: Write,
         statistics: Statistics,
@@ -97,7 +94,7 @@ class StreamedNetwork:
         up1 = run.level(u_net.refinement, up1, factor)
         self._write_output(source, up1, run, write)
 
-    def _write_output(self, source: Source, features: Tensor, run: "_Run", write: Write) -> None:
+    def _write_output(self, source: Region, features: Tensor, run: "_Run", write: Write) -> None:
         u_net, settings = self.network.dirformer, self.network.settings
         # Every convolution sees one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
         halo = 1 if settings.upsample == 1 else 2

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffir.inference.strips import Strip, split_rows
 from diffir.systems.diffir.dirformer import Block
 from diffir.systems.diffir.engine.attention import Statistics, Sums, from_cells, to_cells
-from diffir.systems.diffir.engine.strips import Strip, split_rows
 
 FEWEST_ROWS = 8  # of a strip, since two more are computed with it
 

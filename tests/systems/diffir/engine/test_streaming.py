@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from diffir.inference.source import Source
+from diffir.inference.strips import split_rows
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
-from diffir.systems.diffir.engine.strips import split_rows
 from diffir.systems.diffir.tasks import TASKS
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from diffir.errors import UsageError, WeightsError
-from diffir.systems.diffir.prior_file import load_prior, mix_priors, save_prior
+from diffir.inference.prior_file import load_prior, mix_priors, save_prior
 
 
 def test_a_prior_comes_back_with_the_name_of_its_weights(tmp_path: Path) -> None:

@@ -1,35 +1,42 @@
 """What a fine-tuning run is made of."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+from diffir.config import RunConfig
 from diffir.data.training_set import TrainingFacts
 from diffir.errors import ConfigError, UsageError
+from diffir.system import Budget, FinetuneRequest
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.initial_weights import build_stage
+from diffir.systems.diffir.finetune import plan_run
 from diffir.systems.diffir.tasks import get_task
-from diffir.training.finetune import Budget, Start, plan_run
-from diffir.training.run_folder import RunFolder
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
+from tests.diffir_objects import begun_stage, card_of, save_weights
 
 TINY = get_task("denoise_tiny").arch
 CPU = torch.device("cpu")
 
 
-def start(source: str = "mine", task: str | None = "denoise_tiny", **card) -> Start:
+def start(source: str = "mine", task: str | None = "denoise_tiny", **card) -> FinetuneRequest:
+    """A request for a run from a tiny network; ``plan`` fills in the folder and the budget."""
     torch.manual_seed(0)
-    return Start(DiffIR(TINY).eval(), WeightsCard("mine", TINY, task=task, **card), source)
+    made = card_of("mine", TINY, task=task, **card)
+    return FinetuneRequest(
+        DiffIR(TINY).eval(), made.task, made.settings, made.gt_patch, made.licence, made.name, source,
+        Path(), "rain", Path(), CPU, Budget(), 3,
+    )  # fmt: skip
 
 
-def plan(folder, begin: Start, **budget):
-    return plan_run(begin, folder / "p", "rain", folder / "run", device=CPU, budget=Budget(**budget), seed=3)
+def plan(folder: Path, begin: FinetuneRequest, **budget) -> RunConfig:
+    return plan_run(replace(begin, photos=folder / "p", out=folder / "run", budget=Budget(**budget)))
 
 
 def test_both_stages_share_the_steps(tmp_path):
     config = plan(tmp_path, start(), steps=1000)
 
-    assert (config.train.total_iter, config.stage2.total_iter) == (250, 750)
+    assert (config.stages["prior"].total_iter, config.stages["diffusion"].total_iter) == (250, 750)
     assert (config.name, config.manual_seed, config.path.pretrain_network_g) == ("run", 3, "mine")
     assert config.datasets.train.degradation == ({"type": "recipe", "name": "rain"},)
 
@@ -37,14 +44,14 @@ def test_both_stages_share_the_steps(tmp_path):
 def test_the_defaults_are_those_that_do_not_collapse(tmp_path):
     config = plan(tmp_path, start(), steps=1000)
 
-    for learning in (config.train, config.stage2):
+    for learning in (config.stages["prior"], config.stages["diffusion"]):
         assert (learning.publish, learning.collapse_margin, learning.grad_clip) == ("best", 1.0, 0.3)
         assert 0 < learning.warmup_iter < learning.total_iter
-        assert 0 < learning.encoder_iter < learning.total_iter
+        assert 0 < learning.own.encoder_iter < learning.total_iter
 
 
 def test_minutes_become_steps_of_this_machine(tmp_path):
-    short, long = (plan(tmp_path, start(), minutes=minutes).stage2.total_iter for minutes in (2, 8))
+    short, long = (plan(tmp_path, start(), minutes=minutes).stages["diffusion"].total_iter for minutes in (2, 8))
 
     assert short < long
 
@@ -63,7 +70,7 @@ def test_a_budget_that_makes_no_sense_is_refused(budget):
 
 def test_a_recipe_of_another_scale_is_refused():
     with pytest.raises(ConfigError, match=r"mine enlarges x1 .*the recipe makes x4 with 3 channels"):
-        TrainingFacts(scale=4, channels=3).check(TINY, network="mine", pairs="the recipe makes")
+        TrainingFacts(scale=4, channels=3).check(TINY.facts, network="mine", pairs="the recipe makes")
 
 
 def test_weights_of_no_task_cannot_be_trained_on(tmp_path):
@@ -73,11 +80,16 @@ def test_weights_of_no_task_cannot_be_trained_on(tmp_path):
 
 def test_stage_one_begins_as_the_weights_it_starts_from(tmp_path):
     begin = start(str(tmp_path / "mine.safetensors"))
-    save_published(tmp_path / "mine.safetensors", begin.network.state_dict(), begin.card, dtype=torch.float32)
+    save_weights(
+        tmp_path / "mine.safetensors",
+        begin.network.state_dict(),
+        card_of("mine", TINY, task="denoise_tiny"),
+        dtype=torch.float32,
+    )
     config = plan(tmp_path, begin, steps=100)
     lq = torch.rand(2, 3, 32, 32)
 
-    stage = build_stage(config, RunFolder(config), 1, lambda: lq)
+    stage = begun_stage(config, "prior", lambda: lq)
 
     with torch.no_grad():
         old = begin.network(lq, noise=torch.zeros(2, TINY.prior_width))

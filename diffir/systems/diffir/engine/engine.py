@@ -1,0 +1,175 @@
+"""DiffIR's engine: how its network is run on one device, in strips, with which statistics and which kernels.
+
+In: photos as a ``Source`` and a prior (B, P), or a seed from whose noise the prior is estimated. Out: rows of the
+output. The prior is computed once a photo, from the whole of it and in fp32, so it depends neither on the tiles nor on
+the rest of a batch.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from diffir.errors import UsageError
+from diffir.inference.device import autocast, free_bytes
+from diffir.native.bindings import find_kernels
+from diffir.system import OnProgress, Precision, Region, Write
+from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
+from diffir.systems.diffir.engine.memory import Plan, plan_photo
+from diffir.systems.diffir.engine.native_blocks import PackedNetwork
+from diffir.systems.diffir.engine.streaming import StreamedNetwork
+from diffir.systems.diffir.network import DiffIR
+from diffir.systems.diffir.options import DiffIROptions
+
+ChosenStats = Literal["tile", "global", "local"]
+
+
+class DiffIREngine:
+    """A stage-2 network on its device."""
+
+    seed_meaning = "prior seed"
+
+    def __init__(
+        self,
+        network: DiffIR,
+        device: torch.device,
+        precision: Precision,
+        options: DiffIROptions,
+        *,
+        strip_pixels: int = 0,
+    ) -> None:
+        """
+        Args:
+            network: in eval mode.
+            precision: the one that restoring starts with; a session may be asked for a higher one.
+            strip_pixels: pixels of a strip; 0 for what suits the device and its free memory.
+        Raises:
+            UsageError: kernels or statistics that are not possible here.
+        """
+        if options.engine not in ("auto", "native", "torch"):
+            raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch")
+        if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
+            raise UsageError(f"the compiled kernels are not here for {precision} on {device}; use engine torch")
+        self.stats = choose_stats(options.stats, options.patch)
+        self.network: DiffIR = network
+        self._fixed_strip = strip_pixels
+        self.facts = network.settings.facts
+        self.device = device
+        is_local = self.stats == "local"
+        self.windows = Windows.for_patch(options.patch or 0, self.facts.multiple_of) if is_local else None
+        self._may_be_native = options.engine != "torch"
+        self._packed: dict[Precision, PackedNetwork | None] = {}
+
+    @property
+    def tile_step(self) -> int:
+        """Tiles start at multiples of this: with windows, the cells of all tiles must lie on one grid."""
+        return self.facts.multiple_of if self.windows is None else self.windows.cell
+
+    @property
+    def description(self) -> str:
+        return f"{self.stats} statistics"
+
+    def in_use(self, precision: Precision) -> dict[str, Any]:
+        """What runs the blocks, what attention sees, and where the prior comes from."""
+        native = self.packed(precision) is not None
+        return {"engine": "native" if native else "torch", "stats": self.stats, "prior": "diffusion"}
+
+    def to(self, device: torch.device) -> None:
+        self.device = device
+        self.network.to(device)
+
+    def largest_tile(self, height: int, width: int, batch: int) -> int | None:
+        return self._plan(height, width, batch).tile
+
+    def strip_pixels(self, photos: Region, tile: int | None) -> int:
+        """Pixels of a strip, at most those of one tile."""
+        strip = self._fixed_strip or self._plan(photos.height, photos.width, photos.batch).strip_pixels
+        return strip if tile is None else min(strip, tile**2)
+
+    def packed(self, precision: Precision) -> PackedNetwork | None:
+        """The network for compiled kernels; None where torch runs the blocks."""
+        if not self._may_be_native or self.device.type != "cpu":
+            return None
+        if precision not in self._packed:
+            kernels = find_kernels(precision)
+            self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
+        return self._packed[precision]
+
+    def open(self, photos: Region, *, seed: int, prior: Tensor | None, tile: int | None) -> "DiffIRSession":
+        if prior is None:
+            prior = self.estimate_prior(photos, seed=seed, tile=tile)
+        prior = prior.to(self.device).expand(photos.batch, -1)
+        return DiffIRSession(self, prior, self.strip_pixels(photos, tile), is_tiled=tile is not None)
+
+    def estimate_prior(self, photos: Region, *, seed: int, tile: int | None = None) -> Tensor:
+        """The prior (B, P) of whole photos, in fp32; every photo starts from the same noise."""
+        return self.denoise(self.condition(photos, tile=tile), self.start_noise(seed))
+
+    def condition(self, photos: Region, *, tile: int | None = None) -> Tensor:
+        """The conditioning vector (B, P) that CPEN computes from whole photos, in fp32 whatever the precision.
+
+        It is a few hundredths of the work, and every pixel depends on it.
+        """
+        return StreamedNetwork(self.network, self.device, self.strip_pixels(photos, tile)).condition(photos)
+
+    def denoise(self, condition: Tensor, noise: Tensor) -> Tensor:
+        """The prior (B, P) after all reverse steps, from noise (1, P) and a conditioning vector (B, P)."""
+        noise = noise.expand(len(condition), -1).to(condition.device)
+        return self.network.denoise_prior(noise, condition)[-1]
+
+    def start_noise(self, seed: int) -> Tensor:
+        """The noise (1, P) that every prior is denoised from, on the CPU; it depends on the seed alone."""
+        return torch.randn(1, self.network.settings.prior_width, generator=torch.Generator().manual_seed(seed))
+
+    def check_prior(self, prior: Tensor, batch: int, name: str) -> None:
+        width = self.network.settings.prior_width
+        if prior.shape not in ((1, width), (batch, width)):
+            raise UsageError(f"{name} takes a prior of shape (1, {width}), got {tuple(prior.shape)}")
+
+    def multiply_adds(self, side: int) -> int:
+        from diffir.systems.diffir.engine.multiply_adds import count_multiply_adds  # only tables need it
+
+        return count_multiply_adds(self.network, side=side)
+
+    def _plan(self, height: int, width: int, batch: int) -> Plan:
+        settings, free = self.network.settings, free_bytes(self.device)
+        return plan_photo(self.device, free, settings, self.windows, height, width, batch=batch)
+
+
+class DiffIRSession:
+    """One batch of photos while it is restored: its prior, and the statistics that its tiles share."""
+
+    def __init__(self, engine: DiffIREngine, prior: Tensor, strip_pixels: int, *, is_tiled: bool) -> None:
+        self._engine = engine
+        self._prior = prior
+        self._strip_pixels = strip_pixels
+        self._statistics = Statistics(engine.windows)
+        self.passes = 1
+        if is_tiled and engine.stats == "global":
+            self.passes, self._statistics = 2, RecordedStatistics()
+
+    def restore(self, region: Region, write: Write, precision: Precision, on_progress: OnProgress) -> None:
+        engine = self._engine
+        with autocast(engine.device, precision), self._statistics.attempt():
+            streamed = StreamedNetwork(engine.network, engine.device, self._strip_pixels, engine.packed(precision))
+            streamed.restore(region, self._prior, write, self._statistics, on_progress)
+
+    def end_first_pass(self) -> None:
+        """From here on, every tile uses the sums that the first pass recorded."""
+        assert isinstance(self._statistics, RecordedStatistics)
+        self._statistics.is_replaying = True
+
+
+def choose_stats(stats: str, patch: int | None) -> ChosenStats:
+    """The statistics to use: as given, and for ``auto`` windows as large as the training patches if these are known.
+
+    Raises:
+        UsageError: not a kind of statistics, or windows for weights of unknown patch size.
+    """
+    choices: dict[str, ChosenStats] = {"auto": "local" if patch else "global"}
+    choices |= {"tile": "tile", "global": "global", "local": "local"}
+    if stats not in choices:
+        raise UsageError(f"unknown stats {stats!r}; known: {', '.join(choices)}")
+    if stats == "local" and not patch:
+        raise UsageError("local statistics need the patch size of the training, which these weights do not state")
+    return choices[stats]

@@ -1,0 +1,135 @@
+"""DiffIR as a system: which stages it has, how its networks are built, trained and restored with.
+
+Stage ``prior`` trains DIRformer and CPEN with the clean image as a second input; stage ``diffusion`` learns to estimate
+the same prior from the low-quality image alone; stage ``gan`` continues it, usually against a discriminator. Xia et
+al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023. Imports torch only where it is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from diffir.errors import ConfigError, UsageError
+from diffir.system import (
+    Facts,
+    FinetuneRequest,
+    NetworkRow,
+    Precision,
+    Released,
+    ReleasedRow,
+    Stage,
+    StageStart,
+    System,
+)
+from diffir.systems.diffir.options import DiffIROptions
+from diffir.systems.diffir.released_rows import RELEASED_ROWS
+from diffir.systems.diffir.settings import ArchSettings
+from diffir.systems.diffir.settings import Stage as StageNumber
+from diffir.systems.diffir.tasks import TASKS, get_task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from diffir.config import NetworkConfig, RunConfig, TrainConfig
+    from diffir.systems.diffir.engine.engine import DiffIREngine
+
+PRIOR, DIFFUSION, GAN = "prior", "diffusion", "gan"
+NETWORK_STAGE: dict[str, StageNumber] = {PRIOR: 1, DIFFUSION: 2}  # part -> ``DiffIR.stage``
+
+
+class DiffIRSystem(System):
+    """The row of DiffIR in the table of systems."""
+
+    name = "diffir"
+    stages = (PRIOR, DIFFUSION, GAN)
+    usual_stages = (PRIOR, DIFFUSION)
+    restoring_part = DIFFUSION
+    can_finetune = True
+    restore_options = DiffIROptions
+
+    @property
+    def training_options(self) -> type:
+        from diffir.systems.diffir.training_options import DiffIRTraining
+
+        return DiffIRTraining
+
+    def row(self, network: "NetworkConfig") -> NetworkRow:
+        task = get_task(network.task)
+        arch = ArchSettings.from_dict({**task.arch.to_dict(), **network.settings}, "network_g: settings")
+        return NetworkRow(task.name, task.summary, arch.to_dict(), arch.facts, task.protocol)
+
+    def facts(self, settings: Mapping[str, Any]) -> Facts:
+        return ArchSettings.from_dict(dict(settings)).facts
+
+    def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
+        from diffir.systems.diffir.network import DiffIR
+
+        if part not in NETWORK_STAGE:
+            raise ConfigError(f"DiffIR has no part {part!r}; known: {', '.join(NETWORK_STAGE)}")
+        return DiffIR(ArchSettings.from_dict(dict(settings)), NETWORK_STAGE[part])
+
+    def engine(
+        self, network: "nn.Module", device: "torch.device", precision: Precision, options: DiffIROptions
+    ) -> "DiffIREngine":
+        from diffir.systems.diffir.engine.engine import DiffIREngine
+        from diffir.systems.diffir.network import DiffIR
+
+        if not isinstance(network, DiffIR) or network.stage != NETWORK_STAGE[DIFFUSION]:
+            raise UsageError("only a stage-2 network can restore; this one needs the clean image to find its prior")
+        return DiffIREngine(network.eval().requires_grad_(False), device, precision, options)
+
+    def suited_options(
+        self, options: DiffIROptions, task: str | None, settings: Mapping[str, Any], gt_patch: int | None
+    ) -> DiffIROptions:
+        row, facts = TASKS.get(task or ""), self.facts(settings)
+        patch = gt_patch // facts.scale if gt_patch else None
+        stats = options.stats
+        if stats == "auto":  # released networks are published with global ones; a window may show too little
+            needs_whole = facts.has_mask or (row is not None and row.needs_whole)
+            stats = "global" if patch is None or needs_whole else "local"
+        if patch is None and row is not None and row.patch is not None:
+            patch = row.patch // row.arch.scale
+        return replace(options, stats=stats, patch=patch)
+
+    def stage(self, name: str, start: StageStart) -> Stage:
+        from diffir.systems.diffir.initial_weights import build_stage
+
+        return build_stage(name, start)
+
+    def check(self, stage: "TrainConfig") -> None:
+        if stage.own.encoder_iter > stage.total_iter:
+            raise ConfigError(f"encoder_iter {stage.own.encoder_iter} exceeds total_iter {stage.total_iter}")
+
+    def shortened(self, own: Any, steps: int) -> Any:
+        return replace(own, encoder_iter=min(own.encoder_iter, steps))
+
+    def plan_finetuning(self, request: FinetuneRequest) -> "RunConfig":
+        from diffir.systems.diffir.finetune import plan_run
+
+        return plan_run(request)
+
+    def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
+        from diffir.systems.diffir.released import read_official
+
+        if not any(name.startswith(("G.", "dirformer.")) for name in state):
+            return None
+        official = read_official(state, source)
+        part = next(part for part, stage in NETWORK_STAGE.items() if stage == official.stage)
+        return Released(part, official.settings.to_dict(), official.state, next(iter(official.tasks), None))
+
+    def matching_rows(self, settings: Mapping[str, Any], part: str) -> Sequence[str]:
+        from diffir.systems.diffir.released import matching_tasks
+
+        return matching_tasks(ArchSettings.from_dict(dict(settings)), NETWORK_STAGE[part])
+
+    def released_rows(self) -> Sequence[ReleasedRow]:
+        return RELEASED_ROWS
+
+    def translated_options(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        from diffir.systems.diffir.released_options import is_official, to_our_options
+
+        return to_our_options(dict(values)) if is_official(dict(values)) else None
+
+
+DIFFIR = DiffIRSystem()

@@ -1,0 +1,103 @@
+"""What a finished stage publishes: its weights with a card that says how they were trained and what they score."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from diffir.config import RunConfig
+from diffir.config_file import dump_config
+from diffir.degradations.recipe_file import shipped_recipes
+from diffir.degradations.recipes import build_recipe
+from diffir.errors import TrainingError
+from diffir.metrics.table import METRICS
+from diffir.system import NetworkRow, Stage, System
+from diffir.weights.card import Score, WeightsCard
+from diffir.weights.published import save_published
+
+_LOCAL = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")  # keys that name files of one machine
+
+
+def publish(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    scores: Mapping[str, float],
+    stage: Stage,
+    config: RunConfig,
+    row: NetworkRow,
+    system: System,
+) -> None:
+    """Write the weights of a stage to ``path``.
+
+    Args:
+        scores: results of the validation of these weights.
+    Raises:
+        TrainingError: weights that are not finite.
+    """
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        number = config.number(stage.name)
+        raise TrainingError(f"stage {number} ends with weights that are not finite: lower train.optim_g.lr")
+    card = WeightsCard(
+        name=config.name,
+        settings=row.settings,
+        part=stage.part,
+        system=system.name,
+        task=row.task,
+        summary=row.summary,
+        training=_recipe(config, stage.name),
+        data=config.training_data,
+        scores=tuple(
+            Score("validation", name, value, str(row.protocol), _validation_degradation(config))
+            for name, value in scores.items()
+            if name in METRICS
+        ),
+        licence=config.licence,
+    )
+    # Weights that a later stage starts from stay exact; weights that restore are what people download.
+    dtype = torch.float16 if stage.part == system.restoring_part else torch.float32
+    save_published(path, weights, card, system, dtype=dtype)
+
+
+def _recipe(config: RunConfig, last: str) -> dict[str, object]:
+    """What others need to repeat the training up to a stage; nothing about the machine it ran on."""
+    values = yaml.safe_load(dump_config(config))
+    train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in _LOCAL}
+    train_set["degradation"] = [_readable(step) for step in train_set["degradation"]]
+    start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
+    stages = [stage for stage in config.run_stages if config.number(stage) <= config.number(last)]
+    sections = {name: values["stages"][name] for name in stages}
+    network, seed = values["network_g"], values["manual_seed"]
+    facts = {"stages": stages, "start": start, "network_g": network, "manual_seed": seed, **sections}
+    return _without_blanks({**facts, "train_set": train_set})
+
+
+def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:
+    """The mapping without None and empty lists and mappings, at every depth."""
+    kept = {key: _without_blanks(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in kept.items() if value not in (None, [], {})}
+
+
+def _readable(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as others can read it: for a recipe file its name and steps instead of its path."""
+    name = step.get("name")
+    if step["type"] != "recipe" or name in shipped_recipes():
+        return step
+    return {**step, "name": Path(str(name)).stem, "steps": pformat(build_recipe([step]).steps)}
+
+
+def _validation_degradation(config: RunConfig) -> str:
+    """How validation degraded its photos, in words."""
+    val = config.datasets.val
+    if val is None:
+        return ""
+    steps = (_readable(step) for step in val.degradation or config.datasets.train.degradation)
+    words = (
+        " ".join(f"{key} {value}" if key != "type" else str(value) for key, value in step.items() if key != "steps")
+        for step in steps
+    )
+    size = "whole photos" if val.gt_size is None else f"{val.gt_size} x {val.gt_size} cuts"
+    return ", ".join(filter(None, (size, ", then ".join(words))))

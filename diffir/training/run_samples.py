@@ -1,0 +1,90 @@
+"""The samples of a run: training batches, the first samples that a stage may look at, validation photos.
+
+In: the options of a run, and the facts of its network. Out: batches by step, and degraded validation photos. A sample
+is a function of the seed, the stage and its number, so a resumed run sees what an uninterrupted one would have seen.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from diffir.config import RunConfig
+from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
+from diffir.data.batches import load_batches
+from diffir.data.samples import Pair
+from diffir.data.training_set import open_training_set, training_facts
+from diffir.data.validation_set import validation_samples
+from diffir.degradations.recipes import build_recipe
+from diffir.errors import ConfigError
+from diffir.evaluation import Sample
+from diffir.system import Facts
+from diffir.training.processes import Processes
+
+logger = logging.getLogger(__name__)
+FIRST_SAMPLES = 8  # that a stage may look at before its first step
+
+
+class RunSamples:
+    """Where the images of a run come from."""
+
+    def __init__(self, config: RunConfig, facts: Facts) -> None:
+        self.config = config
+        self.facts = facts
+
+    def check(self) -> None:
+        """Refuse training pairs that are missing or that the network cannot take.
+
+        Raises:
+            ConfigError: no photos, or pairs of another scale or other channels.
+        """
+        open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
+        pairs = training_facts(self.config.datasets.train)
+        pairs.check(self.facts, network="the network", pairs="the training pairs are")
+
+    def first_lq(self, stage: str) -> Tensor:
+        """lq (B, C, h, w) of the first samples of a stage, the same for any number of processes and any batch size."""
+        train = self.config.datasets.train
+        samples = open_training_set(train, seed=self._seed(stage))
+        size = (self.config.stages[stage].gt_sizes or (train.gt_size,))[0]
+        return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
+
+    def batches(self, stage: str, first_step: int, processes: Processes, *, pin_memory: bool) -> Iterator[Pair]:
+        """Training batches of this process from a step on."""
+        train, learning = self.config.datasets.train, self.config.stages[stage]
+        sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
+        legs = [PatchSize(*leg) for leg in sizes]
+        legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
+        plan = BatchPlan(
+            legs, first_step, accumulate=learning.accum_iter, rank=processes.rank, processes=processes.size
+        )
+        samples = open_training_set(train, seed=self._seed(stage))
+        return load_batches(samples, plan, workers=_workers(train.num_worker_per_gpu), pin_memory=pin_memory)
+
+    def validation(self) -> list[Sample]:
+        """The validation photos, degraded; an empty list where the options name none."""
+        val = self.config.datasets.val
+        if val is None:
+            return []
+        steps = val.degradation or self.config.datasets.train.degradation
+        recipe = build_recipe(steps) if steps else None
+        pairs = validation_samples(val, recipe, multiple_of=self.facts.multiple_of, scale=self.facts.scale)
+        if pairs[0].lq.shape[2] != self.facts.in_channels:
+            raise ConfigError(
+                f"datasets.val makes {pairs[0].lq.shape[2]} channels, the network takes {self.facts.in_channels}: "
+                "give it dataroot_mask or a degradation with a mask, as training has"
+            )
+        return [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
+
+    def _seed(self, stage: str) -> tuple[int, int]:
+        return self.config.manual_seed, self.config.number(stage)
+
+
+def _workers(asked: int) -> int:
+    """Number of reading processes, at most one a core: more would wait for each other, and torch warns about them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked > cores:
+        logger.info("num_worker_per_gpu %d is more than the cores at hand: %d are used", asked, cores)
+    return min(asked, cores)
