@@ -32,7 +32,7 @@ def test_a_dry_run_prints_settings_that_load_and_trains_nothing(tmp_path, capsys
         (["train.total_itr=5"], "did you mean 'total_iter'"),
         (["device=gpu"], "unknown device 'gpu'"),
         (["datasets.train.dataroot_gt=absent"], "dataroot_gt absent is not a folder"),
-        (["datasets.train.dataroot_gt=absent"], "datasets/README.md says where sets come from"),
+        (["datasets.train.dataroot_gt=absent"], "datasets/README.md says where to get datasets"),
         (["network_g.task=deblurr"], "unknown task 'deblurr'; did you mean 'deblur'?"),
         (["val.metrics=[psrn]"], "psrn is no metric"),
         (["name=["], "the value is not YAML"),
