@@ -6,12 +6,10 @@ Everything else in the package receives what is made here. ``diffir.load`` is th
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from diffir import config_file
-from diffir.config import RunConfig
 from diffir.errors import UsageError
 from diffir.inference.device import resolve_device, resolve_precision
 from diffir.inference.options import RestoreOptions
@@ -22,6 +20,9 @@ from diffir.systems import SYSTEMS
 from diffir.weights import load as weights_load
 from diffir.weights.card import WeightsCard, system_of
 from diffir.weights.catalogue import default_name
+
+if TYPE_CHECKING:
+    from diffir.config import RunConfig
 
 
 def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
@@ -69,9 +70,11 @@ def locate(source: str | Path) -> Path:
     return weights_load.locate(source, SYSTEMS)
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = ()) -> "RunConfig":
     """Read an option file of any system; see ``diffir.config_file``."""
-    return config_file.load_config(path, overrides, systems=SYSTEMS)
+    from diffir.config_file import load_config as read_options  # restoring needs no options
+
+    return read_options(path, overrides, systems=SYSTEMS)
 
 
 def system_of_card(card: WeightsCard, source: str) -> System:

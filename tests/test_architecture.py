@@ -45,6 +45,19 @@ FLOORS = {
     "report": 11,
     "cli": 12,
 }
+HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public names stand
+# Floors inside two folders; a module imports those of lower numbers only.
+ROOMS = {
+    "inference": {
+        "device": 0, "options": 0, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0, "finishing": 1, "runner": 1,
+        "restorer": 2,
+    },
+    "training": {
+        "guard": 0, "log": 0, "optim": 0, "processes": 0, "random_state": 0, "checkpoint": 0, "backbone_files": 0,
+        "discriminator_files": 1, "publishing": 1, "run_folder": 1, "run_samples": 1, "validation": 1, "criterion": 2,
+        "comparison": 2, "trainer": 2, "run": 3, "rehearsal": 4,
+    },
+}  # fmt: skip
 ONE_ROOM = [{"config", "config_losses"}, {"batch", "video"}]  # parts that may see each other
 
 
@@ -53,9 +66,12 @@ def part_of(module: str) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
+    """Full names of the modules that a file imports; ``from diffir import x`` counts as ``diffir.x``."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom) and node.module == "diffir":
+            found.update(f"diffir.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -66,15 +82,58 @@ def module_of(path: Path) -> str:
     return ".".join(("diffir", *path.relative_to(PACKAGE).with_suffix("").parts))
 
 
+def forbidden_imports(path: Path) -> list[str]:
+    """Imports of a file that do not go down the floors; inside ``inference`` and ``training`` theirs count, too."""
+    part = part_of(module_of(path))
+    faults = []
+    for name in imports_of(path):
+        if name == "diffir":  # the package itself stands above every floor
+            faults.append(name)
+        elif name.startswith("diffir."):
+            target = part_of(name)
+            in_one_room = target == part or any({part, target} <= room for room in ONE_ROOM)
+            allowed = in_one_room or FLOORS.get(target, HIGHEST) < FLOORS[part]
+            rooms = ROOMS.get(part, {}) if target == part else {}
+            mine, other = module_of(path).split(".")[2:3], name.split(".")[2:3]
+            if rooms and mine and other and mine != other:
+                allowed = rooms[other[0]] < rooms[mine[0]]
+            if not allowed:
+                faults.append(name)
+    return faults
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_the_floors_only(path):
-    part = part_of(module_of(path))
-    if part in ("__init__", "__main__"):
+    if path.stem in ("__init__", "__main__") and path.parent == PACKAGE:
         return
 
-    for target in (part_of(name) for name in imports_of(path) if name.startswith("diffir.")):
-        same_room = target == part or any({part, target} <= room for room in ONE_ROOM)
-        assert same_room or FLOORS[target] < FLOORS[part], f"{part} imports {target}"
+    assert not forbidden_imports(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import diffir",
+        "from diffir import load",
+        "from diffir.systems import SYSTEMS",
+        "from diffir.training.run import Run",
+        "from diffir.inference.restorer import Restorer",
+    ],
+)
+def test_an_import_that_goes_up_is_found(tmp_path, monkeypatch, line):
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    (tmp_path / "inference").mkdir()
+    (tmp_path / "inference/tiling.py").write_text(f"{line}\n", "utf-8")
+
+    assert len(forbidden_imports(tmp_path / "inference/tiling.py")) == 1
+
+
+def test_only_systems_api_and_the_command_line_know_a_system():
+    allowed = ("systems", "api", "cli")
+
+    knowing = [str(path) for path in FILES if any(name.startswith("diffir.systems") for name in imports_of(path))]
+
+    assert not [path for path in knowing if part_of(module_of(Path(path))) not in allowed]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

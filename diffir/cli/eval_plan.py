@@ -31,12 +31,13 @@ from diffir.evaluation import (
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import baseline, foreign, network
 from diffir.evaluation.degradation import MASK_RECIPES, LowResolution
+from diffir.evaluation.prior_rows import NEED_TEACHER, PRIOR_KINDS, PriorKind
 from diffir.inference.device import resolve_device
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
 from diffir.public_files import cache_folder
-from diffir.systems.diffir.prior_study import NEED_TEACHER, PRIOR_KINDS, PriorKind, Teacher, load_teacher, with_prior
+from diffir.systems.diffir.prior_study import Teacher, load_teacher, with_prior
 
 FOREIGN = "spandrel:"
 

@@ -11,8 +11,8 @@ from diffir.cli.eval_setup import Entrant, EvalPlan, cuts_holes
 from diffir.data.cards.cards import DatasetCard
 from diffir.errors import UsageError
 from diffir.evaluation import Degradation, NoReference
+from diffir.evaluation.prior_rows import NEED_TEACHER, PriorKind
 from diffir.metrics.table import METRICS
-from diffir.systems.diffir.prior_study import NEED_TEACHER, PriorKind
 
 OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": None, "tile": 0}
 """Flags that only DiffIR networks use -> their defaults."""

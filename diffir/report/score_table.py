@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 from diffir.data.cards.published_rows import PublishedRow
 from diffir.evaluation.document import Result
+from diffir.evaluation.prior_rows import MEANINGS, PRIOR_KINDS, Spread
 from diffir.evaluation.scoring import MeanScore
 from diffir.report.markup import Html, tag
 from diffir.report.measures import MEMORY, SECONDS, Measure, best_shown, measure_of, metric_measures
 from diffir.report.sections import left_out_images, sees_ground_truth
-from diffir.systems.diffir.prior_study import MEANINGS, PRIOR_KINDS, Spread
 
 KINDS = {"network": "network", "baseline": "baseline", "foreign": "other network", "folder": "files of a folder"}
 

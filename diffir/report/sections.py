@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from diffir.evaluation.document import Result
+from diffir.evaluation.prior_rows import NEED_TEACHER
 from diffir.metrics.protocol import Protocol
 from diffir.report.grouping import grouped
-from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 class ComparisonKey(NamedTuple):

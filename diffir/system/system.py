@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diffir.errors import UsageError
 from diffir.system.facts import Facts, NetworkRow, Released, ReleasedRow
 from diffir.system.restoring import Engine, Precision
 from diffir.system.training import FinetuneRequest, Stage, StageStart
@@ -95,12 +96,13 @@ class System(Protocol):
         return own
 
     def plan_finetuning(self, request: FinetuneRequest) -> "RunConfig":
-        """The options of a fine-tuning run, where ``can_finetune``.
+        """The options of a fine-tuning run.
 
         Raises:
+            UsageError: the system offers no fine-tuning (``can_finetune``).
             ConfigError: the weights do not say what the plan needs.
         """
-        raise NotImplementedError
+        raise UsageError(f"networks of the system {self.name} cannot be fine-tuned by diffir finetune")
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         """What a released checkpoint holds; None if its names are not of this system.

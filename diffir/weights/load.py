@@ -13,7 +13,7 @@ from diffir.errors import UsageError, WeightsError
 from diffir.files import why_refused
 from diffir.system import System
 from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
-from diffir.weights.catalogue import CatalogueEntry, find_entry
+from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
 from diffir.weights.fit import empty_network, filled_network
 from diffir.weights.header import is_safetensors, read_header
@@ -52,7 +52,8 @@ def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
     reason = why_refused(path)
     if is_name and (reason or not path.is_file()):
-        return _shipped_path(find_entry(str(source), systems))
+        shipped = PRETRAINED / f"{source}.safetensors"
+        return shipped if shipped.is_file() else _shipped_path(find_entry(str(source), systems))
     if reason:
         raise UsageError(f"{path}: cannot be read ({reason})")
     if not path.is_file():

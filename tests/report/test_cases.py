@@ -3,8 +3,8 @@
 import pytest
 
 from diffir.evaluation.document import document_from_json
+from diffir.evaluation.prior_rows import NEED_TEACHER
 from diffir.report import Chosen, choose_cases
-from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 def chosen_from(document, **settings) -> list[Chosen]:

@@ -10,8 +10,8 @@ import pytest
 from diffir.data.cards.published_rows import PublishedRow
 from diffir.errors import ImageError, UsageError
 from diffir.evaluation.document import document_from_json
+from diffir.evaluation.prior_rows import MEANINGS, NEED_TEACHER
 from diffir.report import write_report
-from diffir.systems.diffir.prior_study import MEANINGS, NEED_TEACHER
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 PUBLISHED = PublishedRow(

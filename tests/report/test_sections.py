@@ -3,8 +3,8 @@
 import pytest
 
 from diffir.evaluation.document import document_from_json
+from diffir.evaluation.prior_rows import NEED_TEACHER
 from diffir.report.sections import Section, primary_of, sections_of
-from diffir.systems.diffir.prior_study import NEED_TEACHER
 
 
 def read_sections(document) -> list[Section]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from diffir.errors import UsageError
-from diffir.systems.diffir.prior_study import NEED_TEACHER
+from diffir.evaluation.prior_rows import NEED_TEACHER
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
-"""What does the prior buy? One DIRformer, guided by the prior of the diffusion, by the clean image's, and by nulls.
+"""The prior study: one DIRformer guided by the prior of the diffusion, by the clean image's, and by uninformed ones.
 
-In: a restorer, for some kinds its stage-1 network. Out: a contestant for each kind of prior, and how far results spread
-over start noises. Between rows only the prior differs, but for ``stage1``, which is the whole stage-1 network: the
-upper bound that stage 2 was taught by (DiffIR, Xia et al., ICCV 2023).
+In: a restorer, and for some kinds its stage-1 network. Out: a contestant for each kind of prior, and how far results
+spread over start noises. Rows differ only in the prior, except ``stage1``, which is the whole stage-1 network and the
+upper bound that taught stage 2 (DiffIR, Xia et al., ICCV 2023).
 """
 
 import copy
@@ -10,7 +10,6 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from diffir.errors import UsageError
 from diffir.evaluation.contestant import Contestant
+from diffir.evaluation.prior_rows import MEANINGS, NEED_TEACHER, PriorKind, Spread
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import as_scored
 from diffir.inference.restorer import Restorer
@@ -29,21 +29,6 @@ from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.system import DIFFIR, PRIOR
 from diffir.weights.fingerprint import fingerprint
 from diffir.weights.load import load_network
-
-PriorKind = Literal["diffusion", "oracle", "stage1", "condition", "one-step", "mean", "other", "random", "zero"]
-PRIOR_KINDS: tuple[PriorKind, ...] = get_args(PriorKind)
-MEANINGS: dict[PriorKind, str] = {
-    "diffusion": "what stage 2 estimates from the damaged image",
-    "oracle": "what stage 1 finds with the clean image in sight",
-    "stage1": "the whole stage-1 network, with its own oracle prior",
-    "condition": "CPEN's view of the damaged image, no diffusion step",
-    "one-step": "the denoiser's first guess, from the start noise",
-    "mean": "the mean of what stage 2 estimates of the set's other images",
-    "other": "what stage 2 estimates of the set's next image",
-    "random": "the start noise itself, standard normal",
-    "zero": "zeros",
-}
-NEED_TEACHER: tuple[PriorKind, ...] = ("oracle", "stage1")
 
 
 @dataclass(frozen=True)
@@ -169,25 +154,6 @@ class Guide:
         gt = clean.region(slice(0, lq.height * settings.scale), slice(0, lq.width * settings.scale))
         tensors = (source.rows(0, source.height).to(device) for source in (lq, gt))
         return network.oracle_prior(*tensors).cpu()
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How far results differ over start noises: standard deviations, means over the images."""
-
-    noises: int
-    psnr: float
-    """In dB."""
-    pixel: float
-    """In 1/255."""
-    prior: float
-    """Of the prior's numbers, as a share of how much they vary from image to image; not finite for one image."""
-
-    def __str__(self) -> str:
-        return (
-            f"over {self.noises} start noises: PSNR varies by {self.psnr:.4f} dB, a pixel by {self.pixel:.4f} / 255, "
-            f"the prior {self.prior:.2f} times as much as from image to image"
-        )
 
 
 def spread_over_noises(restorers: Sequence[Restorer], samples: Iterable[Sample], protocol: Protocol) -> Spread:

@@ -35,8 +35,46 @@ TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a c
 PRIOR_ONLY, JOINT = "prior", "joint"  # names of phases
 
 
+PriorOf = Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor]
+"""Network, lq, gt and noise -> prior (B, P)."""
+
+
+@torch.no_grad()
+def restore_under(
+    prior_of: PriorOf, network: nn.Module, lq: np.ndarray, gt: np.ndarray, strip_pixels: int
+) -> np.ndarray:
+    """Restore a validation image whole, in fp32 and in strips, as the engine does it for users.
+
+    Args:
+        lq, gt: low-quality image h x w x C and ground truth H x W x 3.
+        strip_pixels: pixels of a strip; 0 for what suits the device.
+    Returns:
+        H x W x 3 float32.
+    """
+    # Compute the prior from the whole image and from noise that is the same in every validation.
+    assert isinstance(network, DiffIR)
+    device = next(network.parameters()).device
+    noise = torch.randn(1, network.settings.prior_width, generator=generator_for(SEED)).to(device)
+    lq_tensor, gt_tensor = (to_tensor(image)[None].to(device) for image in (lq, gt))
+    prior = prior_of(network, lq_tensor, gt_tensor, noise)
+
+    # Run the engine into an array.
+    facts = network.settings.facts
+    source = Source.whole(lq[None, ..., :3], lq[None, ..., 3] if facts.has_mask else None, facts)
+    restored = np.empty((facts.scale * source.height, facts.scale * source.width, 3), np.float32)
+
+    def write(top: int, rows: Tensor) -> None:
+        restored[top : top + rows.shape[2]] = rows[0].float().cpu().numpy().transpose(1, 2, 0)
+
+    options = DiffIROptions(engine="torch", stats="global")
+    engine = DiffIREngine(network, device, "fp32", options, strip_pixels=strip_pixels)
+    session = engine.open(source, seed=SEED, prior=prior, tile=None)
+    session.restore(source, write, "fp32", lambda share: None)
+    return restored
+
+
 class _DiffIRStage:
-    """What both kinds of stages share; subclasses choose the prior."""
+    """What both kinds of stages share."""
 
     name: str
     part: str
@@ -59,38 +97,9 @@ class _DiffIRStage:
             if isinstance(level, Level):
                 level.keeps_activations = keep
 
-    def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The prior (B, P) that this stage restores with, by given weights."""
-        raise NotImplementedError
-
-    def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        """Restore a validation image under this stage's own prior."""
-        assert isinstance(network, DiffIR)
-        return self._restore_under(self.prior, network, lq, gt)
-
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
         """None."""
         return {}
-
-    @torch.no_grad()
-    def _restore_under(self, prior_of: "PriorOf", network: DiffIR, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        """Restore whole, in fp32 and in strips, as the engine does it for users."""
-        device = next(network.parameters()).device
-        noise = torch.randn(1, network.settings.prior_width, generator=generator_for(SEED)).to(device)
-        lq_tensor, gt_tensor = (to_tensor(image)[None].to(device) for image in (lq, gt))
-        prior = prior_of(network, lq_tensor, gt_tensor, noise)
-        facts = network.settings.facts
-        source = Source.whole(lq[None, ..., :3], lq[None, ..., 3] if facts.has_mask else None, facts)
-        restored = np.empty((facts.scale * source.height, facts.scale * source.width, 3), np.float32)
-
-        def write(top: int, rows: Tensor) -> None:
-            restored[top : top + rows.shape[2]] = rows[0].float().cpu().numpy().transpose(1, 2, 0)
-
-        options = DiffIROptions(engine="torch", stats="global")
-        engine = DiffIREngine(network, device, "fp32", options, strip_pixels=self.strip_pixels)
-        session = engine.open(source, seed=SEED, prior=prior, tile=None)
-        session.restore(source, write, "fp32", lambda share: None)
-        return restored
 
 
 class StageOne(_DiffIRStage):
@@ -139,6 +148,10 @@ class StageOne(_DiffIRStage):
         """The discriminator and the perceptual network, if there are any."""
         return self.criterion.modules()
 
+    def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        """Restore a validation image under the oracle prior."""
+        return restore_under(self.prior, network, lq, gt, self.strip_pixels)
+
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
         """The oracle prior (B, P), extracted with the ground truth as a second input."""
         return network.oracle_prior(lq, self.criterion.cpen_target(gt))
@@ -179,6 +192,10 @@ class StageTwo(_DiffIRStage):
         """The teacher, and the discriminator and the perceptual network, if there are any."""
         return [self.teacher, *self.criterion.modules()]
 
+    def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        """Restore a validation image under the estimated prior."""
+        return restore_under(self.prior, network, lq, gt, self.strip_pixels)
+
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
         """The prior (B, P) estimated from lq alone, as a user will."""
         return self.estimate(network, lq, noise, None)
@@ -202,15 +219,10 @@ class StageTwo(_DiffIRStage):
             return self.oracle_prior(lq, gt)
 
         def restore(network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
-            assert isinstance(network, DiffIR)
-            return self._restore_under(oracle, network, lq, gt)
+            return restore_under(oracle, network, lq, gt, self.strip_pixels)
 
         bound = mean_of(restore)
         return {f"oracle_{metric}": bound, "prior_gap": bound - own}
-
-
-PriorOf = Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor]
-"""Network, lq, gt and noise -> prior (B, P)."""
 
 
 def own_options(config: TrainConfig) -> DiffIRTraining:

@@ -22,7 +22,6 @@ from diffir.system import (
     System,
 )
 from diffir.systems.diffir.options import DiffIROptions
-from diffir.systems.diffir.released_rows import RELEASED_ROWS
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.settings import Stage as StageNumber
 from diffir.systems.diffir.tasks import TASKS, get_task
@@ -124,6 +123,8 @@ class DiffIRSystem(System):
         return matching_tasks(ArchSettings.from_dict(dict(settings)), NETWORK_STAGE[part])
 
     def released_rows(self) -> Sequence[ReleasedRow]:
+        from diffir.systems.diffir.released_rows import RELEASED_ROWS
+
         return RELEASED_ROWS
 
     def translated_options(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
