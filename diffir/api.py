@@ -1,6 +1,6 @@
-"""Where a name becomes a system: loading networks, making restorers, reading option files.
+"""Load networks, make restorers and read option files; the only module that looks up a system by its name.
 
-Everything else in the package receives what is made here. ``diffir.load`` is the function for users.
+The rest of the package receives the objects that are made here. ``diffir.load`` is the function for users.
 """
 
 from collections.abc import Sequence
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 
 def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
-    """A restorer with the network of that name or file; without one, the default that ships with diffir.
+    """Make a restorer from the name or file of weights; without one, from the default weights of the package.
 
     Args:
         name_or_path: a name that ``diffir models`` lists, or a file of weights.
         options: fields of ``RestoreOptions`` (device, precision, tile, tile_overlap, tta, strength, seed) and of the
             system's own options; DiffIR has ``engine`` and ``stats``.
     Raises:
-        UsageError: no such name, file, device, precision or option.
+        UsageError: the name, file, device, precision or option does not exist.
         WeightsError: the file does not hold a network that restores.
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, restores=True)
     system = SYSTEMS[card.system]
+    # Replace "auto" in the system's options by the values recommended for these weights.
     shared, own = _typed_options(system, options)
     own = system.suited_options(own, card.task, card.settings, card.gt_patch)
     return _restorer(system, network, shared, own, card.name, card.task)
@@ -46,14 +47,14 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
 def restorer_of(
     network: nn.Module, *, system: str = "diffir", name: str = "unnamed", task: str | None = None, **options: Any
 ) -> Restorer:
-    """A restorer of a network that is in memory already; it is moved to the device and set to eval mode.
+    """Make a restorer from a network in memory, which is moved to the device and set to eval mode.
 
     Args:
-        network: of the part that restores.
-        system: name of its system.
-        name: what tables and messages call it.
-        task: row of the system's table, if the network is one.
-        options: as ``load`` takes them.
+        network: a network of the system's ``restoring_part``.
+        system: name of the system.
+        name: name of the network in tables and messages.
+        task: row of the system's table that describes the network, if there is one.
+        options: the same options as for ``load``.
     """
     return _restorer(SYSTEMS[system], network, *_typed_options(SYSTEMS[system], options), name, task)
 
@@ -61,24 +62,27 @@ def restorer_of(
 def load_network(
     source: str | Path, part: str | None = None, *, restores: bool = False
 ) -> tuple[nn.Module, WeightsCard]:
-    """The network of that name or in that file, in eval mode on the CPU, and its card; ``load_network`` of weights."""
+    """Load a network by name or from a file, in eval mode on the CPU, and its card.
+
+    Arguments and errors are those of ``diffir.weights.load.load_network``.
+    """
     return weights_load.load_network(source, SYSTEMS, part=part, restores=restores)
 
 
 def locate(source: str | Path) -> Path:
-    """The file of that name of the catalogue, or the file itself."""
+    """The file that a name in the catalogue stands for; a path is returned as it is."""
     return weights_load.locate(source, SYSTEMS)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> "RunConfig":
-    """Read an option file of any system; see ``diffir.config_file``."""
-    from diffir.config_file import load_config as read_options  # restoring needs no options
+    """Read an option file of any system; ``diffir.config_file`` describes the format and the errors."""
+    from diffir.config_file import load_config as read_options  # not needed to restore
 
     return read_options(path, overrides, systems=SYSTEMS)
 
 
 def system_of_card(card: WeightsCard, source: str) -> System:
-    """The system of a card; ``source`` names its file in the message."""
+    """The system that a card names; ``source`` is the file that an error message mentions."""
     return system_of(card, SYSTEMS, source)
 
 
@@ -92,12 +96,15 @@ def _restorer(
 
 
 def _typed_options(system: System, options: dict[str, Any]) -> tuple[RestoreOptions, Any]:
-    """The shared options and the system's own, from one flat mapping."""
+    """Split one flat mapping into the options that all systems share and those of this system."""
+    # Refuse unknown keys and suggest the nearest known one.
     shared = {field.name for field in fields(RestoreOptions)}
     own = {field.name for field in fields(system.restore_options)}
     for key in options:
         if key not in shared | own:
             raise UsageError(f"unknown option {key!r} of {system.name}; {meant(key, sorted(shared | own))}")
+
+    # Check the values: both dataclasses do this when they are made.
     return (
         RestoreOptions(**{key: value for key, value in options.items() if key in shared}),
         system.restore_options(**{key: value for key, value in options.items() if key in own}),

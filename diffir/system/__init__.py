@@ -1,7 +1,7 @@
-"""The contract between shared machinery and the systems: everything that one may know of the other.
+"""The contract between the shared machinery and the systems (restoration methods) that it runs.
 
-Shared machinery (training loop, evaluation, batches, video, inference, weights) receives objects of these types and
-knows nothing else of a system; ``diffir/api.py`` alone turns a name into one.
+Shared machinery is the training loop, evaluation, batches, video, inference and weights. It receives objects of these
+types and depends on nothing else of a system; only ``diffir/api.py`` turns the name of a system into an object.
 """
 
 from diffir.system.facts import Facts, HoleFill, NetworkRow, Released, ReleasedRow

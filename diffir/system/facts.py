@@ -1,63 +1,71 @@
-"""What shared machinery may know of a network, of a row of a system's table, and of a released checkpoint."""
+"""Plain records that describe a network, a row of a system's table of networks, and a released checkpoint.
+
+Shared machinery reads these records instead of the settings of a particular system.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:  # these import torch, which takes seconds, and ``diffir models`` needs facts but no torch
+if TYPE_CHECKING:  # these import torch, which takes seconds, and ``diffir models`` needs facts without torch
     from torch import Tensor
 
     from diffir.metrics.protocol import Protocol as MetricProtocol
 
 HoleFill = Literal["zeros", "membrane"]
-"""What a network sees in missing regions: zeros, or a smooth surface interpolated from their border."""
+"""How missing regions are filled before the network reads them: with zeros, or with a smooth surface that is
+interpolated from their border."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What shared machinery may know of a network before it is built. Sides are in pixels of the low-quality image."""
+    """Properties of a network that are known before it is built. Sides are in pixels of the low-quality image."""
 
     scale: int = 1
     """Side of the output divided by the side of the input."""
     multiple_of: int = 1
-    """Sides of the input are padded to multiples of this."""
+    """The sides of the input are padded to multiples of this number."""
     in_channels: int = 3
     """Channels of the input: 3 for RGB, 4 for RGB and a mask that is 1 where pixels are missing."""
     hole_fill: HoleFill = "zeros"
+    """How missing regions are filled before the network reads them."""
 
     @property
     def has_mask(self) -> bool:
-        """Whether the network fills missing regions and so needs a mask with every photo."""
+        """True if the network fills missing regions and therefore needs a mask with every photo."""
         return self.in_channels == 4
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """The network that an option file asks for: a row of the system's table with the file's changes."""
+    """The network that an option file describes: a row of the system's table with the changes that the file makes."""
 
     task: str
-    """Name of the row."""
+    """Name of the row in the table."""
     summary: str
+    """One line for ``diffir models``."""
     settings: dict[str, Any]
-    """All settings of the network in plain types, as they stand in a card."""
+    """All settings of the network in plain types, as they are written into a card."""
     facts: Facts
     protocol: "MetricProtocol"
-    """How validation compares images: colour space and border."""
+    """How validation compares images: colour space and cropped border."""
 
 
 @dataclass(frozen=True)
 class Released:
-    """What a system recognised in a checkpoint that its authors released."""
+    """The contents of a checkpoint that the authors of a method released, translated for diffir."""
 
     part: str
+    """The part of the system that the tensors belong to; ``System.build`` takes the same name."""
     settings: dict[str, Any]
     state: dict[str, "Tensor"]
-    """Tensors under diffir's names."""
+    """State dict under the parameter names that diffir uses."""
     task: str | None
+    """Row of the system's table; None if no row has these settings."""
 
 
 @dataclass(frozen=True)
 class ReleasedRow:
-    """Weights that the authors of a method released and that do not ship with diffir."""
+    """Weights that the authors of a method released and that are not part of the diffir package."""
 
     name: str
     task: str
@@ -66,4 +74,4 @@ class ReleasedRow:
     parameters: int
     url: str
     scores: tuple[tuple[str, str, float, str], ...] = ()
-    """Published scores: dataset, metric, value, protocol."""
+    """Published scores, each as dataset, metric, value and protocol."""

@@ -1,4 +1,4 @@
-"""Protocols of restoring: an engine runs a network on a device, a session restores one batch of photos.
+"""Protocols for restoration: an engine runs a network on a device, and a session restores one batch of photos.
 
 Sides are in pixels of the low-quality image.
 """
@@ -15,114 +15,115 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Write = Callable[[int, "Tensor"], None]
-"""Receives the number of the first row and restored rows (B, 3, h, W) float32 of the output."""
+"""Receives restored rows (B, 3, h, W), float32, and before them the number of the first of these rows in the output."""
 OnProgress = Callable[[float], None]
-"""Receives the share of the work that is done, above 0 and up to 1."""
+"""Receives the fraction of the work that is done, above 0 and up to 1."""
 
 
 class Region(Protocol):
-    """A batch of photos of one size, or a rectangle of it, as the network reads it."""
+    """A batch of photos of one size, or one rectangle of each, in the form that the network reads."""
 
     @property
     def height(self) -> int:
-        """Rows, a multiple of ``Facts.multiple_of``."""
+        """Number of rows, a multiple of ``Facts.multiple_of``."""
         ...
 
     @property
     def width(self) -> int:
-        """Columns, a multiple of ``Facts.multiple_of``."""
+        """Number of columns, a multiple of ``Facts.multiple_of``."""
         ...
 
     @property
     def batch(self) -> int:
-        """Number of photos."""
+        """Number of photos in the batch."""
         ...
 
     def rows(self, start: int, stop: int) -> "Tensor":
-        """Low-quality rows (B, C, stop - start, width), float32 on the CPU, in [0, 1]."""
+        """Rows of the low-quality images: (B, C, stop - start, width), float32 on the CPU, in [0, 1]."""
         ...
 
 
 def without_prior(engine: object, *arguments: object, **options: object) -> NoReturn:
-    """``estimate_prior`` and ``check_prior`` of engines that estimate nothing of the kind."""
-    raise UsageError("this network estimates no prior; priors belong to networks of DiffIR's kind")
+    """Implement ``estimate_prior`` and ``check_prior`` for engines whose networks have no prior: raise UsageError."""
+    raise UsageError("this network has no prior; only networks such as DiffIR estimate one")
 
 
 class Session(Protocol):
-    """One batch of photos while it is restored, region by region."""
+    """The state of one batch of photos while it is restored region by region."""
 
     passes: int
-    """1; or 2 where statistics of the whole photo are gathered in a first pass over all its tiles."""
+    """1 normally; 2 if a first pass over all tiles gathers statistics of the whole photo."""
 
     def restore(self, region: Region, write: Write, precision: Precision, on_progress: OnProgress) -> None:
-        """Restore a region and hand its rows to ``write``; rows of a first pass are ignored by the caller.
+        """Restore a region and pass its rows to ``write``; the caller ignores the rows of a first pass.
 
-        A region that fails (out of memory, or values that are not finite) may be tried again.
+        The caller may repeat a region that failed because memory ran out or because values were not finite.
         """
         ...
 
     def end_first_pass(self) -> None:
-        """The first pass is complete; the next call of ``restore`` belongs to the second."""
+        """Finish the first pass; the next call of ``restore`` begins the second."""
         ...
 
 
 class Engine(Protocol):
-    """A network on its device, ready to restore. Sides are in pixels of the low-quality image."""
+    """A network on its device, ready to restore photos. Sides are in pixels of the low-quality image."""
 
     facts: Facts
     device: "torch.device"
     seed_meaning: str
-    """What the seed decides, for tables: "prior seed"."""
+    """Name of the seed in tables, such as "prior seed"."""
 
     @property
     def network(self) -> "nn.Module":
-        """The network, on the device."""
+        """The network, which is on ``device``."""
         ...
 
     @property
     def tile_step(self) -> int:
-        """Tiles start at multiples of this."""
+        """Tiles start at multiples of this number of pixels."""
         ...
 
     @property
     def description(self) -> str:
-        """How it restores, for tables: "global statistics"."""
+        """Short description of the way of restoring for tables, such as "global statistics"."""
         ...
 
     def to(self, device: "torch.device") -> None:
-        """Move the network."""
+        """Move the network to another device."""
         ...
 
     def largest_tile(self, height: int, width: int, batch: int) -> int | None:
-        """Side of the largest square tile whose maps fit the free memory; None if the whole photo fits."""
+        """Side of the largest square tile whose feature maps fit into free memory; None if the whole photo fits."""
         ...
 
     def open(self, photos: Region, *, seed: int, prior: "Tensor | None", tile: int | None) -> Session:
-        """Begin the restoration of whole photos.
+        """Begin to restore whole photos.
 
         Args:
-            seed: decides every random number.
-            prior: a tensor of an earlier ``estimate_prior`` to use instead of the photos' own.
-            tile: side of the tiles that will follow; working memory must not exceed that of one tile. None: no tiles.
+            seed: determines every random number.
+            prior: result of an earlier ``estimate_prior``, to use instead of estimating the prior of these photos.
+            tile: side of the tiles that will be restored; working memory must not exceed that of one tile. None
+                means that the photos are restored whole.
         """
         ...
 
     def estimate_prior(self, photos: Region, *, seed: int, tile: int | None) -> "Tensor":
-        """What the system estimates once a photo and can reuse for other photos, (B, P).
+        """The prior (B, P) of whole photos: a vector per photo that ``open`` accepts for other photos, too.
 
         Raises:
-            UsageError: the system estimates nothing of the kind.
+            UsageError: the system has no prior.
         """
         ...
 
     def check_prior(self, prior: "Tensor", batch: int, name: str) -> None:
-        """Raise UsageError for a tensor that is no prior of this network; ``name`` stands in the message."""
+        """Raise UsageError unless ``prior`` fits the network and the batch size; ``name`` is used in the message."""
         ...
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
-        """The system's own options as they take effect now, in plain types."""
+        """The options of this system with the values that take effect now, in plain types."""
         ...
 
     def multiply_adds(self, side: int) -> int:
-        """Multiply-adds for one input of side x side pixels."""
+        """Number of multiply-adds for one input of side x side pixels."""
         ...

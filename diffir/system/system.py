@@ -1,6 +1,7 @@
-"""``System``: one way to restore images, such as DiffIR, as shared machinery sees it.
+"""``System``: the interface of one restoration method, such as DiffIR, towards the shared machinery.
 
-A system subclasses ``System`` and inherits what it does not have; ``tests/toy_system.py`` is the smallest complete one.
+A system subclasses ``System`` and inherits the defaults of everything it does not support; ``tests/toy_system.py`` is
+the smallest complete example.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,105 +22,108 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a system that has none of its own."""
+    """The options of a system that adds none to those all systems share."""
 
 
 class System(Protocol):
-    """One system: how its networks are built, restored with and trained. Subclasses inherit what they do not have."""
+    """One restoration method: how its networks are built, trained and used to restore photos."""
 
     name: str
+    """Name in option files and cards, such as "diffir"."""
     stages: tuple[str, ...]
-    """Names of the stages in the order of training."""
+    """Names of the training stages in their order."""
     usual_stages: tuple[str, ...]
-    """Stages that run where an option file does not say which."""
+    """Stages that run if an option file does not list any."""
     restoring_part: str
-    """The part whose weights restore photos without their clean image."""
+    """Name of the part whose weights restore photos without needing their ground truth."""
     can_finetune: bool = False
-    """Whether ``plan_finetuning`` is offered."""
+    """True if the system implements ``plan_finetuning``."""
     restore_options: type = NoOptions
-    """Frozen dataclass of the system's own options of restoring; the command line makes flags of its fields."""
+    """Frozen dataclass of options for restoring that only this system has; its fields become command-line flags."""
 
     @property
     def training_options(self) -> type:
-        """Frozen dataclass of the system's own keys in a stage's section of an option file."""
+        """Frozen dataclass of keys that only this system has in a stage's section of an option file."""
         return NoOptions
 
     def row(self, network: "NetworkConfig") -> NetworkRow:
-        """The network that an option file asks for.
+        """The network that an option file describes.
 
         Raises:
-            UsageError: no such row.
-            ConfigError: a setting that does not exist or is out of range.
+            UsageError: the table has no such row.
+            ConfigError: a setting does not exist or is out of range.
         """
         ...
 
     def facts(self, settings: Mapping[str, Any]) -> Facts:
-        """Facts of a network with these settings. Raises ConfigError as ``row`` does."""
+        """Facts of a network with these settings; raises ConfigError as ``row`` does."""
         ...
 
     def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
-        """A part of the system with fresh weights, float32, on the current default device."""
+        """Build a part of the system with newly initialised float32 weights on torch's default device."""
         ...
 
     def engine(self, network: "nn.Module", device: "torch.device", precision: Precision, options: Any) -> Engine:
-        """The engine of a network of the restoring part; ``options`` is a ``restore_options``.
+        """Make the engine that restores with a network of the part ``restoring_part``.
 
+        Args:
+            options: an instance of ``restore_options``.
         Raises:
-            UsageError: an option that is not possible here.
+            UsageError: an option is not possible on this device.
         """
         ...
 
     def stage(self, name: str, start: StageStart) -> Stage:
-        """A stage before its first step; random numbers come from torch's global generator, which the caller seeds.
+        """Prepare a stage for its first step, with random numbers of torch's global generator, which the caller seeds.
 
         Raises:
             ConfigError: weights that the stage needs are missing or have other settings.
-            WeightsError: a file is not weights.
+            WeightsError: a file does not hold weights.
         """
         ...
 
     def suited_options(self, options: Any, task: str | None, settings: Mapping[str, Any], gt_patch: int | None) -> Any:
-        """The restore options with ``auto`` replaced by what suits certain weights.
+        """The options with ``auto`` replaced by the values that are recommended for certain weights.
 
         Args:
-            options: a ``restore_options``.
-            task, settings, gt_patch: what the card of the weights says; ``gt_patch`` is the side of the last training
+            options: an instance of ``restore_options``.
+            task, settings, gt_patch: fields of the card of the weights; ``gt_patch`` is the side of the last training
                 patches in pixels of the ground truth.
         """
         return options
 
     def check(self, stage: "TrainConfig") -> None:
-        """Raise ConfigError for a stage's section that the system cannot train with."""
+        """Raise ConfigError if the system cannot train with this section of an option file."""
 
     def shortened(self, own: Any, steps: int) -> Any:
-        """A stage's own keys (``training_options``) for a rehearsal whose phases last at most ``steps``."""
+        """A copy of a stage's ``training_options`` for a rehearsal in which no phase lasts longer than ``steps``."""
         return own
 
     def plan_finetuning(self, request: FinetuneRequest) -> "RunConfig":
-        """The options of a fine-tuning run.
+        """Choose the options of a fine-tuning run.
 
         Raises:
-            UsageError: the system offers no fine-tuning (``can_finetune``).
-            ConfigError: the weights do not say what the plan needs.
+            UsageError: the system does not support fine-tuning (see ``can_finetune``).
+            ConfigError: the card of the weights lacks a field that the plan needs.
         """
         raise UsageError(f"networks of the system {self.name} cannot be fine-tuned by diffir finetune")
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
-        """What a released checkpoint holds; None if its names are not of this system.
+        """Read a released checkpoint; None if its tensor names are not those of this system.
 
         Raises:
-            WeightsError: it is a checkpoint of this system, and damaged or of a kind that is not supported.
+            WeightsError: the checkpoint belongs to this system but is damaged or of an unsupported kind.
         """
         return None
 
     def matching_rows(self, settings: Mapping[str, Any], part: str) -> Sequence[str]:
-        """Rows of the system's table that describe these weights."""
+        """Names of the rows of the system's table whose networks have these settings."""
         return ()
 
     def released_rows(self) -> Sequence[ReleasedRow]:
-        """Released weights that can be named but do not ship."""
+        """Weights that the authors released and that are not part of the diffir package."""
         return ()
 
     def translated_options(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The authors' own option file as ours; None if the mapping is no such file."""
+        """Translate an option file of the method's authors into diffir's keys; None if the mapping is no such file."""
         return None

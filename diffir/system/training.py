@@ -1,4 +1,7 @@
-"""Protocols of training: a stage says what learns and from which losses; the loop does the rest."""
+"""Protocols for training: a stage defines what is trained and with which losses; the shared loop does the rest.
+
+Steps are optimiser steps, counted from 0 within each stage.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +17,17 @@ if TYPE_CHECKING:
 
     from diffir.config import OptimConfig, RunConfig, SchedulerConfig
 
-FEWEST_STEPS = 100  # of a fine-tuning; fewer change nothing that can be measured
+FEWEST_STEPS = 100  # in a fine-tuning run; the effect of fewer steps is too small to measure
 Noise = tuple["Tensor", ...]
-"""Random numbers of one training batch, in whatever form the stage wants them."""
+"""Random tensors for one training batch; their number and shapes are chosen by the stage."""
 
 
 @dataclass(frozen=True)
 class Learner:
-    """Parameters that one optimiser updates."""
+    """A group of parameters that one optimiser updates."""
 
     name: str
-    """"g" for the restoring network, "d" for a discriminator."""
+    """The name is "g" for the restoring network and "d" for a discriminator."""
     parameters: Sequence["nn.Parameter"]
     optim: "OptimConfig"
     scheduler: "SchedulerConfig"
@@ -32,89 +35,98 @@ class Learner:
 
 @dataclass(frozen=True)
 class Phase:
-    """Consecutive steps of a stage that share their optimisers."""
+    """A range of consecutive steps of a stage that use the same optimisers."""
 
     name: str
     start: int
     stop: int
-    """The first step that no longer belongs to the phase."""
+    """First step after the phase (exclusive end)."""
     learners: Sequence[Learner]
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The scalar to minimise, and the unweighted terms that are logged."""
+    """The scalar to minimise, and its unweighted terms for the log."""
 
     total: "Tensor"
     terms: dict[str, "Tensor"]
 
 
 RestoreImage = Callable[["nn.Module", "np.ndarray", "np.ndarray"], "np.ndarray"]
-"""Network, low-quality image h x w x C and ground truth H x W x 3 -> restored image H x W x 3 float32."""
+"""Restores one image: (network, low-quality image h x w x C, ground truth H x W x 3) -> H x W x 3 float32."""
 
 
 class Stage(Protocol):
-    """One stage of training: what learns, from which losses, in which phases."""
+    """One stage of training: which parameters learn, with which losses and in which phases."""
 
     name: str
     part: str
-    """Which part of the system its weights are; ``System.build`` takes the same word."""
+    """The part of the system that is trained; ``System.build`` takes the same name."""
     phases: list[Phase]
 
     @property
     def network(self) -> "nn.Module":
-        """The network that is trained and published."""
+        """The network that is trained and whose weights are published."""
         ...
 
     @property
     def discriminator(self) -> "nn.Module | None":
-        """The discriminator that is trained beside it, and kept in training states; None without one."""
+        """The discriminator, which is trained along with the network and saved in training states; None without one."""
         ...
 
     def losses(self, lq: "Tensor", gt: "Tensor", phase: Phase, noise: Noise) -> Iterator[Losses]:
-        """Losses for each learner of the phase, in order; the caller runs backward on each before it takes the next.
+        """Yield the losses of each learner of the phase in order; the caller runs backward before it takes the next.
 
-        lq (B, C, h, w) and gt (B, 3, H, W) are in [0, 1].
+        Args:
+            lq: low-quality images (B, C, h, w) in [0, 1].
+            gt: ground truth (B, 3, H, W) in [0, 1].
+            noise: result of ``draw_noise`` for this batch.
         """
         ...
 
     def draw_noise(self, lq: "Tensor", generator: "torch.Generator") -> Noise:
-        """Random numbers for a batch of the shape of ``lq``, on the CPU."""
+        """Draw the random tensors for a batch of the shape of ``lq``, on the CPU."""
         ...
 
     def extra_modules(self) -> list["nn.Module"]:
-        """Networks beside ``network`` that must be on its device."""
+        """Other networks that must be on the same device as ``network``, such as a teacher."""
         ...
 
     def keep_activations(self, keep: bool) -> None:
-        """Choose whether the backward pass finds activations stored (True) or computes them again."""
+        """Choose whether activations are stored for the backward pass (True) or recomputed in it (False)."""
         ...
 
     def restore(self, network: "nn.Module", lq: "np.ndarray", gt: "np.ndarray") -> "np.ndarray":
-        """Restore a validation image with given weights of this stage's network; see ``RestoreImage``."""
+        """Restore a validation image with a network of this stage; arguments as in ``RestoreImage``."""
         ...
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
-        """Scores beside its own that validation reports; ``mean_of`` measures another way of restoring."""
+        """Additional scores that validation reports.
+
+        Args:
+            metric: name of the metric.
+            own: the mean score of ``restore``.
+            mean_of: measures the mean score of another way of restoring.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class StageStart:
-    """What a stage may need to take its first step."""
+    """Everything that a stage may need before its first step."""
 
     config: "RunConfig"
     weights: Callable[[str], Path]
-    """Stage name -> where this run keeps the finished weights of that stage."""
+    """Stage name -> path of the finished weights of that stage in this run."""
     load: "Callable[[str | Path, str | None], nn.Module]"
-    """Name or file of weights, the part that is needed (None: any) -> the network."""
+    """(name or file of weights, required part or None for any) -> network."""
     first_lq: Callable[[], "Tensor"]
-    """Draws low-quality images (B, C, h, w) of the stage's first samples; called only where it is needed."""
+    """Returns low-quality images (B, C, h, w) of the first training samples; it is called only if they are needed."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to fine-tune: a number of steps, or minutes of this machine."""
+    """Length of a fine-tuning run: a number of steps or, without one, minutes on this machine."""
 
     steps: int | None = None
     minutes: float = 25.0
@@ -128,25 +140,27 @@ class Budget:
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """What ``diffir finetune`` was asked for, and the network that it starts from."""
+    """The arguments of ``diffir finetune`` and the network that it starts from."""
 
     network: "nn.Module"
     task: str | None
     settings: Mapping[str, Any]
     gt_patch: int | None
+    """Side of the patches in the last training of these weights, in pixels of the ground truth."""
     licence: str
     card_name: str
     source: str
-    """Name or file of the weights."""
+    """Name or file of the weights to start from."""
     photos: Path
-    """Folder with ``train`` and ``val``, as ``diffir.data.holdout.hold_out`` leaves it."""
+    """Folder with the subfolders ``train`` and ``val`` that ``diffir.data.holdout.hold_out`` makes."""
     recipe: str
     """Name or file of the degradation recipe."""
     out: Path
-    """The run's folder."""
+    """Folder for everything that the run writes."""
     device: "torch.device"
     budget: Budget
     seed: int
 
 
 BuildStage = Callable[[str, StageStart], Stage]
+"""Builds a stage from its name and start; experiments pass functions of their own."""

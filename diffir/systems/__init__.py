@@ -1,4 +1,4 @@
-"""The table of systems: every system that diffir can train and restore with, by name. Imports no torch."""
+"""The table of systems: every restoration method that diffir can train and run, by name. It imports no torch."""
 
 from diffir.system import System
 from diffir.systems.diffir.system import DIFFIR
