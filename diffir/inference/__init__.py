@@ -1,1 +1,1 @@
-"""Restoring photos with a trained network: arrays, tiles, folders."""
+"""Restore photos with a trained network: from arrays to tiles and back."""

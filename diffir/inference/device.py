@@ -1,7 +1,7 @@
-"""Where and in which precision a network runs, and the memory there.
+"""Choose the device and the precision that a network runs in, and measure the free memory there.
 
-In: what the user asked for ("auto", "cuda:1", "bf16"). Out: a torch device, a precision, free bytes. bf16, not fp16,
-is the half type chosen by itself: transformers overflow in fp16 and photos come out black.
+In: names given by the user ("auto", "cuda:1", "bf16"). Out: a torch device, a precision, free bytes. "auto" never
+chooses fp16, because activations of transformers overflow in it and photos come out black; it chooses bf16 instead.
 """
 
 import os
@@ -21,34 +21,38 @@ _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bf
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of that name; ``auto`` takes CUDA, else MPS, else the CPU.
+    """The device with this name; ``auto`` takes CUDA if there is a card, else MPS, else the CPU.
 
     Raises:
-        UsageError: not a device, or not on this machine.
+        UsageError: the name is not that of a device, or this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, colon, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise UsageError(f"unknown device {name!r}; known: auto, cpu, cuda, cuda:N, mps")
+
+    # The name is valid: is there such a device?
     if kind == "cuda" and not torch.cuda.is_available():
         build = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no CUDA device"
-        raise UsageError(f"device {name} is not here: {build}; use --device cpu")
+        raise UsageError(f"device {name} is not available: {build}; use --device cpu")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device {name} is not here: this machine has cuda:0 to cuda:{torch.cuda.device_count() - 1}")
+        last = torch.cuda.device_count() - 1
+        raise UsageError(f"device {name} is not available: this machine has cuda:0 to cuda:{last}")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("device mps is not here: it needs a Mac with Apple silicon; use --device cpu")
+        raise UsageError("device mps is not available: it needs a Mac with Apple silicon; use --device cpu")
     return torch.device(name)
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """``auto`` is bf16 on CUDA, on CPUs with compiled kernels for it or that prove faster in it, and fp32 elsewhere.
+    """The precision with this name; ``auto`` takes bf16 where it is fast, else fp32.
 
-    Global residual, maps and prior stay fp32: bf16 moves PSNR by less than 0.02 dB. Without bf16 units a CPU is tens
-    of times slower in it.
+    bf16 is fast on CUDA cards that support it, on CPUs with compiled kernels for it and on CPUs where a short timing
+    shows it; a CPU without bf16 units is tens of times slower in it. The global residual, the feature maps and the
+    prior stay in fp32, so bf16 changes PSNR by less than 0.02 dB.
 
     Raises:
-        UsageError: not a precision, or one that the device cannot compute in.
+        UsageError: the name is not that of a precision, or the device does not support it.
     """
     if name == "auto":
         if device.type == "cuda":
@@ -57,24 +61,25 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     if name not in _DTYPES:
         raise UsageError(f"unknown precision {name!r}; known: auto, {', '.join(_DTYPES)}")
     if name == "fp16" and device.type == "cpu":
-        raise UsageError("fp16 is for graphics cards; on the CPU use fp32, or bf16 where the CPU computes in it")
+        raise UsageError("fp16 is for graphics cards; on the CPU use fp32, or bf16 if the CPU supports it")
     return name
 
 
 def has_bf16_units(cpuinfo: str) -> bool:
-    """Whether a CPU computes in bf16, from the text of Linux's /proc/cpuinfo."""
+    """Read from the text of Linux's /proc/cpuinfo if a CPU has instructions for bf16."""
     flags = next((line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 @cache
 def _is_bf16_faster_on_cpu() -> bool:
-    """Units alone do not decide torch's speed: a convolution of a block is timed in both, once, in some 10 ms."""
+    """Time one convolution in both precisions, once, in about 10 ms; the presence of bf16 units alone is no proof."""
     if find_kernels("bf16") is not None:
         return True
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file() or not has_bf16_units(cpuinfo.read_text("utf-8", errors="replace")):
         return False
+    # Time a 1x1 convolution of the size that a block of the network has.
     layer, x = torch.nn.Conv2d(48, 144, 1), torch.zeros(1, 48, 64, 128)
 
     def seconds(precision: Precision) -> float:
@@ -89,7 +94,7 @@ def _is_bf16_faster_on_cpu() -> bool:
 
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Matrix products and convolutions in ``precision``; fp32 means it, also where CUDA would take TF32."""
+    """Compute matrix products and convolutions in ``precision``; for fp32 also switch off TF32 on CUDA."""
     with ExitStack() as stack:
         if precision != "fp32":
             stack.enter_context(torch.autocast(device.type, dtype=_DTYPES[precision]))
@@ -99,10 +104,11 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that a new allocation could take; on Macs it is shared with the CPU."""
+    """Bytes of memory that new tensors on the device can take; Macs share them between CPU and GPU."""
     if device.type == "cuda":
         unused_by_torch = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused_by_torch
+    # Linux reports how much memory programs can still take.
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
         lines = meminfo.read_text("ascii").splitlines()
@@ -110,5 +116,5 @@ def free_bytes(device: torch.device) -> int:
         if available is not None:
             return int(available.split()[1]) * 1024
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # how much of it is free is not told
-    return 4 * 2**30  # Windows tells neither without another package; a guess most machines can keep
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # the free part of it is not reported
+    return 4 * 2**30  # Windows reports neither without another package; most machines have this much

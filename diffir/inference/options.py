@@ -1,32 +1,35 @@
-"""The options of restoring that all systems share: checked once, passed whole, written whole into records."""
+"""The options for restoring that all systems share.
+
+The values are checked once, here; the object is passed on whole and written whole into records of results.
+"""
 
 from dataclasses import dataclass
 
 from diffir.errors import UsageError
 
-AUTO = 0  # value of ``tile``: by free memory
-WHOLE = -1  # value of ``tile``: never
-LARGEST_SEED = 2**63 - 1  # the largest that torch takes on every platform
+AUTO = 0  # value of ``tile``: cut photos into tiles only if memory requires it
+WHOLE = -1  # value of ``tile``: never cut photos into tiles
+LARGEST_SEED = 2**63 - 1  # the largest seed that torch accepts on every platform
 
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How photos are restored."""
+    """Device, precision, tiles, self-ensemble, strength and seed."""
 
     device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """One of auto, cpu, cuda, cuda:N and mps."""
     precision: str = "auto"
-    """auto, fp32, bf16 or fp16."""
+    """One of auto, fp32, bf16 and fp16."""
     tile: int = AUTO
-    """Side of tiles in pixels of the input; ``AUTO`` (0) chooses by free memory, ``WHOLE`` (-1) never cuts."""
+    """Side of the tiles in pixels of the input; ``AUTO`` (0) chooses by free memory, ``WHOLE`` (-1) never cuts."""
     tile_overlap: int = 32
     """Pixels that neighbouring tiles share; at most half a tile."""
     tta: bool = False
-    """Self-ensemble: the mean over the eight turns and mirrorings, eight times the work."""
+    """Self-ensemble: average the results of all eight rotations and reflections, at eight times the cost."""
     strength: float = 1.0
-    """1 is the restored photo, 0 the input (enlarged bicubically), and values between are a blend."""
+    """1 gives the restored photo, 0 the input (enlarged bicubically); values in between blend the two."""
     seed: int = 0
-    """Decides every random number of a restoration."""
+    """Determines every random number of a restoration."""
 
     def __post_init__(self) -> None:
         if self.tile < WHOLE:

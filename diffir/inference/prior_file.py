@@ -1,7 +1,8 @@
-"""A prior as a file: 1 KB that can be kept, used for other photos or the frames of a video, or mixed.
+"""Save a prior to a file of 1 KB and load it, to use it for other photos or for the frames of a video, or to mix it.
 
-In and out: a tensor (1, P) and a safetensors file that also names the weights it was estimated with; a prior means
-nothing to other weights. DiffIR (Xia et al., ICCV 2023) calls it the image restoration prior representation, IPR.
+In and out: a tensor (1, P) and a safetensors file that also names the weights with which the prior was estimated; a
+prior is meaningless for other weights. DiffIR (Xia et al., ICCV 2023) calls it the image restoration prior
+representation, IPR.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ def save_prior(path: str | Path, prior: Tensor, weights_name: str) -> None:
     """Write a prior (1, P) as float32.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the file cannot be written.
     """
     content = save({_TENSOR: prior.detach().float().cpu().contiguous()}, {_WEIGHTS: weights_name})
     with write_atomically(path) as file:
@@ -31,12 +32,13 @@ def save_prior(path: str | Path, prior: Tensor, weights_name: str) -> None:
 
 
 def load_prior(path: str | Path) -> tuple[Tensor, str]:
-    """The prior (1, P), float32, and the name of the weights it belongs to.
+    """Read a prior (1, P), float32, and the name of the weights that it belongs to.
 
     Raises:
-        UsageError: no such file, or one that the system refuses.
-        WeightsError: not a prior, or one with NaN or infinity.
+        UsageError: the file does not exist or cannot be read.
+        WeightsError: the file does not hold a prior, or the prior has NaN or infinite values.
     """
+    # Read the file.
     path = Path(path)
     reason = why_refused(path)
     if not reason and not path.is_file():
@@ -47,6 +49,8 @@ def load_prior(path: str | Path) -> tuple[Tensor, str]:
         raise UsageError(f"{path}: cannot be read ({reason or error.strerror or error})") from error
     except (SafetensorError, ValueError) as error:
         raise WeightsError(f"{path} is not a prior that diffir wrote ({error})") from error
+
+    # Check the tensor: files may come from anywhere.
     prior = tensors.get(_TENSOR)
     if prior is None or prior.ndim != 2 or len(prior) != 1 or not torch.isfinite(prior).all():
         raise WeightsError(f"{path} does not hold one prior of finite numbers")
@@ -54,10 +58,13 @@ def load_prior(path: str | Path) -> tuple[Tensor, str]:
 
 
 def mix_priors(priors: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
-    """The weighted mean of priors (1, P); shares need not add up to one, and are equal when not given.
+    """The weighted mean of priors (1, P).
 
+    Args:
+        shares: weights of the priors; they need not add up to one and are equal if not given.
     Raises:
-        UsageError: another number of shares than of priors, priors of different widths, shares that add up to zero.
+        UsageError: the numbers of shares and of priors differ, priors have different widths, or the shares add up to
+            zero.
     """
     shares = [1.0] * len(priors) if shares is None else list(shares)
     if len(shares) != len(priors):
@@ -65,6 +72,8 @@ def mix_priors(priors: Sequence[Tensor], shares: Sequence[float] | None = None) 
     if len({prior.shape for prior in priors}) > 1:
         widths = ", ".join(str(prior.shape[-1]) for prior in priors)
         raise UsageError(f"only priors of one width can be mixed, got {widths}")
+
+    # Divide by the sum of the shares, so that a mixture of equal priors is that prior.
     total = sum(shares)
     if not total or not torch.isfinite(torch.tensor(shares)).all():
         raise UsageError(f"the shares of priors must be finite and not add up to 0, got {shares}")

@@ -1,8 +1,8 @@
-"""An engine at work on one photo: whole or in tiles, in which precision, and what happens when that fails.
+"""``Runner``: restores photos with an engine, whole or in tiles, and recovers from failures.
 
-In: a ``Source``. Out: rows of the output. When memory runs out, tiles are halved and at last the network moves to the
-CPU; a region with values that are not finite is computed again in the next higher precision. Each such change is a note
-for the user.
+In: a ``Source``. Out: rows of the output. If memory runs out, tiles are halved and in the end the network moves to the
+CPU; a region with NaN or infinite values is computed again in the next higher precision. Each such change is recorded
+as a note for the user.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,16 @@ _HIGHER: dict[Precision, Precision] = {"fp16": "bf16", "bf16": "fp32"}
 
 
 class _NotFiniteError(Exception):
-    """The network gave NaN or infinity."""
+    """Raised if the network outputs NaN or infinite values."""
 
 
 class Runner:
-    """Cuts photos into regions, has the engine restore them, and retreats from failures."""
+    """Cuts photos into tiles if necessary, lets the engine restore them, and recovers from failures."""
 
     def __init__(self, engine: Engine, precision: Precision, *, tile: int, overlap: int) -> None:
         """
         Args:
+            precision: the one to start with; the runner raises it where values overflow.
             tile: side in pixels of lq, ``AUTO`` or ``WHOLE``.
             overlap: pixels that neighbouring tiles share.
         """
@@ -40,29 +41,31 @@ class Runner:
         self.tile = tile
         self.overlap = overlap
         self.last_tile: int | None = None
-        """Tile of the latest photo; None if it was restored whole."""
+        """Side of the tiles of the latest photo; None if it was restored whole."""
         self.notes: list[str] = []
+        """Messages about changes that were necessary; the owner empties the list."""
         self._tile_after_failure: int | None = None
-        self._surviving(lambda: engine.to(engine.device), self._move_to_cpu)
+        self._with_less_memory(lambda: engine.to(engine.device), self._move_to_cpu)
 
     def estimate_prior(self, source: Source, seed: int) -> Tensor:
-        """The prior (B, P) of whole photos; raises UsageError if the system has none."""
+        """Estimate the priors (B, P) of whole photos; raises UsageError if the system has no prior."""
 
         def estimate() -> Tensor:
             return self.engine.estimate_prior(source, seed=seed, tile=self._tile(source))
 
-        return self._surviving(estimate, lambda: self._halve(source))
+        return self._with_less_memory(estimate, lambda: self._halve(source))
 
     def restore(
         self, source: Source, write: Write, *, seed: int, prior: Tensor | None, on_progress: OnProgress | None = None
     ) -> None:
-        """Restore whole photos; ``write`` may receive a row more than once, and the last time counts."""
+        """Restore whole photos; ``write`` may receive a row more than once, and the last one is valid."""
         work = partial(self._restore, source, write, seed, prior, on_progress)
-        self._surviving(work, lambda: self._halve(source))
+        self._with_less_memory(work, lambda: self._halve(source))
 
     def _restore(
         self, source: Source, write: Write, seed: int, prior: Tensor | None, on_progress: OnProgress | None
     ) -> None:
+        # Restore the photo whole if it fits into memory.
         tile = self._tile(source)
         session = self.engine.open(source, seed=seed, prior=prior, tile=tile)
         self.last_tile = tile
@@ -72,7 +75,7 @@ class Runner:
             self._restore_region(session, source, write, progress)
             return
 
-        # Cut the photo into tiles; a first pass, if there is one, needs no overlap.
+        # Cut the photo into tiles, and gather statistics of the whole photo if the session needs them.
         step, scale = self.engine.tile_step, self.engine.facts.scale
         sides = (source.height, source.width)
         rows, columns = (split_side(side, tile, self.overlap, step) for side in sides)
@@ -80,6 +83,7 @@ class Runner:
         if session.passes == 2:
             self._first_pass(session, source, tile, progress)
 
+        # Restore the tiles and blend them.
         def restore_tile(row: slice, column: slice) -> Tensor:
             region = source.region(row, column)
             restored = torch.empty(source.batch, 3, scale * region.height, scale * region.width)
@@ -93,7 +97,7 @@ class Runner:
         blend_tiles(restore_tile, rows, columns, scale, write)
 
     def _first_pass(self, session: Session, source: Source, tile: int, progress: "_Progress") -> None:
-        """Run over tiles that do not overlap, so that the session has seen the whole photo once."""
+        """Restore tiles without overlap and discard the results, so that the session sees every pixel once."""
         step = self.engine.tile_step
         rows, columns = (split_side(side, tile, 0, step) for side in (source.height, source.width))
         progress.total += len(rows) * len(columns)
@@ -104,7 +108,7 @@ class Runner:
         session.end_first_pass()
 
     def _restore_region(self, session: Session, region: Source, write: Write, progress: "_Progress") -> None:
-        """Restore in the chosen precision, and where that overflows in the next higher one."""
+        """Restore a region in the chosen precision, and again in the next higher one if values overflow."""
 
         def write_finite(top: int, rows: Tensor) -> None:
             if not torch.isfinite(rows).all():
@@ -126,7 +130,8 @@ class Runner:
                 precision = _HIGHER[precision]
 
     def _tile(self, source: Source) -> int | None:
-        """Side of the tiles for a photo; None if it is not cut."""
+        """Side of the tiles for a photo; None if the photo is restored whole."""
+        # The smallest limit decides: the user's, that of the memory, or that of an earlier failure.
         largest = self.engine.largest_tile(source.height, source.width, source.batch) if self.tile == AUTO else None
         wanted = self.tile if self.tile > 0 else largest
         tile = min((limit for limit in (wanted, self._tile_after_failure) if limit is not None), default=None)
@@ -135,20 +140,21 @@ class Runner:
         tile = round_tile(tile, self.overlap, self.engine.tile_step)
         return None if tile >= max(source.height, source.width) else tile
 
-    def _surviving(self, work: Callable[[], _T], retreat: Callable[[], None]) -> _T:
-        """Repeat the work, after a retreat, until memory is sufficient."""
+    def _with_less_memory(self, work: Callable[[], _T], retreat: Callable[[], None]) -> _T:
+        """Do the work; while memory is insufficient, call ``retreat``, which reduces the need, and try again."""
         while True:
             try:
                 return work()
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
-            # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
+            # Retreat outside the handler, because the traceback holds the tensors of the failed attempt.
             retreat()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
     def _halve(self, source: Source) -> None:
+        """Halve the tiles after memory ran out; if they are the smallest possible, move the network to the CPU."""
         device = self.engine.device
         side = self._tile(source) or max(source.height, source.width)
         smallest = max(SMALLEST_TILE, round_tile(1, self.overlap, self.engine.tile_step))
@@ -174,7 +180,7 @@ class Runner:
 
 
 class _Progress:
-    """Counts regions and reports the share of all work that is done."""
+    """Counts finished regions and reports the fraction of all work that is done."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self.total = 0
@@ -182,12 +188,12 @@ class _Progress:
         self._on_progress = on_progress
 
     def within(self, share: float) -> None:
-        """Report a share of the current region."""
+        """Report the fraction of the current region that is done."""
         if self._on_progress is not None:
             self._on_progress((self._done + share) / self.total)
 
     def step(self) -> None:
-        """Report the current region as done."""
+        """Count the current region as finished and report it."""
         self.within(1.0)
         self._done += 1
 
@@ -195,6 +201,6 @@ class _Progress:
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The CPU's allocator, MPS, and the libraries of CUDA raise a plain RuntimeError.
+    # The allocator of the CPU, MPS and the CUDA libraries raise a plain RuntimeError; only its text tells the cause.
     words = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine")
     return any(word in str(error) for word in words)

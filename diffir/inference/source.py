@@ -1,8 +1,8 @@
-"""What the network reads and what it writes: photos that stay in memory as they are, cut and converted piece by piece.
+"""The input and the output of a restoration: photos in their own data type, converted to float piece by piece.
 
-In: arrays (B, H, W, C) of uint8, uint16 or floats, white at 1, and masks. Out: pieces of lq as float tensors
-(B, C', h, w), mirrored beyond the edges so that any size, even 1 x 1, fills a multiple; and, the other way, restored
-rows that are clipped, rounded and laid down in the photos' own type. So a photo costs its own bytes, not floats.
+``Source`` holds arrays (B, H, W, C) of uint8, uint16 or floats (white is 1) and masks, and gives pieces of lq as float
+tensors (B, C', h, w), mirrored beyond the edges so that a photo of any size, even 1 x 1, fills a multiple of the
+network's step. ``OutputImages`` takes restored rows, clips and rounds them. A photo is never held as float in whole.
 """
 
 import math
@@ -18,21 +18,21 @@ from diffir.hole_fill import fill_photo
 from diffir.pixels import to_float, to_kind
 from diffir.system import Facts, HoleFill
 
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 64  # rows of the output that are converted at a time
 
 
 @dataclass(frozen=True)
 class Source:
-    """A batch of photos, or a region of it, as the network shall see it. Coordinates are pixels of padded lq."""
+    """A batch of photos, or a region of them, as input of the network. Coordinates are pixels of the padded lq."""
 
     images: np.ndarray
-    """(B, H, W, C), C = 3 RGB or 1 grey."""
+    """Photos (B, H, W, C), RGB (C = 3) or grey (C = 1)."""
     masks: np.ndarray | None
-    """(B, H, W), above 0 where a hole is."""
-    shown: np.ndarray
-    """``images`` as the network shall see them, holes filled."""
-    has_mirrored_edge: bool
-    """Repeat the edge pixel when mirroring (the inpainting networks' rule) instead of mirroring about it."""
+    """Masks (B, H, W), above 0 where pixels are missing; None for networks without a mask."""
+    filled: np.ndarray
+    """The same as ``images``, but with the missing regions filled for the network."""
+    repeats_edge: bool
+    """True if mirroring repeats the edge pixel, as inpainting networks expect; False if it mirrors about it."""
     top: int
     left: int
     height: int
@@ -40,41 +40,44 @@ class Source:
 
     @property
     def batch(self) -> int:
-        """Number of photos."""
+        """Number of photos in the batch."""
         return len(self.images)
 
     @classmethod
     def whole(cls, images: np.ndarray, masks: np.ndarray | None, facts: Facts) -> "Source":
-        """All of the photos, sides padded to what the network needs."""
+        """The whole photos, their sides padded to multiples of ``facts.multiple_of``."""
         height, width = (round_up(side, facts.multiple_of) for side in images.shape[1:3])
-        shown = images if masks is None else _without_holes(images, masks > 0, facts.hole_fill)
-        return cls(images, masks, shown, facts.has_mask, 0, 0, height, width)
+        filled = images if masks is None else _with_filled_holes(images, masks > 0, facts.hole_fill)
+        return cls(images, masks, filled, facts.has_mask, 0, 0, height, width)
 
     def region(self, rows: slice, columns: slice) -> "Source":
-        """A part of this region; slices have start and stop."""
+        """A part of this region; the slices must have a start and a stop."""
         place = {"top": self.top + rows.start, "left": self.left + columns.start}
         return replace(self, **place, height=rows.stop - rows.start, width=columns.stop - columns.start)
 
-    def bare(self) -> "Source":
-        """The whole photos alone: no mask, no mirrored edge."""
+    def without_mask(self) -> "Source":
+        """The whole photos without their masks and without padding."""
         height, width = self.images.shape[1:3]
-        return replace(self, masks=None, shown=self.images, top=0, left=0, height=height, width=width)
+        return replace(self, masks=None, filled=self.images, top=0, left=0, height=height, width=width)
 
     def turned(self, quarter_turns: int, mirrored: bool) -> "Source":
-        """The whole photos turned anticlockwise, then mirrored left to right if asked; views, not copies."""
-        images, shown = (turn(array, quarter_turns, mirrored) for array in (self.images, self.shown))
+        """The whole photos rotated anticlockwise, then mirrored left to right if ``mirrored``; views, not copies."""
+        images, filled = (turn(array, quarter_turns, mirrored) for array in (self.images, self.filled))
         masks = None if self.masks is None else turn(self.masks, quarter_turns, mirrored)
         sides = (self.width, self.height) if quarter_turns % 2 else (self.height, self.width)
-        return Source(images, masks, shown, self.has_mirrored_edge, 0, 0, *sides)
+        return Source(images, masks, filled, self.repeats_edge, 0, 0, *sides)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """lq (B, C', stop - start, width) float32 on the CPU: RGB, and for inpainting a mask, 1 in holes."""
+        """Rows of lq (B, C', stop - start, width), float32 on the CPU: RGB and, for inpainting, a mask (1 = hole)."""
+        # Cut the piece out, mirrored where it reaches beyond the photo.
         rows = self._indices(self.top + start, self.top + stop, self.images.shape[1])
         columns = self._indices(self.left, self.left + self.width, self.images.shape[2])
-        piece = to_float(_pick(self.shown, rows, columns)).astype(np.float32, copy=False)
-        # numpy's memory is not aligned as torch's is, and convolutions round by alignment: hence the copy.
+        piece = to_float(_pick(self.filled, rows, columns)).astype(np.float32, copy=False)
+        # Copy, because numpy aligns memory otherwise than torch, and the rounding of convolutions depends on it.
         lq = rearrange(torch.from_numpy(np.ascontiguousarray(piece)), "b h w c -> b c h w").contiguous()
         lq = lq.expand(-1, 3, -1, -1)
+
+        # Append the mask for inpainting networks.
         if self.masks is None:
             return lq
         holes = torch.from_numpy(_pick(self.masks, rows, columns) > 0).float()[:, None]
@@ -83,29 +86,36 @@ class Source:
     def _indices(self, start: int, stop: int, side: int) -> slice | np.ndarray:
         if stop <= side:
             return slice(start, stop)
-        return mirror(np.arange(start, stop), side, repeat_edge=self.has_mirrored_edge)
+        return mirror(np.arange(start, stop), side, repeat_edge=self.repeats_edge)
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """Where restored rows are laid down: (B, H, W, C) in the type that is wanted."""
+class OutputImages:
+    """Arrays that restored rows are written to, in the data type of the result."""
 
     images: np.ndarray
+    """Result (B, H, W, C), RGB (C = 3) or grey (C = 1)."""
     clips: bool
-    """Whether floats are held to [0, 1]; integers always are."""
+    """True if floats are clipped to [0, 1]; integers always are."""
 
     @classmethod
-    def like(cls, source: Source, scale: int, dtype: np.dtype, *, clips: bool, channels: int | None = None) -> "Canvas":
-        """Empty, ``scale`` times the size of the source's photos, with as many channels unless told otherwise."""
+    def like(
+        cls, source: Source, scale: int, dtype: np.dtype, *, clips: bool, channels: int | None = None
+    ) -> "OutputImages":
+        """Empty arrays, ``scale`` times the size of the source's photos, and with as many channels if not given."""
         batch, height, width, own = source.images.shape
         return cls(np.empty((batch, scale * height, scale * width, channels or own), dtype), clips)
 
     def write(self, top: int, rows: Tensor) -> None:
-        """Lay down rows (B, 3, h, w) from ``top`` on; what stands beyond the canvas is padding and falls away."""
-        for start in range(0, rows.shape[2], _ROWS_AT_ONCE):  # each conversion is a copy
+        """Write rows (B, 3, h, w), the first to row ``top``.
+
+        Rows or columns outside the image are padding and are discarded.
+        """
+        for start in range(0, rows.shape[2], _ROWS_AT_ONCE):  # a conversion copies, so few rows at a time
             some = rows[:, :, start : start + _ROWS_AT_ONCE]
             place = self.images[:, top + start : top + start + some.shape[2]]
             some = some[:, :, : place.shape[1], : place.shape[2]].float()
+            # Grey photos take the mean of the three channels.
             if self.images.shape[-1] == 1:
                 some = some.mean(dim=1, keepdim=True)
             if self.clips:
@@ -114,30 +124,30 @@ class Canvas:
 
 
 def round_up(side: int, multiple: int) -> int:
-    """The smallest multiple that is not below the side."""
+    """The smallest multiple of ``multiple`` that is not below ``side``."""
     return math.ceil(side / multiple) * multiple
 
 
 def mirror(index: np.ndarray, side: int, *, repeat_edge: bool) -> np.ndarray:
-    """Indices 0 ... and on, folded back and forth into 0 ... side-1 (numpy.pad's "symmetric" or "reflect")."""
+    """Map indices from 0 upwards into 0 ... side-1 by reflection (numpy.pad's "symmetric" or "reflect")."""
     period = 2 * side if repeat_edge else max(2 * side - 2, 1)
     index = index % period
     return np.where(index < side, index, period - index - int(repeat_edge))
 
 
 def turn(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
-    """(B, H, W, ...) turned anticlockwise, then mirrored left to right; a view."""
+    """Rotate images (B, H, W, ...) anticlockwise, then mirror them left to right if ``mirrored``; a view."""
     turned = np.rot90(images, quarter_turns, axes=(1, 2))
     return turned[:, :, ::-1] if mirrored else turned
 
 
 def turn_back(images: np.ndarray, quarter_turns: int, mirrored: bool) -> np.ndarray:
-    """Inverse of ``turn``; a view."""
+    """Undo ``turn``; the result is a view, too."""
     return np.rot90(images[:, :, ::-1] if mirrored else images, -quarter_turns, axes=(1, 2))
 
 
-def _without_holes(images: np.ndarray, holes: np.ndarray, fill: HoleFill) -> np.ndarray:
-    """A copy (B, H, W, C) with something else in its holes (B, H, W)."""
+def _with_filled_holes(images: np.ndarray, holes: np.ndarray, fill: HoleFill) -> np.ndarray:
+    """A copy of the images (B, H, W, C) with the holes (B, H, W) filled."""
     if fill == "membrane":
         filled = [fill_photo(image, hole) for image, hole in zip(images, holes, strict=True)]
         return filled[0][None] if len(filled) == 1 else np.stack(filled)
@@ -149,10 +159,10 @@ def _pick(array: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarr
 
 
 def check_image(image: np.ndarray) -> None:
-    """Whether ``Source`` can hold an array.
+    """Check that ``Source`` can hold an array.
 
     Raises:
-        ImageError: it is no image, or has values that no photo has.
+        ImageError: the array is not an image, or it has NaN or infinite values.
     """
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
         raise ImageError(

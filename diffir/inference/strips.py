@@ -1,4 +1,4 @@
-"""Strips of rows: how a map is cut so that what is computed of a piece stays small."""
+"""Strips of rows: cut a feature map into pieces so that intermediate results stay small."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,26 +9,29 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows of a map, and how many rows around them are at hand."""
+    """Consecutive rows of a map, and the numbers of neighbouring rows that a computation reads with them."""
 
     top: int
     bottom: int
+    """First row after the strip (exclusive end)."""
     above: int
+    """Neighbouring rows above; fewer at the edge of the map."""
     below: int
+    """Neighbouring rows below; fewer at the edge of the map."""
 
     def of(self, x: Tensor) -> Tensor:
-        """Its rows with those around them."""
+        """The rows of the strip in ``x`` (..., H, W), with their neighbouring rows."""
         return x[..., self.top - self.above : self.bottom + self.below, :]
 
     def inner(self, result: Tensor) -> Tensor:
-        """Of what was computed from ``of``, larger or smaller by any factor, the strip's own rows."""
+        """Remove the neighbouring rows from a result that was computed from ``of(x)``, at any scale."""
         factor = Fraction(result.shape[-2], self.above + self.bottom - self.top + self.below)
         start = int(self.above * factor)
         return result[..., start : start + int((self.bottom - self.top) * factor), :]
 
 
 def split_rows(height: int, rows: int, halo: int) -> Iterator[Strip]:
-    """Strips of ``rows`` from top to bottom; at the edges of the map there is no row beyond."""
+    """Cut ``height`` rows into strips of ``rows``, top to bottom, each with up to ``halo`` neighbouring rows."""
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         yield Strip(top, bottom, min(halo, top), min(halo, height - bottom))

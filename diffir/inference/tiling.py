@@ -1,7 +1,7 @@
-"""Photos in tiles: overlapped spans along both sides, and rows of tiles blended into rows of the photo.
+"""Cut photos into overlapping tiles, and blend restored tiles into rows of the photo.
 
-In: a function that restores one region. Out: finished rows, from the top down, so that only one row of tiles is held.
-The shares of all tiles add up to one at every pixel: tiles that agree merge into what the whole would have given.
+In: a function that restores one region. Out: finished rows from top to bottom, so that memory holds only one row of
+tiles. The weights of all tiles add up to one at every pixel, so tiles that agree give the result of the whole photo.
 """
 
 import math
@@ -12,16 +12,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-SMALLEST_TILE = 64  # pixels of lq; statistics over a smaller tile say little about the photo
+SMALLEST_TILE = 64  # pixels of lq; statistics over a smaller tile differ too much from those of the photo
 
 
 @dataclass(frozen=True)
 class Span:
-    """One tile along one side."""
+    """The extent of one tile along one side of the photo, in pixels."""
 
     start: int
     weights: Tensor
-    """Its share in each of its pixels, (length,) float32; the shares of all spans add up to 1."""
+    """Blending weight of each pixel, (length,) float32; the weights of all spans add up to 1 at every pixel."""
 
     @property
     def stop(self) -> int:
@@ -33,24 +33,29 @@ class Span:
 
 
 def round_tile(tile: int, overlap: int, multiple_of: int) -> int:
-    """The tile really used: rounded up to a multiple, and to two of them if tiles shall overlap."""
+    """Round the side of a tile up to a multiple of ``multiple_of``, and to at least two of them if tiles overlap."""
     return max(math.ceil(tile / multiple_of), 2 if overlap else 1) * multiple_of
 
 
 def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Span]:
-    """As few spans as cover a side, about equal, each starting at a multiple, neighbours sharing ``overlap`` or more.
+    """Cover a side with as few spans as possible, of about equal length; neighbours share at least ``overlap`` pixels.
 
-    None is longer than ``round_tile``; the overlap is half of that, rounded up, at most. Starts keep to multiples so
-    that every tile samples the image on the same grid as the whole does.
+    No span is longer than ``round_tile`` allows, and at most half of that (rounded up) overlaps. Spans start at
+    multiples of ``multiple_of``, so that every tile is sampled on the same grid as the whole photo.
     """
+    # Count in units of ``multiple_of``.
     tile = round_tile(tile, overlap, multiple_of)
     if tile >= side:
         return [Span(0, torch.ones(side))]
     shared = min(math.ceil(overlap / multiple_of), math.ceil(tile / multiple_of / 2)) * multiple_of
     steps = math.ceil((side - shared) / multiple_of)
     count = math.ceil(steps * multiple_of / (tile - shared))
+
+    # Spread the starts evenly; each span ends where the overlap with the next one ends.
     starts = [number * steps // count * multiple_of for number in range(count)]
     spans = [(start, min(after + shared, side)) for start, after in pairwise([*starts, side])]
+
+    # Divide the windows by their sum, so that the weights add up to one at every pixel.
     windows = [_window(stop - start, shared) for start, stop in spans]
     total = torch.zeros(side)
     for (start, stop), window in zip(spans, windows, strict=True):
@@ -59,7 +64,7 @@ def split_side(side: int, tile: int, overlap: int, multiple_of: int) -> list[Spa
 
 
 def _window(length: int, shared: int) -> Tensor:
-    """A raised cosine over what is shared, never zero; what neighbours share is divided by their sum."""
+    """Blending window (length,): a raised cosine over the shared pixels at both ends, nowhere zero."""
     ramp = min(max(shared, 1), length // 2)
     rise = torch.sin(math.pi / 2 * (torch.arange(ramp) + 0.5) / ramp) ** 2
     return torch.cat([rise, torch.ones(length - 2 * ramp), rise.flip(0)])
@@ -72,14 +77,16 @@ def blend_tiles(
     scale: int,
     write: Callable[[int, Tensor], None],
 ) -> None:
-    """Restore tile after tile and write blended rows as soon as no later tile touches them.
+    """Restore tile after tile and write blended rows as soon as no later tile overlaps them.
 
     Args:
         restore: (rows, columns) of lq -> (B, C, scale * h, scale * w) float32 on the CPU.
-        write: takes the first row and rows (B, C, h, scale * W) of the output.
+        rows, columns: the spans of the tiles along both sides.
+        write: takes the number of the first row and rows (B, C, h, scale * W) of the output.
     """
-    unfinished: Tensor | None = None  # weighted rows from the top of the next row of tiles on
+    unfinished: Tensor | None = None  # weighted rows that the next row of tiles overlaps
     for number, row in enumerate(rows):
+        # Add up the weighted tiles of one row.
         band: Tensor | None = None
         for column in columns:
             tile = restore(row.place, column.place)
@@ -87,6 +94,8 @@ def blend_tiles(
                 band = torch.zeros(*tile.shape[:3], scale * columns[-1].stop)
             across = column.weights.repeat_interleave(scale)
             band[..., scale * column.start : scale * column.stop].addcmul_(tile, across)
+
+        # Add the part that overlaps the row of tiles above, and write the rows that are complete.
         assert band is not None
         band *= row.weights.repeat_interleave(scale)[:, None]
         if unfinished is not None:

@@ -29,7 +29,7 @@ def test_without_kernels_torch_does_their_work(make_restorer, no_kernels):
 
 
 def test_kernels_that_are_missed_are_named(make_restorer, no_kernels):
-    with pytest.raises(UsageError, match="kernels are not here for fp32 on cpu; use engine torch"):
+    with pytest.raises(UsageError, match="kernels are not available for fp32 on cpu; use engine torch"):
         make_restorer(engine="native")
 
 

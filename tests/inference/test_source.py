@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffir.inference.source import Canvas, Source, mirror, turn, turn_back
+from diffir.inference.source import OutputImages, Source, mirror, turn, turn_back
 from diffir.systems.diffir.tasks import get_task
 
 DEBLUR, INPAINT = get_task("deblur").arch, get_task("inpaint").arch
@@ -37,13 +37,13 @@ def test_rows_of_a_region_are_those_of_the_whole() -> None:
 
 def test_a_grey_photo_is_shown_as_three_equal_channels_and_comes_back_as_their_mean() -> None:
     source = Source.whole(photo(1, 8, 8, 1), None, DEBLUR)
-    canvas = Canvas.like(source, 1, np.dtype(np.float32), clips=False)
+    output = OutputImages.like(source, 1, np.dtype(np.float32), clips=False)
 
     lq = source.rows(0, 8)
-    canvas.write(0, lq * torch.tensor([0.0, 1.0, 2.0])[:, None, None])
+    output.write(0, lq * torch.tensor([0.0, 1.0, 2.0])[:, None, None])
 
     assert torch.equal(lq[:, 0], lq[:, 2])
-    np.testing.assert_allclose(canvas.images, source.images, atol=1e-6)
+    np.testing.assert_allclose(output.images, source.images, atol=1e-6)
 
 
 def test_holes_are_black_and_told_in_a_fourth_channel() -> None:
@@ -58,18 +58,18 @@ def test_holes_are_black_and_told_in_a_fourth_channel() -> None:
 
 def test_rows_beyond_the_canvas_are_padding_and_fall_away() -> None:
     source = Source.whole(photo(1, 9, 5, 3), None, DEBLUR)
-    canvas = Canvas.like(source, 1, np.dtype(np.float32), clips=False)
+    output = OutputImages.like(source, 1, np.dtype(np.float32), clips=False)
 
-    canvas.write(8, source.rows(8, 16))
-    canvas.write(0, source.rows(0, 8))
+    output.write(8, source.rows(8, 16))
+    output.write(0, source.rows(0, 8))
 
-    assert np.array_equal(canvas.images, source.images)
+    assert np.array_equal(output.images, source.images)
 
 
 def test_rows_of_the_bare_photo_hold_no_padding() -> None:
     source = Source.whole(photo(1, 9, 5, 3), None, DEBLUR)
 
-    rows = source.region(slice(0, 8), slice(0, 8)).bare().rows(0, 9)
+    rows = source.region(slice(0, 8), slice(0, 8)).without_mask().rows(0, 9)
 
     assert np.array_equal(rows[0].permute(1, 2, 0), source.images[0])
 
@@ -77,13 +77,13 @@ def test_rows_of_the_bare_photo_hold_no_padding() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_integers_are_clipped_and_rounded_once(dtype: type) -> None:
     source = Source.whole(np.zeros((1, 8, 8, 3), dtype), None, DEBLUR)
-    canvas = Canvas.like(source, 1, np.dtype(dtype), clips=True)
+    output = OutputImages.like(source, 1, np.dtype(dtype), clips=True)
     values = torch.linspace(-0.5, 1.5, 8).expand(1, 3, 8, 8)
 
-    canvas.write(0, values)
+    output.write(0, values)
 
     white = np.iinfo(dtype).max
-    assert np.array_equal(canvas.images[0, 0, :, 0], np.rint(np.clip(values[0, 0, 0].numpy(), 0, 1) * white))
+    assert np.array_equal(output.images[0, 0, :, 0], np.rint(np.clip(values[0, 0, 0].numpy(), 0, 1) * white))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -49,7 +49,7 @@ class DiffIREngine:
         if options.engine not in ("auto", "native", "torch"):
             raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch")
         if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
-            raise UsageError(f"the compiled kernels are not here for {precision} on {device}; use engine torch")
+            raise UsageError(f"the compiled kernels are not available for {precision} on {device}; use engine torch")
         self.stats = choose_stats(options.stats, options.patch)
         self.network: DiffIR = network
         self._fixed_strip = strip_pixels
