@@ -11,18 +11,11 @@ from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.evaluation import GaussianNoise, Sample
 from diffir.evaluation.contestant import network
+from diffir.evaluation.prior_rows import NEED_TEACHER, PRIOR_KINDS
 from diffir.inference.restorer import Restorer
 from diffir.metrics.protocol import Protocol
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.prior_study import (
-    NEED_TEACHER,
-    PRIOR_KINDS,
-    Guide,
-    Teacher,
-    reseeded,
-    spread_over_noises,
-    with_prior,
-)
+from diffir.systems.diffir.prior_study import Guide, Teacher, reseeded, spread_over_noises, with_prior
 from diffir.systems.diffir.tasks import get_task
 
 TINY = get_task("denoise_tiny").arch
