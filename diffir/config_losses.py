@@ -1,12 +1,15 @@
-"""What an option file may say of losses beyond L1: perceptual, adversarial, and what they compare with.
+"""Options of the losses beyond L1: the perceptual loss, the adversarial loss, and the target images of all losses.
 
-Sections ``perceptual``, ``gan`` and ``targets`` of ``train``, ``stage2`` and ``stage3``. The two first are off unless
-they are there; ``perceptual: {}`` and ``gan: {}`` are the settings of DiffIR's adversarial stage of super-resolution.
+These are the sections ``perceptual``, ``gan`` and ``targets`` of ``train``, ``stage2`` and ``stage3``. The first two
+losses are off unless their section is given; ``perceptual: {}`` and ``gan: {}`` are the settings of DiffIR's
+adversarial stage of super-resolution.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from diffir.errors import ConfigError
+from diffir.field_ranges import Above, EachIn, Within, check_fields
 from diffir.losses.backbones import LAYERS, BackboneName
 from diffir.losses.discriminators import DiscriminatorName
 from diffir.losses.perceptual import Distance
@@ -18,31 +21,26 @@ _LAYER_WEIGHTS: dict[BackboneName, dict[str, float]] = {
 }
 
 
-def _refuse_negative(section: object, *names: str) -> None:
-    for name in names:
-        if getattr(section, name) < 0:
-            raise ConfigError(f"{name} must be 0 or more, got {getattr(section, name)}")
-
-
 @dataclass(frozen=True)
 class PerceptualConfig:
-    """Distance in the features of a pretrained network."""
+    """Perceptual loss: the distance between images in the features of a pretrained network."""
 
     network: BackboneName = "vgg19"
-    """vgg19 of ImageNet, or the dilated ResNet50 of ADE20K."""
-    weight: float = 1.0
+    """vgg19 is trained on ImageNet; ade20k is the dilated ResNet50 trained on ADE20K."""
+    weight: Annotated[float, Within(0)] = 1.0
     layer_weights: dict[str, float] = field(default_factory=dict)
-    """Layer -> weight; DiffIR's when not given: 0.1, 0.1, 1, 1, 1 of the last convolution of VGG's levels, 1 each of
-    ADE20K's four."""
+    """Weight of each layer. If not given, DiffIR's: 0.1, 0.1, 1, 1, 1 for the last convolutions of VGG's five levels,
+    and 1 for each of the four levels of ade20k."""
     criterion: Distance | None = None
-    """l1 or mse; l1 for vgg19 and mse for ade20k when not given."""
+    """Distance between features, l1 or mse; if not given, l1 for vgg19 and mse for ade20k."""
     backbone: str | None = None
-    """Weights of the network; looked for in the cache folders when not given. Without them the loss is left out."""
+    """File with the weights of the network; if not given, the cache folders are searched. Without the weights,
+    training goes on without this loss."""
     download: bool = False
-    """Fetch the weights when they are nowhere: 550 MB for vgg19, 95 MB for ade20k."""
+    """Download the weights if no file is found: 550 MB for vgg19, 95 MB for ade20k."""
 
     def __post_init__(self) -> None:
-        _refuse_negative(self, "weight")
+        check_fields(self)
         unknown = [name for name in self.layer_weights if name not in LAYERS[self.network]]
         if unknown:
             raise ConfigError(
@@ -54,60 +52,56 @@ class PerceptualConfig:
 
     @property
     def layers(self) -> dict[str, float]:
-        """The layers to compare and their weights."""
+        """Names of the compared layers and their weights."""
         return self.layer_weights or _LAYER_WEIGHTS[self.network]
 
     @property
     def distance(self) -> Distance:
-        """How two maps are compared."""
+        """Distance between the features of two images."""
         return self.criterion or _DISTANCES[self.network]
 
 
 @dataclass(frozen=True)
 class GanConfig:
-    """A discriminator that learns beside the network, and what the network gets from it."""
+    """A discriminator that is trained beside the network, and the losses that the network gets from it."""
 
     network: DiscriminatorName = "unet_sn"
-    """unet_sn judges pixels (super-resolution), patch judges patches (inpainting)."""
-    num_feat: int = 64
-    """First width of the discriminator."""
-    weight: float = 1.0
-    """Weight of being taken for real: softplus of the negative logit, which is both "vanilla" and "non-saturating"."""
-    feature_matching: float = 0.0
-    """Weight of the squared distance of the discriminator's inner maps; 0: none."""
-    r1: float = 0.0
-    """Weight of the penalty on the discriminator's slope at clean images; 0: none."""
-    lr: float = 1e-4
-    """Learning rate of the discriminator (Adam), on the schedule of the network's."""
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.0
+    """unet_sn classifies each pixel (super-resolution), patch classifies patches (inpainting)."""
+    num_feat: Annotated[int, Above(0)] = 64
+    """Channels of the discriminator's first layer."""
+    weight: Annotated[float, Within(0)] = 1.0
+    """Weight of the adversarial loss: softplus of the negative logit, known as "vanilla" and as "non-saturating"."""
+    feature_matching: Annotated[float, Within(0)] = 0.0
+    """Weight of the squared distance between the discriminator's features; 0 leaves this loss out."""
+    r1: Annotated[float, Within(0)] = 0.0
+    """Weight of the R1 penalty on the discriminator's gradient at clean images; 0 leaves it out."""
+    lr: Annotated[float, Above(0)] = 1e-4
+    """Learning rate of the discriminator (Adam); it follows the schedule of the network's learning rate."""
+    betas: Annotated[tuple[float, float], EachIn(0, 1)] = (0.9, 0.99)
+    weight_decay: Annotated[float, Within(0)] = 0.0
     pretrain_network_d: str | None = None
-    """Discriminator to start from, released or ours; fresh when not given."""
+    """File of a discriminator to start from, released or trained here; random weights if not given."""
 
     def __post_init__(self) -> None:
-        _refuse_negative(self, "weight", "feature_matching", "r1", "weight_decay")
-        if self.num_feat < 1 or self.lr <= 0:
-            raise ConfigError(f"num_feat and lr must be above 0, got {self.num_feat} and {self.lr}")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ConfigError(f"betas must lie in [0, 1), got {list(self.betas)}")
+        check_fields(self)
 
 
 @dataclass(frozen=True)
 class TargetsConfig:
-    """What the losses compare a restored image with."""
+    """Target images of the losses, and the weights of known and missing region."""
 
     l1_gt_usm: bool = False
-    """L1 asks for the sharpened clean image (unsharp masking)."""
+    """The L1 loss compares with the ground truth sharpened by unsharp masking."""
     percep_gt_usm: bool = False
-    """So does the perceptual loss."""
+    """The perceptual loss compares with the sharpened ground truth."""
     gan_gt_usm: bool = False
-    """The discriminator is shown sharpened images as real."""
+    """The discriminator gets sharpened images as real ones."""
     prior_gt_usm: bool = False
-    """CPEN of stage 1 sees the sharpened clean image."""
-    known_weight: float = 1.0
-    """Inpainting: weight of L1 where the image was known."""
-    hole_weight: float = 1.0
-    """Inpainting: weight of L1 inside the holes."""
+    """CPEN of stage 1 gets the sharpened ground truth."""
+    known_weight: Annotated[float, Within(0)] = 1.0
+    """Inpainting: weight of the L1 loss outside the missing region."""
+    hole_weight: Annotated[float, Within(0)] = 1.0
+    """Inpainting: weight of the L1 loss inside the missing region."""
 
     def __post_init__(self) -> None:
-        _refuse_negative(self, "known_weight", "hole_weight")
+        check_fields(self)

@@ -1,24 +1,24 @@
-"""Keys of a stage's section in an option file that only DiffIR has."""
+"""The keys of a training stage in an option file that only DiffIR has."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from diffir.config import SchedulerConfig
-from diffir.errors import ConfigError
+from diffir.field_ranges import Above, Within, check_fields
 
 
 @dataclass(frozen=True)
 class DiffIRTraining:
-    """Keys of a stage's section that only DiffIR has."""
+    """Weight of the prior loss, and the options of the first phase, in which DIRformer is frozen."""
 
-    prior_weight: float = 1.0
-    """Stage 2: weight of the L1 between estimated and oracle prior."""
-    encoder_iter: int = 0
-    """First steps, in which only the networks that make the prior learn; DIRformer is frozen."""
-    encoder_lr: float | None = None
-    """Learning rate of those steps; optim_g.lr when not given."""
+    prior_weight: Annotated[float, Within(0)] = 1.0
+    """Weight of the L1 loss between the estimated and the oracle prior in stage 2."""
+    encoder_iter: Annotated[int, Within(0)] = 0
+    """Number of first steps in which only the networks that compute the prior are trained and DIRformer is frozen."""
+    encoder_lr: Annotated[float | None, Above(0)] = None
+    """Learning rate of these steps; ``optim_g.lr`` if not given."""
     encoder_scheduler: SchedulerConfig | None = None
-    """Learning-rate schedule of those steps, from their first to their last; scheduler when not given."""
+    """Learning-rate schedule of these steps, counted from the first of them; ``scheduler`` if not given."""
 
     def __post_init__(self) -> None:
-        if min(self.encoder_iter, self.prior_weight) < 0:
-            raise ConfigError("encoder_iter and prior_weight must be 0 or more")
+        check_fields(self)
