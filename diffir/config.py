@@ -204,7 +204,8 @@ class PathConfig:
     strict_load_g: bool = True
     """False: stage 1 may differ in settings from ``pretrain_network_g``, and loads the DIRformer tensors that fit."""
     pretrain_network_s2: str | None = None
-    """Stage-2 weights to continue from in stage 2, or in stage 3 on its own. If not given, stage 2 starts from stage 1."""
+    """Stage-2 weights to continue from in stage 2, or in stage 3 on its own; if not given, stage 2 starts from the
+    stage-1 weights."""
 
 
 @dataclass(frozen=True)

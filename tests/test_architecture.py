@@ -53,9 +53,9 @@ ROOMS = {
         "restorer": 2,
     },
     "training": {
-        "guard": 0, "log": 0, "optim": 0, "processes": 0, "random_state": 0, "checkpoint": 0, "backbone_files": 0,
-        "discriminator_files": 1, "publishing": 1, "run_folder": 1, "run_samples": 1, "validation": 1, "criterion": 2,
-        "comparison": 2, "trainer": 2, "run": 3, "rehearsal": 4,
+        "early_stopping": 0, "log": 0, "optim": 0, "processes": 0, "random_state": 0, "checkpoint": 0,
+        "backbone_files": 0, "discriminator_files": 1, "publishing": 1, "run_folder": 1, "run_samples": 1,
+        "validation": 1, "criterion": 2, "comparison": 2, "trainer": 2, "run": 3, "dry_run": 4,
     },
 }  # fmt: skip
 ONE_ROOM = [{"config", "config_losses"}, {"batch", "video"}]  # parts that may see each other

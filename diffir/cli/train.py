@@ -46,14 +46,14 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.opt, [*args.force_yml, *args.overrides])
     system = SYSTEMS[config.system]
     if args.debug:
-        from diffir.training.rehearsal import shortened
+        from diffir.training.dry_run import shortened
 
         config = shortened(config, system)
     if args.dry_run:
-        from diffir.training.rehearsal import rehearse
+        from diffir.training.dry_run import dry_run
 
         print(dump_config(config), end="", flush=True)
-        for line in rehearse(config, system):
+        for line in dry_run(config, system):
             print(f"# {line}", flush=True)
         return 0
 
@@ -65,5 +65,5 @@ def run(args: argparse.Namespace) -> int:
         if training.processes.is_first:
             print(weights)
     finally:
-        training.processes.leave()
+        training.processes.close()
     return 0

@@ -1,1 +1,1 @@
-"""Training: the loop, the stages, states on disk."""
+"""Training: runs, the training loop, losses, validation, logs, and training states on disk."""

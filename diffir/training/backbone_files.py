@@ -1,7 +1,7 @@
-"""The perceptual loss with the weights of its network, or training without it.
+"""Build the perceptual loss with the weights of its network, or leave it out if there are none.
 
-In: the section ``perceptual``. Out: the loss, or None and one line in the log when the weights are nowhere. Where they
-are looked for: ``public_files``.
+In: the section ``perceptual``. Out: the loss; or None and one line in the log if no weights were found. The module
+``public_files`` decides where they are searched.
 """
 
 import logging
@@ -14,7 +14,7 @@ from diffir.weights.checkpoint_file import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
-_ADE20K = "ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth"  # LaMa keeps it by this name in torch's folder
+_ADE20K = "ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth"  # LaMa stores it under this name in torch's folder
 SOURCES: dict[BackboneName, PublicFile] = {
     "vgg19": PublicFile(
         "vgg19-dcbb9e9d.pth",
@@ -26,14 +26,15 @@ SOURCES: dict[BackboneName, PublicFile] = {
 
 
 def load_perceptual(config: PerceptualConfig) -> PerceptualLoss | None:
-    """The loss, or None and a line in the log when its weights are nowhere.
+    """Return the perceptual loss, or None and a line in the log if its weights are not found.
 
     Raises:
-        WeightsError: a file is there but damaged or another network.
+        WeightsError: a file is found, but it is damaged or holds another network.
     """
     path, reason = find(SOURCES[config.network], config.backbone, download=config.download)
     if path is None:
         advice = "perceptual.backbone names a file elsewhere, perceptual.download=true fetches it"
+        # Training without this loss is possible, so missing weights do not stop the run.
         logger.warning("perceptual loss skipped, training goes on without it: %s; %s", reason, advice)
         return None
     backbone = build_backbone(config.network, read_checkpoint(path), str(path))

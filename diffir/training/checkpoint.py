@@ -1,8 +1,8 @@
-"""Training states on disk: everything a run needs to go on, written so that no torn file can pass for a whole one.
+"""Training states on disk: everything that a run needs to continue, with a hash that reveals damaged files.
 
-In: a mapping of tensors and plain values. Out: ``training_states/stageS_STEP.state``: what ``torch.save`` writes, and
-32 bytes of its SHA-256 behind it. A state is written under a temporary name, synced and renamed; one whose hash is
-wrong is passed over for the one before, with a warning.
+In: a mapping of tensors and plain values. Out: ``training_states/stageS_STEP.state``, which holds the bytes of
+``torch.save`` followed by their SHA-256 (32 bytes). A state is written under a temporary name, synced and renamed. If
+the hash of a state is wrong, the previous state is loaded instead, with a warning.
 """
 
 import hashlib
@@ -21,21 +21,23 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Checkpoints:
-    """The training states of one run; each stage keeps its own."""
+    """The training states of one run; each stage has its own files."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self.keep = keep
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> Path:
-        """Write a state; delete this stage's oldest beyond ``keep``, and later ones, which were damaged."""
+        """Write a state, and delete all states of this stage but the ``keep`` latest up to ``step``."""
         path = self.folder / f"stage{stage}_{step:08d}.state"
+        # Write the state and its hash.
         written = io.BytesIO()
         torch.save({"stage": stage, "step": step, **state}, written)
         content = written.getbuffer()
         with write_atomically(path) as file:
             file.write(content)
             file.write(hashlib.sha256(content).digest())
+        # Delete old states, and later ones: the run went back behind them because they were damaged.
         kept = [other for other in self.paths(stage) if other <= path][-self.keep :]
         for other in self.paths(stage):
             if other not in kept:
@@ -43,32 +45,32 @@ class Checkpoints:
         return path
 
     def paths(self, stage: int) -> list[Path]:
-        """States of a stage on disk, oldest first."""
+        """Files of a stage's states, oldest first."""
         return sorted(self.folder.glob(f"stage{stage}_{'[0-9]' * 8}.state"))
 
     def load_latest(self, stage: int) -> dict[str, Any] | None:
-        """The newest state of a stage that is whole; None if there is none at all.
+        """Load the newest undamaged state of a stage; None if the stage has no states.
 
         Raises:
-            TrainingError: there are states, and all are damaged.
+            TrainingError: the stage has states, and all of them are damaged.
         """
         for path in reversed(self.paths(stage)):
             try:
                 return read_state(path)
             except TrainingError as error:
-                logger.warning("%s: going back to the one before", error)
+                logger.warning("%s: loading the state before it", error)
         if self.paths(stage):
             raise TrainingError(
-                f"no state of stage {stage} in {self.folder} is whole: delete them to start the stage anew"
+                f"every state of stage {stage} in {self.folder} is damaged: delete them to start the stage again"
             )
         return None
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """A training state, its tensors on the CPU.
+    """Read a training state; its tensors are on the CPU.
 
     Raises:
-        TrainingError: it cannot be read, or is not what was written.
+        TrainingError: the file cannot be read, or its hash is wrong.
     """
     try:
         content = path.read_bytes()

@@ -1,7 +1,7 @@
-"""What makes a restored image good: pixels, features, and a discriminator that cannot tell it from a clean one.
+"""The losses between restored and clean images: pixel, perceptual and adversarial.
 
-In: restored and clean images (B, 3, H, W), and lq, whose last channel is the mask when the network fills holes. Out:
-the scalar to minimise and the terms worth logging, unweighted. All of it is computed in float32, under autocast, too.
+In: restored and clean images (B, 3, H, W), and lq, whose last channel is the mask for networks that fill holes. Out:
+the scalar to minimise and its unweighted terms for the log. All losses are computed in float32, even under autocast.
 DiffIR, ICCV 2023, eq. 8; perceptual and adversarial losses as in the released options.
 """
 
@@ -25,11 +25,11 @@ from diffir.training.discriminator_files import load_discriminator
 
 
 class Criterion:
-    """Losses between restored and clean images.
+    """Losses of the restoring network and of the discriminator.
 
     Attributes:
-        discriminator: what learns to tell them apart; None without the section ``gan``.
-        frozen: networks that are moved with the rest and neither trained nor saved.
+        discriminator: network that learns to distinguish restored from clean images; None without the section ``gan``.
+        frozen: networks that are moved to the device with the others, but neither trained nor saved.
     """
 
     def __init__(self, config: TrainConfig, *, has_mask: bool) -> None:
@@ -44,29 +44,30 @@ class Criterion:
 
     @property
     def optim_d(self) -> OptimConfig:
-        """The discriminator's optimiser."""
+        """Settings of the discriminator's optimiser."""
         gan = self._gan
         return OptimConfig("Adam", gan.lr, gan.weight_decay, gan.betas)
 
     def modules(self) -> list[nn.Module]:
-        """The perceptual network and the discriminator, if there are any."""
+        """Return the perceptual network and the discriminator, as far as there are any."""
         return [*self.frozen, *([self.discriminator] if self.discriminator is not None else [])]
 
     def cpen_target(self, gt: Tensor) -> Tensor:
-        """The ground truth that CPEN is given, sharpened if ``prior_gt_usm``."""
+        """Return the ground truth for CPEN, sharpened if the options say ``prior_gt_usm``."""
         return sharpened(gt) if self.targets.prior_gt_usm else gt
 
     def pixel_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
-        """The pixel loss alone."""
+        """Compute the pixel loss without the other losses."""
         with _float32(restored):
             restored, plain = restored.float(), gt.float()
             l_pix = self._pixel(restored, sharpened(plain) if self.targets.l1_gt_usm else plain, lq)
         return Losses(self.config.pixel_weight * l_pix, {"l_pix": l_pix})
 
     def generator_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
-        """What the restoring network minimises; the discriminator's parameters get no gradient from it."""
+        """Compute the loss of the restoring network; it gives the discriminator's parameters no gradient."""
         with _float32(restored):
             restored, plain = restored.float(), gt.float()
+            # Each loss compares with the ground truth or with its sharpened version.
             sharp = self._sharpened(plain)
             weights = {"l_pix": self.config.pixel_weight}
             terms = {"l_pix": self._pixel(restored, sharp if self.targets.l1_gt_usm else plain, lq)}
@@ -76,30 +77,33 @@ class Criterion:
             if self.discriminator is not None:
                 weights |= {"l_gan": self._gan.weight, "l_fm": self._gan.feature_matching}
                 terms |= self._adversarial(restored, sharp if self.targets.gan_gt_usm else plain)
+            # The total is the weighted sum; the log gets the terms without weights.
             total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         return Losses(total, terms)
 
     def discriminator_losses(self, restored: Tensor, gt: Tensor, lq: Tensor) -> Losses:
-        """What the discriminator minimises; ``restored`` comes without the graph of the network that made it."""
+        """Compute the loss of the discriminator; ``restored`` is detached from the graph of the restoring network."""
         with _float32(restored):
             gt = gt.float()
+            # Only the R1 penalty needs the gradient with respect to the images.
             real = (sharpened(gt) if self.targets.gan_gt_usm else gt).detach().requires_grad_(self._gan.r1 > 0)
-            real_logits, fake_logits = self._judge(real).logits, self._judge(restored.float()).logits
+            real_logits, fake_logits = self._discriminate(real).logits, self._discriminate(restored.float()).logits
             of_real, of_fake = discriminator_loss(real_logits, fake_logits, self._mask(lq))
             terms = {"l_d_real": of_real, "l_d_fake": of_fake}
             total = of_real + of_fake
             if self._gan.r1:
                 terms["l_r1"] = r1_penalty(real_logits, real)
                 total = total + self._gan.r1 * terms["l_r1"]
+        # The mean logits go into the log only.
         means = {"out_d_real": real_logits.detach().mean(), "out_d_fake": fake_logits.detach().mean()}
         return Losses(total, terms | means)
 
     @property
     def _gan(self) -> GanConfig:
-        assert self.config.gan is not None  # the caller has seen that there is a discriminator
+        assert self.config.gan is not None  # callers use it only if there is a discriminator
         return self.config.gan
 
-    def _judge(self, images: Tensor) -> DiscriminatorOutput:
+    def _discriminate(self, images: Tensor) -> DiscriminatorOutput:
         assert self.discriminator is not None
         return self.discriminator(images)
 
@@ -107,7 +111,7 @@ class Criterion:
         return lq[:, -1:] if self.has_mask else None
 
     def _sharpened(self, gt: Tensor) -> Tensor:
-        """The clean image sharpened, if a loss asks for it."""
+        """Sharpen the ground truth if one of the losses needs it."""
         targets = self.targets
         return sharpened(gt) if targets.l1_gt_usm or targets.percep_gt_usm or targets.gan_gt_usm else gt
 
@@ -119,25 +123,26 @@ class Criterion:
 
     def _adversarial(self, restored: Tensor, real: Tensor) -> dict[str, Tensor]:
         assert self.discriminator is not None
-        with _at_rest(self.discriminator):
-            verdict = self._judge(restored)
-            terms = {"l_gan": generator_loss(verdict.logits)}
+        with _frozen(self.discriminator):
+            output = self._discriminate(restored)
+            terms = {"l_gan": generator_loss(output.logits)}
             if self._gan.feature_matching:
                 with torch.no_grad():
-                    expected = self._judge(real).features
-                terms["l_fm"] = feature_matching(verdict.features, expected)
+                    expected = self._discriminate(real).features
+                terms["l_fm"] = feature_matching(output.features, expected)
         return terms
 
 
 def sharpened(images: Tensor) -> Tensor:
-    """(B, 3, H, W) after the step ``usm_sharpen`` of recipes, whose own figures leave nothing to draw."""
+    """Sharpen images (B, 3, H, W) with the default settings of the degradation ``usm_sharpen``."""
+    # The generator is not used: these settings draw no random numbers.
     height, width = images.shape[2:]
     return USMSharpen()(images, Draw(torch.Generator(), (height, width)))
 
 
 @contextmanager
-def _at_rest(network: nn.Module) -> Iterator[None]:
-    """Graphs made in here give no gradient to the network's parameters, whenever backward runs."""
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Inside the block, no graph gives the network's parameters a gradient, no matter when backward runs."""
     network.requires_grad_(False)
     try:
         yield

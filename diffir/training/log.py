@@ -1,7 +1,7 @@
-"""The run's record: one JSON object a line, a progress bar for people, TensorBoard where it is installed.
+"""The log of a run: one JSON object per line, a progress bar, and TensorBoard files if tensorboard is installed.
 
-In: numbers of a step. Out: ``train_log.jsonl`` in the run's folder; units are in the names (``images_per_s``). Of
-several processes only the first one writes.
+In: the numbers of a step. Out: ``train_log.jsonl`` in the run's folder; names contain units (``images_per_s``). If
+several processes train, only the first one writes.
 """
 
 import importlib.util
@@ -20,31 +20,32 @@ from torch import Tensor
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
+# Values that the progress bar shows, if a step has them.
 _ON_THE_BAR = ("l_pix", "l_abs", "images_per_s", "psnr", "prior_gap")
 
 
 class Meter:
-    """Means of scalars and the pace since it was last read; sums stay on the device until then."""
+    """Means of scalars, and images per second, since the last reading; sums stay on the device until then."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything; the clock starts now."""
+        """Clear all sums and start the clock again."""
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._images = 0
         self._started = time.perf_counter()
 
     def add(self, terms: dict[str, Tensor], *, images: int) -> None:
-        """One step's scalars."""
+        """Add the scalars of one step, which processed ``images`` images."""
         for name, value in terms.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
         self._images += images
 
     def read(self) -> dict[str, float]:
-        """Means and ``images_per_s``; the meter starts anew."""
+        """Return the means and ``images_per_s``, and reset the meter."""
         means = {name: (total / self._counts[name]).item() for name, total in self._sums.items()}
         means["images_per_s"] = self._images / (time.perf_counter() - self._started)
         self.reset()
@@ -52,7 +53,7 @@ class Meter:
 
 
 class RunLog:
-    """Writes what happens while a stage trains."""
+    """Writes the log of one stage to a file, the progress bar and TensorBoard."""
 
     def __init__(
         self, folder: Path, *, stage: int, total_iter: int, first_step: int, use_tb_logger: bool, is_first: bool = True
@@ -72,7 +73,7 @@ class RunLog:
                 desc=f"stage {stage}",
                 unit="step",
                 file=sys.stderr,
-                disable=None if is_first else True,
+                disable=None if is_first else True,  # None: show the bar on terminals only
                 dynamic_ncols=True,
             )
         )
@@ -87,28 +88,31 @@ class RunLog:
         self._open.close()
 
     def advance(self) -> None:
-        """One step done."""
+        """Move the progress bar on by one step."""
         self._bar.update()
 
     def record(self, step: int, event: str, values: dict[str, Any]) -> None:
-        """Append a record of a step: ``event`` is "train" or "validation"."""
+        """Append the values of a step to the log; ``event`` is "train" or "validation"."""
         if not self.is_first:
             return
+        # Write the line at once, so that a killed run leaves a complete log.
         line = {"time": round(time.time(), 3), "stage": self.stage, "step": step, "event": event, **values}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
+        # Show the numbers on the terminal and behind the progress bar.
         text = ", ".join(f"{key} {value:.4g}" for key, value in values.items() if isinstance(value, float))
         with tqdm.external_write_mode(file=sys.stderr):
             logger.info("stage %d, step %d, %s: %s", self.stage, step, event, text)
         self._shown |= {key: f"{values[key]:.4g}" for key in _ON_THE_BAR if key in values}
         self._bar.set_postfix(self._shown, refresh=False)
+        # Draw curves in TensorBoard.
         if self._board is not None:
             for key, value in values.items():
                 if isinstance(value, int | float):
                     self._board.add_scalar(f"stage{self.stage}/{event}/{key}", value, step)
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """A validation picture, H x W x 3 uint8 RGB, for TensorBoard."""
+        """Show a validation picture, H x W x 3 uint8 RGB, in TensorBoard."""
         if self._board is not None:
             self._board.add_image(f"stage{self.stage}/{name}", pixels, step, dataformats="HWC")
 

@@ -1,9 +1,9 @@
-"""Many processes, one run: who this process is, and the few things all of them do together.
+"""Training with several processes: the rank of this process, and the operations that all processes do together.
 
-``torchrun`` tells a process its place by environment variables (RANK, WORLD_SIZE, LOCAL_RANK); without them it is alone
-and everything here does nothing. Gradients are averaged after the last backward of a step, by one all-reduce a bucket:
-that holds for every method, phase and discriminator alike, which wrapping one ``forward`` in
-``DistributedDataParallel`` does not (the released code bypasses it in its encoder phase and trains ranks apart).
+``torchrun`` sets the environment variables RANK, WORLD_SIZE and LOCAL_RANK; without them there is one process, and the
+operations here do nothing. Gradients are averaged after the last backward of a step, with one all-reduce per bucket.
+This covers every phase and the discriminator. Wrapping ``forward`` in ``DistributedDataParallel`` would not: the
+released code bypasses it in its encoder phase, so that its ranks drift apart.
 """
 
 import os
@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from diffir.errors import TrainingError
 
 T = TypeVar("T")
-BUCKET_NUMBERS = 8_388_608  # numbers reduced at once, 32 MB in fp32: large enough for full bandwidth
-PATIENCE = timedelta(hours=2)  # the others wait while the first process validates
+BUCKET_NUMBERS = 8_388_608  # numbers per all-reduce, 32 MB in fp32: large enough for full bandwidth
+TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one validates
+_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # names and defaults, as the fields below
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all of a run."""
+    """Rank of this process, and the number of processes in the run."""
 
     rank: int = 0
     size: int = 1
@@ -33,10 +34,10 @@ class Processes:
 
     @classmethod
     def from_environment(cls) -> "Processes":
-        """As torchrun says; joins the others: tensors of CUDA travel over NCCL, others over gloo.
+        """Read the variables of torchrun and connect to the other processes: NCCL for CUDA tensors, gloo for others.
 
         Raises:
-            TrainingError: the variables are there but make no sense, or the others cannot be reached.
+            TrainingError: a variable is not a whole number, or the other processes cannot be reached.
         """
         try:
             place = cls(*(int(os.environ.get(name, default)) for name, default in _VARIABLES))
@@ -45,7 +46,7 @@ class Processes:
         if place.size > 1 and not dist.is_initialized():
             try:
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-                dist.init_process_group(backend, timeout=PATIENCE)
+                dist.init_process_group(backend, timeout=TIMEOUT)
             except (ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split())
                 raise TrainingError(f"process {place.rank} cannot join the other {place.size - 1}: {reason}") from error
@@ -53,11 +54,11 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process logs, validates and saves."""
+        """True for the process that logs, validates and saves."""
         return self.rank == 0
 
     def device(self, chosen: torch.device) -> torch.device:
-        """The device of this process: of several CUDA devices the one with its local rank."""
+        """Return the device of this process: with several processes on CUDA, the GPU of its local rank."""
         if self.size == 1 or chosen.type != "cuda":
             return chosen
         torch.cuda.set_device(self.local_rank)
@@ -69,6 +70,7 @@ class Processes:
         if self.size == 1:
             return
         for bucket in _buckets(list(tensors)):
+            # One large message is much faster than many small ones.
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             dist.all_reduce(flat)
             flat /= self.size
@@ -77,7 +79,7 @@ class Processes:
                 tensor.copy_(part.view_as(tensor))
 
     def share(self, value: T) -> T:
-        """What the first process holds, on all; tensors included."""
+        """Return the first process's value on every process; it may hold tensors."""
         if self.size == 1:
             return value
         box = [value]
@@ -85,24 +87,21 @@ class Processes:
         return box[0]
 
     @torch.no_grad()
-    def equalise(self, module: nn.Module) -> None:
-        """Give all processes the first one's parameters and buffers."""
+    def broadcast(self, module: nn.Module) -> None:
+        """Copy the first process's parameters and buffers to all processes."""
         if self.size > 1:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have reached this point."""
         if self.size > 1:
             dist.barrier()
 
-    def leave(self) -> None:
-        """Part from the others at the end of the run."""
+    def close(self) -> None:
+        """End the connection to the other processes."""
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterable[list[Tensor]]:

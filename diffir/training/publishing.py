@@ -1,4 +1,4 @@
-"""What a finished stage publishes: its weights with a card that says how they were trained and what they score."""
+"""Publish the weights of a finished stage, with a card that describes their training and their scores."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,12 @@ from diffir.system import NetworkRow, Stage, System
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.published import save_published
 
-_LOCAL = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")  # keys that name files of one machine
+_LOCAL = (
+    "dataroot_gt",
+    "dataroot_lq",
+    "dataroot_mask",
+    "meta_info_file",
+)  # option keys with paths, which mean nothing on other machines
 
 
 def publish(
@@ -31,16 +36,18 @@ def publish(
     row: NetworkRow,
     system: System,
 ) -> None:
-    """Write the weights of a stage to ``path``.
+    """Write the weights of a stage and their card to ``path``.
 
     Args:
-        scores: results of the validation of these weights.
+        scores: validation scores of these weights.
     Raises:
-        TrainingError: weights that are not finite.
+        TrainingError: the weights are not finite.
     """
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         number = config.number(stage.name)
         raise TrainingError(f"stage {number} ends with weights that are not finite: lower train.optim_g.lr")
+
+    # Describe the weights.
     card = WeightsCard(
         name=config.name,
         settings=row.settings,
@@ -57,17 +64,20 @@ def publish(
         ),
         licence=config.licence,
     )
-    # Weights that a later stage starts from stay exact; weights that restore are what people download.
+
+    # Store weights for a later stage exactly, and weights that people download in half precision.
     dtype = torch.float16 if stage.part == system.restoring_part else torch.float32
     save_published(path, weights, card, system, dtype=dtype)
 
 
 def _recipe(config: RunConfig, last: str) -> dict[str, object]:
-    """What others need to repeat the training up to a stage; nothing about the machine it ran on."""
+    """Collect the options needed to repeat the training up to a stage, without paths of this machine."""
+    # The training set and the initial weights, by name instead of path.
     values = yaml.safe_load(dump_config(config))
     train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in _LOCAL}
     train_set["degradation"] = [_readable(step) for step in train_set["degradation"]]
     start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
+    # The stages that have run so far.
     stages = [stage for stage in config.run_stages if config.number(stage) <= config.number(last)]
     sections = {name: values["stages"][name] for name in stages}
     network, seed = values["network_g"], values["manual_seed"]
@@ -76,13 +86,13 @@ def _recipe(config: RunConfig, last: str) -> dict[str, object]:
 
 
 def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:
-    """The mapping without None and empty lists and mappings, at every depth."""
+    """Remove None and empty lists and mappings from a mapping, at every depth."""
     kept = {key: _without_blanks(value) if isinstance(value, dict) else value for key, value in values.items()}
     return {key: value for key, value in kept.items() if value not in (None, [], {})}
 
 
 def _readable(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as others can read it: for a recipe file its name and steps instead of its path."""
+    """Replace the path of a recipe file by its name and its steps, so that the step can be read without the file."""
     name = step.get("name")
     if step["type"] != "recipe" or name in shipped_recipes():
         return step
@@ -90,7 +100,7 @@ def _readable(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validation_degradation(config: RunConfig) -> str:
-    """How validation degraded its photos, in words."""
+    """Describe in words how the validation photos were cut and degraded."""
     val = config.datasets.val
     if val is None:
         return ""

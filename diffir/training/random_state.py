@@ -1,7 +1,7 @@
-"""The global generators of this process, as a value that a training state can hold.
+"""Save and restore the global random generators of this process.
 
-The loop itself draws from none of them: its randomness is a function of seed and step. They are kept for degradations
-and datasets that users write.
+The training loop draws from none of them: its random numbers are a function of seed and step. Their state is saved for
+degradations and datasets that users write.
 """
 
 import random
@@ -12,7 +12,8 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
-    """States of python's, numpy's, torch's and every CUDA device's generator: tensors and plain values."""
+    """Return the states of Python's, NumPy's, torch's and each GPU's generator, as tensors and plain values."""
+    # torch.load with weights_only=True reads tensors and lists, but no NumPy arrays.
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
@@ -24,7 +25,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Set all generators as they were; CUDA's only on a machine with as many devices."""
+    """Restore all generators; those of CUDA only on a machine with the same number of devices."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

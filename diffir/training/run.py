@@ -1,8 +1,8 @@
-"""A whole run: the stages of an option file one after the other, each resumable, each ending in weights.
+"""Train all stages of an option file, one after the other; a stopped run can be resumed.
 
 In: a ``RunConfig`` and its system. Out: ``experiments/NAME/`` with the resolved options, the log, training states,
-validation images and ``models/NAME_stage{1,2,3}.safetensors``. A stage takes over from the weights of the one before.
-Started by torchrun, every process runs this, and only the first one writes.
+validation images and ``models/NAME_stage{1,2,3}.safetensors``. A stage starts from the weights of the one before. Under
+torchrun every process runs this code, and only the first one writes files.
 """
 
 import logging
@@ -19,7 +19,7 @@ from diffir.image_io import write_image
 from diffir.inference.device import resolve_device
 from diffir.metrics.table import METRICS
 from diffir.system import BuildStage, Stage, StageStart, System
-from diffir.training.guard import Guard
+from diffir.training.early_stopping import EarlyStopping
 from diffir.training.log import RunLog
 from diffir.training.processes import Processes
 from diffir.training.publishing import publish
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    """One option file at work in its folder."""
+    """A training run: its options, its samples, its folder and its processes."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Run:
         Args:
             config: the option file.
             system: the system that ``config.system`` names.
-            processes: that share the work; those of torchrun's environment when not given.
-            build: makes a stage ready for its first step; the system's own when not given.
+            processes: the processes that share the work; if not given, those that torchrun's variables describe.
+            build: builds a stage that is ready for its first step; if not given, ``system.stage``.
         """
         self.config = config
         self.system = system
@@ -60,13 +60,16 @@ class Run:
         self._build = build or system.stage
 
     def facts(self) -> Iterator[str]:
-        """What the run would work with, a line each; draws one batch and builds the first stage."""
+        """Draw one batch, build the first stage, and describe what the run would do, in lines."""
+        # Describe the samples.
         self.samples.check()
         name = self.config.run_stages[0]
         lq, gt = next(iter(self.samples.batches(name, 0, self.processes, pin_memory=False)))
         yield f"first batch: lq {' x '.join(map(str, lq.shape))}, gt {' x '.join(map(str, gt.shape))}"
         validator = self._validator()
         yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
+
+        # Describe the first stage and its phases.
         stage = self.stage(name)
         parameters = sum(parameter.numel() for parameter in stage.network.parameters())
         number, steps = self.config.number(name), self.config.stages[name].total_iter
@@ -77,17 +80,18 @@ class Run:
         yield f"folder: {self.folder.path}"
 
     def start(self, *, auto_resume: bool, start_over: bool = False) -> Path:
-        """Run all stages; returns the weights of the last one.
+        """Train all stages that are not finished; return the path of the last stage's weights.
 
         Args:
-            auto_resume: go on from the last state of this run.
+            auto_resume: continue from the last training state of this run.
             start_over: delete the run's folder first.
 
         Raises:
-            TrainingError: the folder holds a run already and ``auto_resume`` is off, a run of other settings, or the
-                run fails.
+            TrainingError: the folder holds a run and ``auto_resume`` is off, the run was started with other settings,
+                or the training fails.
             ConfigError: photos or weights that the options name are missing.
         """
+        # Check the folder and the samples.
         if self.processes.is_first:
             if start_over:
                 self.folder.delete()
@@ -95,6 +99,8 @@ class Run:
         self.processes.wait()
         self.samples.check()
         validator = self._validator()
+
+        # Train the stages that have no weights yet.
         for name in self.config.run_stages:
             if self.processes.share(self.folder.weights(name).is_file()):
                 logger.info("stage %d is done: %s", self.config.number(name), self.folder.weights(name))
@@ -107,12 +113,13 @@ class Run:
         return self.folder.weights(self.config.run_stages[-1])
 
     def stage(self, name: str) -> Stage:
-        """A stage before its first step, seeded; the global random state of the caller is left as it was."""
+        """Build a stage that is ready for its first step; the caller's global random state stays as it is."""
 
         def load(source: str | Path, part: str | None) -> nn.Module:
             return load_network(source, {self.system.name: self.system}, part=part)[0]
 
         start = StageStart(self.config, self.folder.weights, load, partial(self.samples.first_lq, name))
+        # Random weights depend on the seed and the stage only, however the run got here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.manual_seed + self.config.number(name))
             return self._build(name, start)
@@ -120,11 +127,11 @@ class Run:
     def _run_stage(self, stage: Stage, validator: Validator | None) -> None:
         # Build the trainer, and continue from the last state if there is one.
         number, learning = self.config.number(stage.name), self.config.stages[stage.name]
-        guard = Guard.of(learning, higher_is_better=METRICS[self.config.val.metrics[0]].higher_is_better)
+        higher_is_better = METRICS[self.config.val.metrics[0]].higher_is_better
         trainer = Trainer(
             stage,
             learning,
-            guard,
+            EarlyStopping.from_config(learning, higher_is_better=higher_is_better),
             number=number,
             device=self.device,
             seed=self.config.manual_seed,
@@ -157,7 +164,7 @@ class Run:
                 scores = validator(stage, network, show)
                 return {**scores, **validator.input_scores()} if step == 0 else scores
 
-            intervals = Intervals.of(self.config.logger, self.config.val)
+            intervals = Intervals.from_config(self.config.logger, self.config.val)
             on_cuda = self.device.type == "cuda"
             batches = self.samples.batches(stage.name, trainer.step, self.processes, pin_memory=on_cuda)
             trainer.run(batches, log, self.folder.checkpoints, validate, intervals)

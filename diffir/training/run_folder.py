@@ -1,7 +1,7 @@
-"""The folder of a run: what lies where, and whether the options it was begun with are still those of today.
+"""The folder of a run: paths of its files, and the check that a resumed run has the options it was started with.
 
-In: the options. Out: paths below ``experiments/NAME/``. A resumed run must go on with the settings it was begun with,
-or its record would lie; only what does not change the result may change.
+In: the options. Out: paths below ``experiments/NAME/``. A resumed run must keep the options of its start, because its
+records describe these; only options that do not change the result may change.
 """
 
 import hashlib
@@ -20,9 +20,8 @@ from diffir.files import write_atomically
 from diffir.system import System
 from diffir.training.checkpoint import Checkpoints
 
-# What may differ between the start of a run and its resumption: where and how it is watched, not what it computes.
-# Where validation decides (``_is_guarded``), what validation is made of is not free.
-_FREE: tuple[str, ...] = (
+# Beginnings of the option keys that may change when a run is resumed, because they do not change its weights.
+_MAY_CHANGE: tuple[str, ...] = (
     "device",
     "logger.",
     "val.save_images",
@@ -38,11 +37,12 @@ _FREE: tuple[str, ...] = (
     "datasets.train.num_worker_per_gpu",
     "datasets.train.cache_images",
 )
-_FREE_UNGUARDED: tuple[str, ...] = ("val.", "datasets.val")
+# Validation may change, too, unless its scores decide about the weights (``_depends_on_validation``).
+_VALIDATION: tuple[str, ...] = ("val.", "datasets.val")
 
 
 class RunFolder:
-    """Paths and record of one run."""
+    """Paths of one run's files, and the options it was started with."""
 
     def __init__(self, config: RunConfig, system: System) -> None:
         self.config = config
@@ -57,42 +57,47 @@ class RunFolder:
         return self.path / "models" / f"{self.config.name}_stage{self.config.number(stage)}.safetensors"
 
     def images(self, stage: str, step: int) -> Path:
-        """Folder of the validation pictures of a step."""
+        """Folder of a step's validation pictures."""
         return self.path / "visualization" / f"stage{self.config.number(stage)}_{step:08d}"
 
     def open(self, *, auto_resume: bool) -> None:
-        """Refuse to go on where going on would be wrong; changes nothing on disk.
+        """Check that the run may start or continue in this folder; nothing on disk changes.
 
         Raises:
-            TrainingError: a run is here and ``auto_resume`` is off, or it was begun with other settings.
+            TrainingError: the folder holds a run and ``auto_resume`` is off, or it was started with other settings.
         """
         if not self.options.exists():
             return
         if not auto_resume:
-            raise TrainingError(f"{self.path} holds a run already: go on with --auto_resume, or choose another name")
-        # Every stage but the first may be planned anew until it begins.
+            raise TrainingError(
+                f"{self.path} holds a run already: continue it with --auto_resume, or choose another name"
+            )
+
+        # Compare the options; those of a stage that has not started yet may change, except for the first one.
         later = list(self.config.stages)[1:]
-        free = (*_FREE, *(f"stages.{stage}." for stage in later if not self._has_begun(stage)))
-        if not any(_is_guarded(self.config.stages[stage]) for stage in self.config.run_stages):
-            free += _FREE_UNGUARDED
+        free = (*_MAY_CHANGE, *(f"stages.{stage}." for stage in later if not self._has_started(stage)))
+        if not any(_depends_on_validation(self.config.stages[stage]) for stage in self.config.run_stages):
+            free += _VALIDATION
         recorded = load_config(self.options, systems={self.system.name: self.system})
         before, now = _flat(asdict(recorded)), _flat(asdict(self.config))
         changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not key.startswith(free)]
         if changed:
             listing = ", ".join(f"{key} (was {before.get(key)})" for key in changed)
-            raise TrainingError(f"{self.path} was begun with other settings: {listing}; set them back or change name")
+            raise TrainingError(f"{self.path} was started with other settings: {listing}; set them back or change name")
+
+        # Compare the photos and the degradation.
         if self.training_set.is_file() and self.training_set.read_text("utf-8") != self._training_set_now():
             raise TrainingError(
-                f"{self.path} was begun with other photos or another degradation: {self.training_set} says which"
+                f"{self.path} was started with other photos or another degradation: {self.training_set} describes them"
             )
 
     def delete(self) -> None:
-        """Remove the whole folder of a run; a folder that no run has made is left alone."""
+        """Delete the folder of a run; a folder without ``options.yml`` stays."""
         if self.options.is_file():
             shutil.rmtree(self.path)
 
     def record_options(self) -> None:
-        """Write the resolved settings, which photos are learnt from, and what their recipe says today."""
+        """Write the resolved options and a description of the training photos and their degradation."""
         texts = {self.training_set: self._training_set_now(), self.options: dump_config(self.config)}
         for path, text in texts.items():
             with write_atomically(path) as file:
@@ -103,21 +108,22 @@ class RunFolder:
         photos = open_photos(
             train.dataroot_gt, "dataroot_gt", meta_info_file=train.meta_info_file, recursive=train.recursive
         )
+        # A hash shows that names changed without a list of perhaps a million of them.
         names = hashlib.sha256("\n".join(photos.names).encode()).hexdigest()
         steps = pformat(build_recipe(train.degradation).steps if train.degradation else (), width=118)
         return f"{len(photos.names)} photos, SHA-256 of their names {names}\n{steps}\n"
 
-    def _has_begun(self, stage: str) -> bool:
+    def _has_started(self, stage: str) -> bool:
         return self.weights(stage).exists() or bool(self.checkpoints.paths(self.config.number(stage)))
 
 
-def _is_guarded(learning: TrainConfig) -> bool:
-    """Whether the scores of validation decide what is learnt or published."""
+def _depends_on_validation(learning: TrainConfig) -> bool:
+    """True if validation scores change the training or decide which weights are published."""
     return bool(learning.collapse_margin or learning.patience or learning.publish == "best")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
+    """Flatten nested mappings to one mapping with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

@@ -1,7 +1,7 @@
-"""The samples of a run: training batches, the first samples that a stage may look at, validation photos.
+"""The samples of a run: training batches, a few samples to initialise a stage with, and validation photos.
 
-In: the options of a run, and the facts of its network. Out: batches by step, and degraded validation photos. A sample
-is a function of the seed, the stage and its number, so a resumed run sees what an uninterrupted one would have seen.
+In: the options of a run, and the facts of its network. Out: batches from any step on, and degraded validation photos. A
+sample is a function of the seed, the stage and its number, so a resumed run gets the samples of an uninterrupted one.
 """
 
 import logging
@@ -24,53 +24,55 @@ from diffir.system import Facts
 from diffir.training.processes import Processes
 
 logger = logging.getLogger(__name__)
-FIRST_SAMPLES = 8  # that a stage may look at before its first step
+FIRST_SAMPLES = 8  # number of samples for the initialisation of a stage
 
 
 class RunSamples:
-    """Where the images of a run come from."""
+    """Training batches and validation photos of one run."""
 
     def __init__(self, config: RunConfig, facts: Facts) -> None:
         self.config = config
         self.facts = facts
 
     def check(self) -> None:
-        """Refuse training pairs that are missing or that the network cannot take.
+        """Check that there are training pairs and that they suit the network.
 
         Raises:
-            ConfigError: no photos, or pairs of another scale or other channels.
+            ConfigError: there are no photos, or the pairs have another scale or number of channels.
         """
         open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
         pairs = training_facts(self.config.datasets.train)
         pairs.check(self.facts, network="the network", pairs="the training pairs are")
 
     def first_lq(self, stage: str) -> Tensor:
-        """lq (B, C, h, w) of the first samples of a stage, the same for any number of processes and any batch size."""
+        """Return lq (8, C, h, w) of a stage's first samples; neither processes nor batch size change them."""
         train = self.config.datasets.train
         samples = open_training_set(train, seed=self._seed(stage))
         size = (self.config.stages[stage].gt_sizes or (train.gt_size,))[0]
         return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
 
     def batches(self, stage: str, first_step: int, processes: Processes, *, pin_memory: bool) -> Iterator[Pair]:
-        """Training batches of this process from a step on."""
+        """Yield the training batches of this process, from those of ``first_step`` on."""
         train, learning = self.config.datasets.train, self.config.stages[stage]
+        # Progressive patches have a size for each part of the stage; otherwise there is one size.
         sizes = zip(learning.iters, learning.gt_sizes, learning.mini_batch_sizes, strict=True)
-        legs = [PatchSize(*leg) for leg in sizes]
-        legs = legs or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
+        plan_sizes = [PatchSize(*size) for size in sizes]
+        plan_sizes = plan_sizes or [PatchSize(learning.total_iter, train.gt_size, train.batch_size_per_gpu)]
         plan = BatchPlan(
-            legs, first_step, accumulate=learning.accum_iter, rank=processes.rank, processes=processes.size
+            plan_sizes, first_step, accumulate=learning.accum_iter, rank=processes.rank, processes=processes.size
         )
         samples = open_training_set(train, seed=self._seed(stage))
         return load_batches(samples, plan, workers=_workers(train.num_worker_per_gpu), pin_memory=pin_memory)
 
     def validation(self) -> list[Sample]:
-        """The validation photos, degraded; an empty list where the options name none."""
+        """Return the degraded validation photos; an empty list if the options name none."""
         val = self.config.datasets.val
         if val is None:
             return []
         steps = val.degradation or self.config.datasets.train.degradation
         recipe = build_recipe(steps) if steps else None
         pairs = validation_samples(val, recipe, multiple_of=self.facts.multiple_of, scale=self.facts.scale)
+        # A network that fills holes needs the mask as a fourth channel.
         if pairs[0].lq.shape[2] != self.facts.in_channels:
             raise ConfigError(
                 f"datasets.val makes {pairs[0].lq.shape[2]} channels, the network takes {self.facts.in_channels}: "
@@ -83,8 +85,8 @@ class RunSamples:
 
 
 def _workers(asked: int) -> int:
-    """Number of reading processes, at most one a core: more would wait for each other, and torch warns about them."""
+    """Limit the number of reading processes to one per core: more would only wait, and torch warns about them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if asked > cores:
-        logger.info("num_worker_per_gpu %d is more than the cores at hand: %d are used", asked, cores)
+        logger.info("num_worker_per_gpu %d is more than the available cores: %d are used", asked, cores)
     return min(asked, cores)

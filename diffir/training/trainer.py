@@ -1,16 +1,16 @@
-"""The loop: one stage, from its first step or from where it was stopped, to weights that can be used.
+"""The training loop of one stage, from its first step or from a saved state.
 
-In: a stage (what learns, which losses), batches, settings. Out: the trained network (moving average, if one is kept).
-The loop knows order, not content: batches -> losses -> gradients, averaged over processes -> steps -> log, validate,
-save. Everything random is a function of seed and step, so a killed run resumes bit for bit on the same machine with as
-many threads.
+In: a stage (networks, losses, phases), batches, options. Out: the trained network, or its moving average if one is
+kept. The loop decides the order only: batches -> losses -> gradients, averaged over processes -> optimiser steps ->
+log, validate, save. All random numbers are a function of seed and step, so a killed run resumes bit for bit on the same
+machine with the same number of threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +23,14 @@ from diffir.files import write_atomically
 from diffir.seeds import generator_for
 from diffir.system import Learner, Noise, Phase, Stage
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.guard import Guard, Verdict
+from diffir.training.early_stopping import EarlyStopping
 from diffir.training.log import Meter, RunLog
 from diffir.training.optim import build_optimizer, learning_rate
 from diffir.training.processes import Processes
 from diffir.training.random_state import random_state, restore_random_state
 
 Validate = Callable[[nn.Module, int], dict[str, float]]
-"""Network and step -> scores, the deciding one first; the trainer logs them. Called on the first process alone."""
+"""Takes network and step, and returns scores; the first one decides. Only the first process calls it."""
 ALONE = Processes()
 
 
@@ -43,18 +43,19 @@ class Intervals:
     validate: int
 
     @classmethod
-    def of(cls, logger: LoggerConfig, val: ValConfig) -> "Intervals":
+    def from_config(cls, logger: LoggerConfig, val: ValConfig) -> "Intervals":
+        """Take the intervals from the options of a run."""
         return cls(logger.print_freq, logger.save_checkpoint_freq, val.val_freq)
 
 
 class Trainer:
-    """State and loop of one stage."""
+    """Training state and training loop of one stage."""
 
     def __init__(
         self,
         stage: Stage,
         config: TrainConfig,
-        guard: Guard,
+        early_stopping: EarlyStopping,
         *,
         number: int,
         device: torch.device,
@@ -63,12 +64,12 @@ class Trainer:
     ) -> None:
         """
         Args:
-            number: place of the stage in its system, from 1; seeds and file names hold it.
+            number: place of the stage in its system, counted from 1; seeds and file names depend on it.
         """
         self.stage = stage
         self.number = number
         self.config = config
-        self.guard = guard
+        self.early_stopping = early_stopping
         self.device = device
         self.seed = seed
         self.processes = processes
@@ -76,16 +77,20 @@ class Trainer:
         self.skipped = 0
         self.is_stopped = False
         self.scores: dict[str, float] = {}
-        """Of the weights that would be published now."""
+        """Validation scores of the weights that would be published now."""
         self._skipped_in_a_row = 0
         self._best: dict[str, Tensor] = {}
         self._best_scores: dict[str, float] = {}
+
+        # Move all networks to the device, with the same weights on every process.
         self.network = stage.network
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         for module in (self.network, *stage.extra_modules()):
             module.to(device)
             module.to(memory_format=self._memory_format)  # type: ignore[call-overload]
-            processes.equalise(module)
+            processes.broadcast(module)
+
+        # Keep a moving average of the weights, and apply the options that change how networks are run.
         self.ema = deepcopy(self.network).requires_grad_(False).eval() if config.ema_decay else None
         stage.keep_activations(not config.checkpoint_activations)
         if config.compile:
@@ -96,11 +101,13 @@ class Trainer:
     def run(
         self, batches: Iterable[Pair], log: RunLog, checkpoints: Checkpoints, validate: Validate, every: Intervals
     ) -> None:
-        """Train from ``self.step`` to the end; ``batches`` starts at that step, ``accum_iter`` of them a step."""
+        """Train from ``self.step`` to the end; ``batches`` starts at that step, ``accum_iter`` per step."""
         meter, arriving = Meter(), iter(batches)
         if self.step == 0:
             self._validate(validate, log)
             meter.reset()
+
+        # One turn is one optimiser step.
         while self.step < self.config.total_iter and not self.is_stopped:
             parts = [self._on_device(next(arriving)) for _ in range(self.config.accum_iter)]
             terms = self._learn(parts, log.folder)
@@ -108,6 +115,7 @@ class Trainer:
             meter.add(terms, images=sum(len(part.gt) for part in parts) * self.processes.size)
             log.advance()
 
+            # Log, validate and save when it is time; validation does not count as training time.
             if self._is_due(every.log):
                 log.record(self.step, "train", {**meter.read(), "lr": self._lr, "skipped": self.skipped})
             if self._is_due(every.validate):
@@ -118,16 +126,16 @@ class Trainer:
 
     @property
     def current(self) -> nn.Module:
-        """The network that is validated: the moving average, if one is kept."""
+        """The network that is validated: the moving average if one is kept."""
         return self.ema if self.ema is not None else self.network
 
     @property
     def published(self) -> dict[str, Tensor]:
-        """The weights that the stage ends with."""
+        """The weights that the stage publishes."""
         return self._best if self.config.publish == "best" and self._best else self.current.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything the next steps depend on; the names ``params`` and ``params_ema`` are BasicSR's."""
+        """Return everything that the next steps depend on; the keys ``params`` and ``params_ema`` are BasicSR's."""
         discriminator = self.stage.discriminator
         return {
             "params": self.network.state_dict(),
@@ -136,7 +144,7 @@ class Trainer:
             "params_best": self._best,
             "phase": self.phase.name,
             "optimizers": {learner.name: optimizer.state_dict() for learner, optimizer in self._optimizers},
-            "guard": self.guard.state_dict(),
+            "guard": self.early_stopping.state_dict(),  # the key of earlier versions, so that their runs resume
             "skipped": [self.skipped, self._skipped_in_a_row],
             "is_stopped": self.is_stopped,
             "scores": [self.scores, self._best_scores],
@@ -145,12 +153,14 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state_dict()`` of a run with the same settings."""
+        """Continue from ``state_dict()`` of a run with the same options."""
         if state["processes"] != self.processes.size:
             raise TrainingError(
-                f"this stage was begun by {state['processes']} processes and would go on with {self.processes.size}: "
-                "its samples and its batch would be others; start as many"
+                f"this stage was started with {state['processes']} processes and cannot continue with "
+                f"{self.processes.size}: its samples and batches would change; start as many as before"
             )
+
+        # Load networks and optimisers; the optimisers are those of the saved phase.
         discriminator = self.stage.discriminator
         try:
             self.network.load_state_dict(state["params"])
@@ -164,15 +174,17 @@ class Trainer:
         except (RuntimeError, StopIteration, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else "its phase is not in these options"
             raise TrainingError(f"the training state does not fit these options: {reason}") from error
+
+        # Load scores, counters and random generators.
         self._best = {name: tensor.to(self.device) for name, tensor in state["params_best"].items()}
-        self.guard.load_state_dict(state["guard"])
+        self.early_stopping.load_state_dict(state["guard"])
         self.skipped, self._skipped_in_a_row = state["skipped"]
         self.is_stopped, (self.scores, self._best_scores) = state["is_stopped"], state["scores"]
         self.step = int(state["step"])
         restore_random_state(state["random"])
 
     def _is_due(self, every: int) -> bool:
-        """Whether this step is one of every so many; the last step always is."""
+        """True at every ``every``-th step and at the last step; 0 means the last step only."""
         return self.step == self.config.total_iter or self.is_stopped or (every > 0 and self.step % every == 0)
 
     def _on_device(self, batch: Pair) -> Pair:
@@ -180,24 +192,29 @@ class Trainer:
         return Pair(*(images.contiguous(memory_format=self._memory_format) for images in moved))
 
     def _begin(self, phase: Phase) -> None:
+        """Start a phase with new optimisers."""
         self.phase = phase
-        learning = {id(parameter) for learner in phase.learners for parameter in learner.parameters}
-        for parameter in self.network.parameters():  # what rests costs no gradient
-            parameter.requires_grad_(id(parameter) in learning)
+        trained = {id(parameter) for learner in phase.learners for parameter in learner.parameters}
+        for parameter in self.network.parameters():  # no gradients are computed for frozen parameters
+            parameter.requires_grad_(id(parameter) in trained)
         self._optimizers = [(learner, build_optimizer(learner.parameters, learner.optim)) for learner in phase.learners]
 
     def _learn(self, parts: list[Pair], folder: Path) -> dict[str, Tensor]:
-        """One step of every optimiser on the batches of one step; returns what is worth logging."""
+        """Do one step of every optimiser with the batches of one step; return the values for the log."""
+        # Start the next phase if this one is over, and set the learning rates.
         if self.step >= self.phase.stop:
             self._begin(next(phase for phase in self.stage.phases if phase.start <= self.step < phase.stop))
         for learner, optimizer in self._optimizers:
-            self._set_rate(learner, optimizer)
+            self._set_learning_rate(learner, optimizer)
             optimizer.zero_grad(set_to_none=True)
+
+        # Sum the gradients of all batches.
         terms: dict[str, Tensor] = {}
         for part, noise in zip(parts, self._noise(parts), strict=True):
             for name, term in self._backward(part, noise, 1 / len(parts)).items():
                 terms[name] = terms.get(name, torch.zeros_like(term)) + term.detach() / len(parts)
 
+        # Average the gradients over processes, and skip the step if one of them is not finite.
         norms = [self._finished_gradient(learner) for learner, _ in self._optimizers]
         terms |= {
             _named("grad_norm", learner): norm for (learner, _), norm in zip(self._optimizers, norms, strict=True)
@@ -206,30 +223,32 @@ class Trainer:
             self._skip(parts, folder)
             return {}
         self._skipped_in_a_row = 0
+
+        # Update the weights.
         for _, optimizer in self._optimizers:
             optimizer.step()
         self._update_ema()
         return terms
 
-    def _set_rate(self, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
+    def _set_learning_rate(self, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
         start, stop = self.phase.start, self.phase.stop
         rate = learning_rate(
             learner.scheduler, learner.optim.lr, self.step - start, stop - start, warmup=self.config.warmup_iter
         )
         for group in optimizer.param_groups:
-            group["lr"] = rate * self.guard.lr_scale
+            group["lr"] = rate * self.early_stopping.lr_scale
         if learner.name == "g":
-            self._lr = rate * self.guard.lr_scale
+            self._lr = rate * self.early_stopping.lr_scale
 
     def _noise(self, parts: list[Pair]) -> Iterator[Noise]:
-        """The stage's random numbers for each batch; every process draws those of all and keeps its own."""
+        """Draw the stage's random numbers for each batch; every process draws those of all and keeps its own."""
         generator = generator_for(self.seed, self.number, self.step)
         for part in parts:
             drawn = [self.stage.draw_noise(part.lq, generator) for _ in range(self.processes.size)]
             yield tuple(numbers.to(self.device) for numbers in drawn[self.processes.rank])
 
     def _backward(self, part: Pair, noise: Noise, share: float) -> dict[str, Tensor]:
-        """Add the gradients of one batch; losses are computed one after the other, as the stage yields them."""
+        """Add the gradients of one batch, weighted by ``share``; the stage yields one loss for each optimiser."""
         terms: dict[str, Tensor] = {}
         arriving = self.stage.losses(part.lq, part.gt, self.phase, noise)
         for _ in self._optimizers:
@@ -240,7 +259,7 @@ class Trainer:
         return terms
 
     def _finished_gradient(self, learner: Learner) -> Tensor:
-        """Average over processes and clip; returns the norm before clipping."""
+        """Average a learner's gradient over processes and clip it; return its L2 norm before clipping."""
         self.processes.average(parameter.grad for parameter in learner.parameters if parameter.grad is not None)
         if self.config.grad_clip:
             return nn.utils.clip_grad_norm_(learner.parameters, self.config.grad_clip)
@@ -257,7 +276,7 @@ class Trainer:
             torch.save([{"lq": part.lq.cpu(), "gt": part.gt.cpu()} for part in parts], file)
         raise TrainingError(
             f"stage {self.number}: the gradient was not finite {self._skipped_in_a_row} times in a row, last at "
-            f"step {self.step} (its batch is in {path}); lower train.optim_g.lr or set train.grad_clip, then go on "
+            f"step {self.step} (its batch is in {path}); lower train.optim_g.lr or set train.grad_clip, then continue "
             "from the last state with --auto_resume"
         )
 
@@ -265,34 +284,37 @@ class Trainer:
     def _update_ema(self) -> None:
         if self.ema is None:
             return
-        # A young average forgets faster, or a short run would publish little more than its random start.
+        # The average forgets faster at first; otherwise a short run would publish little more than its random weights.
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         get_ema_multi_avg_fn(decay)(list(self.ema.parameters()), list(self.network.parameters()), self.step)
 
     def _validate(self, validate: Validate, log: RunLog) -> None:
-        """Score the network, and do what the guard says of the first score."""
-        verdict: Verdict | None = None
+        """Score the network, and keep or restore the best weights according to the first score."""
+        # Validate on the first process.
+        outcome: Literal["better", "stale", "collapsed"] | None = None
         if self.processes.is_first:
             scores = validate(self.current, self.step)
             if scores:  # a run without validation photos has none
-                verdict = self.guard.judge(next(iter(scores.values())), self.step)
-                log.record(self.step, "validation", {**scores, "verdict": verdict})
-                if verdict == "better" or (verdict == "stale" and self.config.publish == "last"):
+                outcome = self.early_stopping.update(next(iter(scores.values())), self.step)
+                log.record(self.step, "validation", {**scores, "verdict": outcome})
+                if outcome == "better" or (outcome == "stale" and self.config.publish == "last"):
                     self.scores = scores
-                if verdict == "better":
+                if outcome == "better":
                     self._best_scores = scores
-                elif verdict == "collapsed":
+                elif outcome == "collapsed":
                     self.scores = self._best_scores
-        verdict, state = self.processes.share((verdict, self.guard.state_dict()))
-        self.guard.load_state_dict(state)
-        if verdict == "better" and (self.config.publish == "best" or self.guard.margin):
+
+        # Keep the best weights on every process, or return to them after a collapse.
+        outcome, state = self.processes.share((outcome, self.early_stopping.state_dict()))
+        self.early_stopping.load_state_dict(state)
+        if outcome == "better" and (self.config.publish == "best" or self.early_stopping.margin):
             self._best = {name: tensor.detach().clone() for name, tensor in self.current.state_dict().items()}
-        elif verdict == "collapsed":
+        elif outcome == "collapsed":
             self.network.load_state_dict(self._best)
             if self.ema is not None:
                 self.ema.load_state_dict(self._best)
             self._begin(self.phase)
-        self.is_stopped = self.guard.is_exhausted
+        self.is_stopped = self.early_stopping.is_exhausted
 
 
 def _named(term: str, learner: Learner) -> str:

@@ -1,7 +1,7 @@
-"""Validation while training: held-out photos, degraded the same way every time, scored as everything is scored.
+"""Validation during training: restore the validation photos and score them with ``diffir.evaluation``.
 
-In: pairs of low-quality and clean images. Out: means of the metrics, further scores of the stage, and a few restored
-photos on disk. The stage restores a photo whole, through its engine, never in tiles, whose statistics would differ.
+In: pairs of low-quality and clean images, the same at every validation. Out: means of the metrics, further scores of
+the stage, and pictures of some photos. Photos are restored whole and not in tiles, whose statistics would differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from diffir.pixels import to_float, to_kind
 from diffir.system import RestoreImage, Stage
 
 Show = Callable[[str, np.ndarray], None]
-"""Receives a name and a picture H x W x 3 uint8: degraded, restored and clean image side by side."""
+"""Receives a photo's name and a picture, H x W x 3 uint8, of degraded, restored and clean image side by side."""
 
 
 class Validator:
-    """A stage's network at work on the validation photos."""
+    """Scores the network of a stage on the validation photos."""
 
     def __init__(self, samples: Sequence[Sample], config: ValConfig, protocol: Protocol) -> None:
         self.samples = samples
@@ -29,7 +29,7 @@ class Validator:
         self.protocol = protocol
 
     def __call__(self, stage: Stage, network: nn.Module, show: Show) -> dict[str, float]:
-        """Means over all samples, the first metric first, and the stage's further scores by that metric."""
+        """Return the mean of each metric over all photos, and further scores of the stage in the first metric."""
         was_training = network.training
         scores = dict(self.evaluate(stage, network, show).means)
         metric = self.config.metrics[0]
@@ -40,33 +40,35 @@ class Validator:
             )
             return evaluation.means[metric]
 
+        # A stage may restore in other ways as well, such as with the oracle prior.
         scores |= stage.further_scores(metric, scores[metric], mean_of)
         network.train(was_training)
         return scores
 
     def evaluate(self, stage: Stage, network: nn.Module, show: Show | None = None) -> Evaluation:
-        """The scores of every sample as the stage restores it; the network stays in eval mode."""
+        """Restore and score every photo; the network is left in eval mode."""
         network.eval()
-        unseen = self.config.save_images if show is not None else 0
+        # The first photos are shown, so that pictures of different steps can be compared.
+        remaining = self.config.save_images if show is not None else 0
 
         def restore(sample: Sample) -> np.ndarray:
-            nonlocal unseen
+            nonlocal remaining
             restored = stage.restore(network, sample.lq, sample.truth)
-            if show is not None and unseen:
-                unseen -= 1
+            if show is not None and remaining:
+                remaining -= 1
                 show(sample.name, _side_by_side(sample, restored))
             return restored
 
         return evaluate(restore, self.samples, self.config.metrics, self.protocol)
 
     def input_scores(self) -> dict[str, float]:
-        """The scores of the input itself, enlarged bicubically where the network enlarges."""
+        """Return the first metric of the low-quality images themselves, enlarged to the size of the clean ones."""
         means = evaluate(enlarged, self.samples, self.config.metrics[:1], self.protocol, round_output=False).means
         return {f"input_{name}": value for name, value in means.items()}
 
 
 def enlarged(sample: Sample) -> np.ndarray:
-    """RGB of lq at the size of gt, bicubically where it is smaller."""
+    """Return the RGB channels of lq at the size of the clean image, bicubically enlarged if it is smaller."""
     image = sample.lq[..., :3]
     if image.shape[:2] == sample.truth.shape[:2]:
         return image

@@ -1,4 +1,4 @@
-"""Training states survive what happens to files."""
+"""Training states: the newest undamaged one is loaded, and old ones are deleted."""
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def test_states_that_are_all_damaged_do_not_start_the_stage_anew(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(1, 5, {}).write_bytes(b"")
 
-    with pytest.raises(TrainingError, match="no state of stage 1"):
+    with pytest.raises(TrainingError, match="every state of stage 1"):
         checkpoints.load_latest(1)
 
 

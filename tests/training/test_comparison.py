@@ -1,4 +1,4 @@
-"""Before and after, told straight."""
+"""The comparison of two networks: its scores, its order of photos, its files."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_the_gain_is_that_of_the_means(result):
 
 
 def test_photos_are_sorted_from_the_least_gain_to_the_most(result):
-    gains = [after - before for _, _, before, after in result.psnr_by_photo]
+    gains = [after - before for _, _, before, after in result.scores_by_photo]
 
     assert gains == sorted(gains)
 

@@ -1,4 +1,4 @@
-"""What makes a restored image good: which terms there are, what they cost, who learns from them."""
+"""The losses: their terms and weights, their gradients, and the weights that they need."""
 
 import logging
 from dataclasses import replace
@@ -27,7 +27,7 @@ EACH_GAN = pytest.mark.parametrize("gan", SMALL.values(), ids=SMALL)
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
-    """Neither cache holds anything."""
+    """Both cache folders are empty."""
     monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 

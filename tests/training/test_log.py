@@ -1,4 +1,4 @@
-"""The record of a run: lines for programs, curves and pictures for TensorBoard, nothing from other processes."""
+"""The log of a run: JSON lines, TensorBoard files, and no output from other processes than the first."""
 
 import json
 

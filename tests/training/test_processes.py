@@ -1,4 +1,4 @@
-"""A process alone, and what torchrun may tell it."""
+"""Training with one process, and the environment variables of torchrun."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The global generators go on where they were."""
+"""The global random generators continue from a saved state."""
 
 import random
 
@@ -13,7 +13,7 @@ def numbers() -> tuple[float, float, float, float]:
 
 
 def test_restored_generators_draw_what_they_would_have_drawn():
-    numbers()  # leaves half a pair in python's and numpy's Gaussian
+    numbers()  # leaves the second number of a Gaussian pair in Python's and NumPy's generators
     state = random_state()
     expected = [numbers() for _ in range(3)]
 

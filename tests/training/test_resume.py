@@ -1,4 +1,4 @@
-"""A run that was stopped ends in the very state of one that was not, whatever it trains with."""
+"""A run that was stopped and resumed ends in the same state, bit for bit, as a run that was not stopped."""
 
 import random
 from pathlib import Path
@@ -33,7 +33,7 @@ KINDS = {
         "train.accum_iter=2",
         "datasets.train.num_worker_per_gpu=1",
     ),
-    "guarded": (
+    "early stopping": (
         "train.total_iter=6",
         "train.optim_g.lr=0.03",
         "train.collapse_margin=0.001",
@@ -47,13 +47,13 @@ KINDS = {
 
 
 def state_after(kind: str, folder: Path, *, auto_resume: bool = False) -> dict[str, Any]:
-    """The last state of a run, begun or gone on with."""
+    """Start or resume a run, and return its last state."""
     start(kind, folder, auto_resume=auto_resume)
     return last_state(folder)
 
 
 def start(kind: str, folder: Path, *, auto_resume: bool) -> None:
-    # A process that begins has these generators, one that goes on has others.
+    # The global generators differ between the first process and the one that resumes.
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(2 if auto_resume else 1)
     run_of(options(kind, folder)).start(auto_resume=auto_resume)
@@ -72,7 +72,7 @@ def last_state(folder: Path) -> dict[str, Any]:
 
 
 def differences(left: object, right: object, place: str = "state") -> list[str]:
-    """Where two states are not the same bits."""
+    """Return the places where two states do not have the same bits."""
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
         same = left.dtype == right.dtype and torch.equal(left, right)
         return [] if same else [place]
@@ -86,7 +86,7 @@ def differences(left: object, right: object, place: str = "state") -> list[str]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def whole(request, tmp_path_factory) -> tuple[str, dict[str, Any]]:
-    """A kind of run, and the last state of one that was never stopped."""
+    """Return a kind of run, and the last state of such a run that was never stopped."""
     return request.param, state_after(request.param, tmp_path_factory.mktemp("whole"))
 
 
@@ -106,10 +106,10 @@ def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, stop, tmp_pa
     assert differences(expected, state_after(kind, tmp_path, auto_resume=True)) == []
 
 
-def test_the_runs_go_through_what_is_to_be_resumed(whole):
+def test_the_runs_use_everything_that_is_to_be_resumed(whole):
     kind, state = whole
 
-    if kind == "guarded":  # the best after one step, then a collapse after the other until patience ends
+    if kind == "early stopping":  # best after one step, then collapses until patience ends
         assert (state["guard"]["best_step"], state["guard"]["lr_scale"]) == (1, 1 / 8)
         assert (state["is_stopped"], state["step"]) == (True, 4)
     else:
@@ -117,7 +117,7 @@ def test_the_runs_go_through_what_is_to_be_resumed(whole):
         assert bool(state["params_d"]) == (kind == "adversarial")
 
 
-def test_a_state_that_differs_by_one_bit_is_told():
+def test_a_difference_of_one_bit_is_found():
     one, other = torch.zeros(3), torch.tensor([0, 0, 1e-45])
 
     assert differences({"a": [1, {"b": one}]}, {"a": [1, {"b": other}]}) == ["state.a.1.b"]

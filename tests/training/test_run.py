@@ -1,4 +1,4 @@
-"""A whole run: two stages, a hand-over, weights at the end; stopped and resumed as if it had not been."""
+"""Runs of two stages: what they write, how they are resumed, and which changes of the options they refuse."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """Stage-2 weights of the short run, never stopped."""
+    """Return the stage-2 weights of a short run that was never stopped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         return run_of(options(tmp_path_factory.mktemp("whole"))).start(auto_resume=False)
@@ -134,7 +134,7 @@ def test_a_damaged_state_costs_a_few_steps_and_nothing_else(whole, tmp_path, cap
 
 @pytest.mark.slow
 def test_two_processes_train_the_weights_that_one_trains(tmp_path):
-    # A small rate: Adam makes a whole step of a gradient that differs from zero by rounding alone.
+    # The learning rate is small: Adam makes a whole step of a gradient that differs from zero by rounding only.
     small_steps = ["train.optim_g.lr=5e-5", "train.accum_iter=2", "stage2.encoder_iter=3"]
     rates = ("stage2.optim_g.lr=5e-5", *small_steps)
     run_of(options(tmp_path / "one", *rates, "datasets.train.batch_size_per_gpu=4")).start(auto_resume=False)
@@ -183,30 +183,30 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path):
     run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
 
     with pytest.raises(
-        TrainingError, match=r"begun with other settings: manual_seed \(was 0\), network_g\.settings\.dim"
+        TrainingError, match=r"started with other settings: manual_seed \(was 0\), network_g\.settings\.dim"
     ):
         run_of(options(tmp_path, "manual_seed=5", "network_g.settings.dim=16")).start(auto_resume=True)
     assert load_config(tmp_path / "tiny/options.yml").manual_seed == 0
 
 
 def test_a_run_does_not_go_on_with_an_edited_recipe(tmp_path):
-    recipe = tmp_path / "damage.yml"
+    recipe = tmp_path / "noise.yml"
     recipe.write_text("steps: [{type: gaussian_noise, sigma: [10, 30]}]", "utf-8")
     damaged_by_it = f"datasets.train.degradation=[{{type: recipe, name: {recipe}}}]"
     run_of(options(tmp_path, "stages=[1]", damaged_by_it)).start(auto_resume=False)
 
     recipe.write_text("steps: [{type: gaussian_noise, sigma: [70, 70]}]", "utf-8")
 
-    with pytest.raises(TrainingError, match="begun with other photos or another degradation"):
+    with pytest.raises(TrainingError, match="started with other photos or another degradation"):
         run_of(options(tmp_path, damaged_by_it)).start(auto_resume=True)
 
 
 def test_where_validation_decides_it_may_not_change(tmp_path):
-    guarded = ("train.publish=best", "stage2.publish=best")
-    run_of(options(tmp_path, "stages=[1]", *guarded)).start(auto_resume=False)
+    best = ("train.publish=best", "stage2.publish=best")
+    run_of(options(tmp_path, "stages=[1]", *best)).start(auto_resume=False)
 
     with pytest.raises(TrainingError, match=r"val\.metrics \(was \('psnr', 'ssim'\)\)"):
-        run_of(options(tmp_path, *guarded, "val.metrics=[ssim]")).start(auto_resume=True)
+        run_of(options(tmp_path, *best, "val.metrics=[ssim]")).start(auto_resume=True)
 
 
 def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):

@@ -1,4 +1,4 @@
-"""Every training option does what it says."""
+"""The training loop: the effect of every training option, skipped steps, collapses, processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task
 from diffir.systems.diffir.training_options import DiffIRTraining
-from diffir.training.guard import Guard
+from diffir.training.early_stopping import EarlyStopping
 from diffir.training.processes import Processes
 from diffir.training.trainer import Trainer
 from tests.diffir_objects import run_of
@@ -27,12 +27,12 @@ LQ = GT + 0.1
 
 
 def trainer_of(stage, config) -> Trainer:
-    guard = Guard.of(config, higher_is_better=True)
-    return Trainer(stage, config, guard, number=1, device=torch.device("cpu"), seed=0)
+    early_stopping = EarlyStopping.from_config(config, higher_is_better=True)
+    return Trainer(stage, config, early_stopping, number=1, device=torch.device("cpu"), seed=0)
 
 
 def batches(config: RunConfig, processes: Processes) -> Iterator[Pair]:
-    """All batches of the first stage of a run."""
+    """Yield all batches of the first stage of a run."""
     return run_of(config, processes).samples.batches("prior", 0, processes, pin_memory=False)
 
 
@@ -50,7 +50,7 @@ def trainer(**train) -> Trainer:
 
 @contextmanager
 def watched(module: torch.nn.Module):
-    """Outputs of a module while the block runs."""
+    """Collect the outputs of a module while the block runs."""
     outputs: list[torch.Tensor] = []
     handle = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     yield outputs
@@ -217,7 +217,7 @@ def test_too_many_such_steps_stop_the_run_and_keep_the_batch(tmp_path):
 
 
 class Scored:
-    """A log and scores that validation gives one after the other."""
+    """A log, and a validation that returns the given scores one after the other."""
 
     def __init__(self, *scores: float) -> None:
         self.scores = list(scores)
@@ -241,7 +241,7 @@ def test_a_collapse_goes_back_to_the_best_weights_at_half_the_rate():
 
     assert not torch.equal(moved, best)
     assert torch.equal(weight(run.network), best)
-    assert run.guard.lr_scale == 0.5
+    assert run.early_stopping.lr_scale == 0.5
 
 
 def test_after_a_collapse_no_memory_of_it_steers_the_optimiser():
@@ -259,7 +259,7 @@ def test_after_a_collapse_no_memory_of_it_steers_the_optimiser():
 
 def test_the_slower_rate_of_a_collapse_reaches_the_optimiser_and_the_log():
     usual, slower = trainer(), trainer()
-    slower.guard.lr_scale = 0.25
+    slower.early_stopping.lr_scale = 0.25
 
     for run in (usual, slower):
         learn(run)

@@ -1,4 +1,4 @@
-"""Reading processes of a run."""
+"""The number of processes that read the samples of a run."""
 
 import logging
 import os
@@ -23,5 +23,5 @@ def test_more_reading_processes_than_cores_are_not_started(monkeypatch, tmp_path
         first_batch = next(iter(run.facts()))
 
     assert first_batch.startswith("first batch")
-    assert "num_worker_per_gpu 9 is more than the cores at hand: 1 are used" in caplog.text
+    assert "num_worker_per_gpu 9 is more than the available cores: 1 are used" in caplog.text
     assert not [warning for warning in recwarn if "worker" in str(warning.message)]

@@ -24,7 +24,7 @@ from diffir.config import RunConfig
 from diffir.data.samples import Pair
 from diffir.systems import SYSTEMS
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.guard import Guard
+from diffir.training.early_stopping import EarlyStopping
 from diffir.training.log import RunLog
 from diffir.training.run import Run
 from diffir.training.trainer import Intervals, Trainer
@@ -52,8 +52,8 @@ def measure(config: RunConfig) -> dict[str, list[float]]:
     run = Run(config, SYSTEMS[config.system])
     batch, (name,) = config.datasets.train.batch_size_per_gpu, config.run_stages
     stage, learning = run.stage(name), config.stages[name]
-    guard = Guard.of(learning, higher_is_better=True)
-    trainer = Trainer(stage, learning, guard, number=1, device=run.device, seed=0)
+    early_stopping = EarlyStopping.from_config(learning, higher_is_better=True)
+    trainer = Trainer(stage, learning, early_stopping, number=1, device=run.device, seed=0)
     arriving = iter(run.samples.batches(name, 0, run.processes, pin_memory=run.device.type == "cuda"))
     ready = trainer._on_device(next(arriving))
     (noise,) = trainer._noise([ready])

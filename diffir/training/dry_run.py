@@ -1,7 +1,7 @@
-"""Checks before a run that takes days: whether everything is there, and whether all of it works together.
+"""Check a run before it takes days, with a dry run or with a run of a few steps.
 
-In: a ``RunConfig``. Out: facts in words, or the error the run would end with (``rehearse``); a run of a few steps that
-goes through everything (``shortened``). Nothing is written here.
+In: a ``RunConfig``. Out: lines that describe the run, or the error that it would end with (``dry_run``); options of a
+short run that goes through all stages, phases and outputs (``shortened``). Nothing is written here.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from diffir.config import RunConfig, TrainConfig
 from diffir.system import System
 from diffir.training.run import Run
 
-STEPS = 16  # a stage of a shortened run
-EVERY = 8  # steps between its validations and states
+STEPS = 16  # steps of a stage in a shortened run
+EVERY = 8  # steps between its validations and between its saved states
 
 
 def shortened(config: RunConfig, system: System) -> RunConfig:
-    """The same run, 16 steps a stage, logged at each, under the name ``debug_NAME``."""
+    """Return the options of the same run with 16 steps per stage, all logged, under the name ``debug_NAME``."""
     return replace(
         config,
         name=f"debug_{config.name}",
@@ -26,8 +26,8 @@ def shortened(config: RunConfig, system: System) -> RunConfig:
     )
 
 
-def rehearse(config: RunConfig, system: System) -> Iterator[str]:
-    """Build everything up to the first step, and say what there is, a line each.
+def dry_run(config: RunConfig, system: System) -> Iterator[str]:
+    """Build everything that the first step needs, and describe it in lines.
 
     Raises:
         ConfigError: the run itself would end with this error.

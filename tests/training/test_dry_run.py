@@ -1,4 +1,4 @@
-"""A run tried out before it costs days."""
+"""Dry runs and shortened runs."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from diffir.api import load_config
 from diffir.errors import ConfigError
 from diffir.systems.diffir.system import DIFFIR
-from diffir.training.rehearsal import STEPS, rehearse, shortened
+from diffir.training.dry_run import STEPS, dry_run, shortened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -18,8 +18,8 @@ def options(*overrides: str):
     return load_config(REPOSITORY / "options/debug/tiny.yml", [*photos, *overrides])
 
 
-def test_a_rehearsal_tells_what_the_run_would_do_and_writes_nothing(tmp_path):
-    lines = list(rehearse(options(f"path.experiments_root={tmp_path}"), DIFFIR))
+def test_a_dry_run_describes_the_run_and_writes_nothing(tmp_path):
+    lines = list(dry_run(options(f"path.experiments_root={tmp_path}"), DIFFIR))
 
     assert "first batch: lq 4 x 3 x 64 x 64, gt 4 x 3 x 64 x 64" in lines
     assert "validation photos: 3" in lines
@@ -27,9 +27,9 @@ def test_a_rehearsal_tells_what_the_run_would_do_and_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_rehearsal_finds_what_the_run_would_fail_on():
+def test_a_dry_run_ends_with_the_error_of_the_run():
     with pytest.raises(ConfigError, match="nowhere"):
-        list(rehearse(options("datasets.train.dataroot_gt=nowhere"), DIFFIR))
+        list(dry_run(options("datasets.train.dataroot_gt=nowhere"), DIFFIR))
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "options").rglob("*.yml")), ids=lambda path: path.parent.name)
