@@ -1,7 +1,7 @@
-"""The card that travels in the header of published weights: what they are, how they were trained, what they score.
+"""The card in the header of published weights: which network they are for, their training and their scores.
 
-In and out: a frozen dataclass, and the string-to-string metadata of a safetensors file (one JSON under the key
-"diffir"). Needs no torch, so that ``diffir models`` answers at once.
+In and out: a frozen dataclass, and the metadata of a safetensors file, which maps strings to strings (JSON under the
+key "diffir"). This module does not import torch, so ``diffir models`` starts quickly.
 """
 
 import json
@@ -16,22 +16,22 @@ from diffir.system import System
 from diffir.typed_mapping import build
 
 METADATA_KEY = "diffir"
-_PARTS_BY_NUMBER = {1: "prior", 2: "diffusion"}  # cards of version 0.1 are DiffIR's and number their stages
+_PARTS_BY_NUMBER = {1: "prior", 2: "diffusion"}  # cards of version 0.1 are for DiffIR and have a stage number
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number of a benchmark, with what it needs to be compared."""
+    """One benchmark score, with the conventions needed to compare it with others."""
 
     dataset: str
     metric: str
     value: float
     protocol: str = ""
-    """Colour space and border, as ``str(metrics.protocol.Protocol)`` says it."""
+    """Colour space and cropped border, as the text of ``metrics.protocol.Protocol``."""
     condition: str = ""
-    """What was done to the clean images, such as "sigma 25"."""
+    """Degradation of the clean images, such as "sigma 25"."""
     published: bool = False
-    """Quoted from the paper, not measured by diffir."""
+    """True for scores quoted from a paper, False for scores measured with diffir."""
 
     def __str__(self) -> str:
         digits = 2 if self.metric.lower() == "psnr" else 4
@@ -43,60 +43,63 @@ class Score:
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """Facts of one set of weights."""
+    """Description of one set of weights."""
 
     name: str
-    """The name that ``-n`` takes."""
+    """Name of the weights for the flag ``-n``."""
     settings: dict[str, Any]
-    """Network settings in plain types; the system types them."""
+    """Network settings in plain types; the system checks them."""
     part: str
-    """Which part of the system these weights are."""
+    """Name of the system's part that these weights are for."""
     system: str = "diffir"
     task: str | None = None
-    """Row of the system's table; None for a network that no row describes."""
+    """Row of the system's table of networks; None for a network that is in no row."""
     summary: str = ""
-    """One line for ``diffir models``."""
+    """One line of description for ``diffir models``."""
     training: str | dict[str, Any] = ""
-    """The training protocol: a sentence, or names and plain values."""
+    """The training protocol: a sentence, or a mapping of names to plain values."""
     data: str = ""
-    """Images it was trained on."""
+    """Description of the training images."""
     scores: tuple[Score, ...] = ()
     licence: str = ""
     notes: str = ""
-    """Where it comes from, what it is bad at."""
+    """Origin and known weaknesses of the weights."""
     diffir_version: str = __version__
 
     @property
     def gt_patch(self) -> int | None:
-        """Side in pixels of the ground truth of the last training patches; None where the card does not say."""
+        """Side of the last training patches, in pixels of the ground truth; None if the card does not contain it."""
+        # Stages with progressive patches end with the last of their sizes; the last stage counts.
         facts = self.training if isinstance(self.training, dict) else {}
         sections = [facts.get(stage) for stage in reversed(facts.get("stages", []))]
         sections += [facts.get(key) for key in ("stage3", "stage2")]  # cards of version 0.1
         progressive = [section.get("gt_sizes") for section in sections if isinstance(section, dict)]
         side = next((sizes[-1] for sizes in progressive if isinstance(sizes, list) and sizes), None)
+        # Otherwise all patches have the size of the training set.
         train_set = facts.get("train_set")
         if side is None and isinstance(train_set, dict):
             side = train_set.get("gt_size")
         return side if isinstance(side, int) and side > 0 else None
 
     def to_metadata(self) -> dict[str, str]:
-        """Metadata of a safetensors file."""
+        """Return the card as the metadata of a safetensors file."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["scores"] = [asdict(score) for score in self.scores]
         return {"format": "pt", METADATA_KEY: json.dumps(values, ensure_ascii=False)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "WeightsCard":
-        """Inverse of ``to_metadata``; ``source`` is the file's name, for messages.
+        """Read the card from metadata written by ``to_metadata``; messages name the file ``source``.
 
         Raises:
-            WeightsError: no card, or one that this version cannot read.
+            WeightsError: there is no card, or this version cannot read it.
         """
         if METADATA_KEY not in metadata:
             raise WeightsError(
                 f"{source} has no diffir card in its header: not published by diffir; try diffir convert"
             )
         try:
+            # Read the values; the training protocol may be of two types, which ``build`` does not support.
             values = json.loads(metadata[METADATA_KEY])
             if "stage" in values:
                 values["part"] = _PARTS_BY_NUMBER.get(values.pop("stage"), "")
@@ -111,10 +114,10 @@ class WeightsCard:
 
 
 def system_of(card: WeightsCard, systems: Mapping[str, System], source: str) -> System:
-    """The system of a card; ``source`` is the name of its file, for the message.
+    """Return the system of a card; the message names the file ``source``.
 
     Raises:
-        WeightsError: it is not in the table.
+        WeightsError: ``systems`` does not contain the system.
     """
     if card.system not in systems:
         raise WeightsError(f"{source} is of the system {card.system!r}; {meant(card.system, systems)}")

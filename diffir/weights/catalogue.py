@@ -1,7 +1,8 @@
-"""The catalogue: every set of weights that has a name, and where it is.
+"""The catalogue of all weights with a name, and where to find them.
 
-Shipped entries are the files in ``pretrained/``, of which only the headers are read. Released entries are checkpoints
-that the authors of a method hand out and ``diffir convert`` reads; their systems list them. Needs no torch.
+Shipped entries are the files in ``pretrained/``; only their headers are read. Released entries are checkpoints that the
+authors of a method distribute and that ``diffir convert`` reads; each system lists its own. This module does not import
+torch.
 """
 
 import difflib
@@ -15,6 +16,7 @@ from diffir.weights.card import Score, WeightsCard, system_of
 from diffir.weights.header import read_header
 
 PRETRAINED = Path(__file__).parent / "pretrained"
+# Names that are used without ``-n``, the most general one first.
 PREFERRED_DEFAULTS = ("photo", "denoise")
 
 
@@ -30,13 +32,13 @@ class CatalogueEntry:
     licence: str
     scores: tuple[Score, ...] = ()
     path: Path | None = None
-    """The shipped file; None for weights that must be fetched."""
+    """Path of the shipped file; None for weights that must be downloaded."""
     size: int | None = None
-    """Bytes of the shipped file."""
+    """Size of the shipped file in bytes."""
     url: str | None = None
-    """Where to get weights that are not shipped."""
+    """Page from which weights that are not shipped can be downloaded."""
     card: WeightsCard | None = field(default=None, repr=False)
-    """Everything the shipped file says of itself."""
+    """The whole card of a shipped file."""
 
     @property
     def shipped(self) -> bool:
@@ -44,10 +46,10 @@ class CatalogueEntry:
 
 
 def catalogue(systems: Mapping[str, System], folder: Path = PRETRAINED) -> dict[str, CatalogueEntry]:
-    """All entries by name, the shipped ones first.
+    """Return all entries by name, the shipped ones first.
 
     Raises:
-        WeightsError: a shipped file is damaged, or of a system that is not in the table.
+        WeightsError: a shipped file is damaged, or ``systems`` does not contain its system.
     """
     entries = [_shipped_entry(path, systems) for path in sorted(folder.glob("*.safetensors"))]
     entries += [_released_entry(row) for system in systems.values() for row in system.released_rows()]
@@ -55,10 +57,10 @@ def catalogue(systems: Mapping[str, System], folder: Path = PRETRAINED) -> dict[
 
 
 def find_entry(name: str, systems: Mapping[str, System]) -> CatalogueEntry:
-    """The entry of that name.
+    """Return the entry with a name.
 
     Raises:
-        UsageError: no such name; the message says which are near.
+        UsageError: there is no such name; the message suggests similar names.
     """
     entries = catalogue(systems)
     if name not in entries:
@@ -69,19 +71,20 @@ def find_entry(name: str, systems: Mapping[str, System]) -> CatalogueEntry:
 
 
 def default_name(folder: Path = PRETRAINED) -> str:
-    """What ``-n`` means when it is not given: the first preferred name that ships, else the first that ships.
+    """Return the name used without ``-n``: the first preferred name that is shipped, else the first shipped name.
 
     Raises:
-        UsageError: nothing ships with this installation.
+        UsageError: this installation contains no weights.
     """
     shipped = [path.stem for path in sorted(folder.glob("*.safetensors"))]
     for name in (*PREFERRED_DEFAULTS, *shipped):
         if name in shipped:
             return name
-    raise UsageError("no weights ship with this installation: name a file with --model_path")
+    raise UsageError("this installation contains no weights: give a file with --model_path")
 
 
 def _shipped_entry(path: Path, systems: Mapping[str, System]) -> CatalogueEntry:
+    # The header suffices; the tensors are not read.
     header = read_header(path)
     card = WeightsCard.from_metadata(header.metadata, str(path))
     return CatalogueEntry(

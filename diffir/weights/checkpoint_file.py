@@ -1,8 +1,8 @@
-"""Other people's checkpoint files, read to a plain dict of tensors without running anything.
+"""Read checkpoint files of other projects into a dict of tensors without running code from them.
 
-In: .pth, .pt, .ckpt or .safetensors (told apart by their first bytes). Out: name -> tensor on the CPU, wrappers and
+In: .pth, .pt, .ckpt or .safetensors, recognised by their first bytes. Out: name -> tensor on the CPU, with wrappers and
 prefixes removed. Foreign classes in a Lightning file (OmegaConf settings, callbacks) are replaced by inert stand-ins:
-they are neither imported nor called, and what they built is dropped.
+the classes are neither imported nor called, and their objects are dropped.
 """
 
 import pickle
@@ -20,7 +20,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from diffir.errors import UsageError, WeightsError
 from diffir.weights.header import is_safetensors, read_header
 
-# Of projects in this field; the first that is there: averaged weights are the better ones.
+# Keys under which projects in this field store weights; the first one found is used, as averaged weights are better.
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
 _ZIP = b"PK\x03\x04"
 _LEGACY_PICKLE = b"\x80\x02"  # torch.save before 1.6
@@ -42,7 +42,7 @@ _DAMAGE = (
 
 
 class _Inert:
-    """Stands in for a foreign class: takes any arguments and any state, keeps and does nothing."""
+    """Stand-in for a foreign class: accepts any arguments and any state, and ignores them."""
 
     def __new__(cls, *args: object, **kwargs: object) -> "_Inert":
         return super().__new__(cls)
@@ -53,31 +53,34 @@ class _Inert:
 
 
 class _InertDict:
-    """Stands in for a foreign dict: torch fills only plain ones, so it makes an OrderedDict."""
+    """Stand-in for a foreign dict class; creates an OrderedDict, because torch can fill only known dict classes."""
 
     def __new__(cls, *args: object, **kwargs: object) -> "OrderedDict[object, object]":  # type: ignore[misc]
         return OrderedDict()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a foreign checkpoint.
+    """Read the tensors of a foreign checkpoint.
 
-    Of a Lightning file with ``generator.*`` only these are kept (its discriminator, losses, evaluator and stage-1
-    teacher are not needed to restore).
+    If a Lightning file has tensors ``generator.*``, only these are kept: its discriminator, losses, evaluator and
+    stage-1 network are not needed to restore.
 
     Raises:
-        UsageError: no such file.
-        WeightsError: not a checkpoint, cut short, or one that holds no tensors by name.
+        UsageError: the file does not exist.
+        WeightsError: the file is no checkpoint, is cut short, or holds no tensors with names.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"no such weights file: {path}")
+    # Recognise the format by the first bytes, since suffixes are often wrong.
     with path.open("rb") as file:
         start = file.read(64)
     if is_safetensors(path):
         return unwrap(read_tensors(path), str(path))
     if start.startswith((_ZIP, _LEGACY_PICKLE)):
         return unwrap(_load(path, is_zip=start.startswith(_ZIP)), str(path))
+
+    # Say what else the file is.
     for signature, what in _NOT_WEIGHTS.items():
         if start.lstrip().startswith(signature):
             raise WeightsError(f"{path} is not a checkpoint but {what}")
@@ -87,22 +90,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, on the CPU.
+    """Read all tensors of a safetensors file to the CPU.
 
     Raises:
-        WeightsError: not safetensors, cut short or damaged.
+        WeightsError: the file is not in this format, is cut short or damaged.
     """
     read_header(path)
     try:
         return load_file(path)
-    except SafetensorError as error:  # what the header says of itself does not add up
+    except SafetensorError as error:  # the header contradicts itself
         raise WeightsError(f"{path} is damaged ({error}): copy or download it again") from error
 
 
 def unwrap(content: object, source: str) -> dict[str, Tensor]:
-    """The tensors inside one of ``WRAPPERS``, if there is one, without ``module.`` and ``generator.``."""
+    """Return the tensors inside one of ``WRAPPERS`` if there is one, and remove ``module.`` and ``generator.``."""
     if not isinstance(content, Mapping):
         raise WeightsError(f"{source} holds a {type(content).__name__}, not a dict of tensors: save its state_dict()")
+    # Find the tensors.
     wrapper = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
     inner = content[wrapper] if wrapper else content
     state = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
@@ -111,6 +115,8 @@ def unwrap(content: object, source: str) -> dict[str, Tensor]:
         raise WeightsError(
             f"{source} holds no weights: found {names}; expected {', '.join(WRAPPERS)} or tensors by name"
         )
+
+    # Remove prefixes; DataParallel may have been applied more than once.
     while all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     generator = {name.removeprefix("generator."): t for name, t in state.items() if name.startswith("generator.")}
@@ -130,7 +136,7 @@ def _load(path: Path, *, is_zip: bool) -> object:
 
 
 def _stand_in(name: str) -> type:
-    """An inert class that goes by the foreign class's full name; that name is all torch compares."""
+    """Create an inert class with the full name of a foreign class; torch compares nothing but the name."""
     module, _, last = name.rpartition(".")
     base = _InertDict if last.lower().endswith("dict") else _Inert
     return type(last, (base,), {"__module__": module, "__qualname__": last})

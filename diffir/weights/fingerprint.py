@@ -1,8 +1,8 @@
-"""Which weights these are, whatever is written beside them.
+"""Fingerprint of weights, which identifies them no matter how their card describes them.
 
-In: a weights file. Out: 64 hexadecimal digits that change with what decides a result: the tensors, the settings of the
-network and the patches it was trained with (which ``local`` statistics follow). Words and scores of the card are left
-out: they are written after the weights were measured.
+In: a weights file. Out: 64 hexadecimal digits, which depend on everything that decides a result: the tensors, the
+settings of the network and the size of its training patches (used by ``local`` statistics). Texts and scores of the
+card are left out, because they are written after the weights were measured.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from diffir.weights.header import is_safetensors, read_header
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of everything in published weights that decides their results; for other files, of all bytes."""
+    """Return the SHA-256 of everything that decides the results of published weights; of all bytes for other files."""
     digest = hashlib.sha256()
     content = memoryview(path.read_bytes())
     if is_safetensors(path):
@@ -23,10 +23,10 @@ def fingerprint(path: Path) -> str:
         try:
             card = WeightsCard.from_metadata(header.metadata, str(path))
         except WeightsError:
-            pass  # a file without a card: nothing says what could be left out
+            pass  # without a card nothing is known that could be left out
         else:
-            # The settings as they stand in the file: a version that knows more of them must find the same. Stage number
-            # and patch (in pixels of lq) are written as version 0.1 did, so that kept scores stay valid.
+            # Use the settings as they are in the file, so that a version with more settings finds the same fingerprint.
+            # Stage number and patch (in pixels of lq) have the form of version 0.1, so that saved scores stay valid.
             settings = json.loads(header.metadata[METADATA_KEY])["settings"]
             scale = settings.get("upsample", 1) // settings.get("unshuffle", 1)
             patch = None if card.gt_patch is None else card.gt_patch // scale

@@ -1,7 +1,7 @@
 """Compare a state dict with the network that a card describes, and build the network from it.
 
 In: a state dict with diffir's names, a system, settings and a part. Out: a network in eval mode, float32, on the CPU;
-or one line that says which tensor is missing, unexpected or of another shape.
+or one line that names a tensor which is missing, unexpected or of another shape.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from diffir.system import System
 
 
 def empty_network(system: System, settings: Mapping[str, Any], part: str, source: str) -> nn.Module:
-    """The network on the device "meta": names and shapes without memory, ready in 0.1 s at any size.
+    """Build the network on the device "meta": names and shapes without memory, in 0.1 s at any size.
 
     Raises:
-        WeightsError: settings or a part that the system does not have.
+        WeightsError: the system does not know these settings or this part.
     """
     try:
         with torch.device("meta"):
@@ -31,13 +31,14 @@ def empty_network(system: System, settings: Mapping[str, Any], part: str, source
 
 
 def check_fit(state: Mapping[str, Tensor], network: nn.Module, part: str, source: str) -> None:
-    """Compare names and shapes with those of the network; ``source`` is named in the message.
+    """Compare names and shapes of the tensors with those of the network; the message names ``source``.
 
     Raises:
-        WeightsError: the first missing, unexpected or mis-shaped tensor, and how many more.
+        WeightsError: names the first tensor that is missing, unexpected or of another shape, and counts the others.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    # Collect all differences.
     faults = [f"{name} is missing" for name in expected.keys() - found.keys()]
     faults += [f"{name} is not a part of it" for name in found.keys() - expected.keys()]
     faults += [
@@ -51,10 +52,11 @@ def check_fit(state: Mapping[str, Tensor], network: nn.Module, part: str, source
 
 
 def filled_network(state: Mapping[str, Tensor], network: nn.Module, part: str, source: str) -> nn.Module:
-    """An empty network filled with these weights: float32, CPU, eval mode. Raises as ``check_fit``."""
+    """Fill an empty network with weights: float32, on the CPU, in eval mode; raises the errors of ``check_fit``."""
     check_fit(state, network, part, source)
-    # A copy: the tensors may be a window into a file that somebody overwrites later.
-    copies = {name: tensor.to("cpu", torch.float32, copy=True) for name, tensor in state.items()}
+    # Copy the tensors: they may be mapped from a file that is overwritten later.
+    dtypes = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    copies = {name: tensor.to("cpu", dtypes[name], copy=True) for name, tensor in state.items()}
     network.load_state_dict(copies, assign=True)
     return network.eval()
 

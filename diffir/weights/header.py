@@ -1,7 +1,7 @@
-"""The header of a safetensors file, read without torch and without touching the tensors.
+"""Read the header of a safetensors file without torch and without reading its tensors.
 
-In: a path. Out: names, dtypes and shapes of its tensors, and its metadata. Checks that the file is whole. Layout of
-the safetensors format 0.4: 8 bytes of length (little endian), JSON of that length, tensor bytes.
+In: a path. Out: names, dtypes and shapes of its tensors, and its metadata. The file is checked for missing bytes.
+Layout of the safetensors format 0.4: 8 bytes of length (little endian), JSON of that length, bytes of the tensors.
 """
 
 import json
@@ -18,48 +18,53 @@ _LARGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says of itself."""
+    """Tensors and metadata listed in a safetensors file, and its size."""
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
-    """Spelled as in the file: F16, BF16, F32 ..."""
+    """Dtype of each tensor as spelled in the file: F16, BF16, F32 ..."""
     metadata: dict[str, str]
     size: int
-    """Bytes of the whole file."""
+    """Size of the whole file in bytes."""
     data_start: int
-    """Where the tensors begin."""
+    """Position of the first tensor in the file, in bytes."""
 
     @property
     def parameters(self) -> int:
+        """Number of parameters in all tensors."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     @property
     def storage(self) -> str:
-        """Dtype of the tensors in words, such as "fp16"."""
+        """Dtypes of the tensors in short form, such as "fp16"."""
         return "/".join(sorted({name.lower().replace("f", "fp") for name in self.dtypes.values()}))
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether the file begins like safetensors: a length, then an opening brace."""
+    """Return True if the file begins with a length and an opening brace, as safetensors files do."""
     with path.open("rb") as file:
         start = file.read(_LENGTH_BYTES + 1)
     return len(start) > _LENGTH_BYTES and start[-1:] == b"{" and _length(start) <= _LARGEST_HEADER
 
 
 def read_header(path: Path) -> Header:
-    """Header of a whole, well-formed file.
+    """Read and check the header of a safetensors file.
 
     Raises:
-        WeightsError: not safetensors, or cut short.
+        WeightsError: the file has another format, or it is cut short.
     """
     if not is_safetensors(path):
         raise WeightsError(f"{path} is not a safetensors file")
+
+    # Read the bytes of the header.
     size = path.stat().st_size
     with path.open("rb") as file:
         length = _length(file.read(_LENGTH_BYTES))
         text = file.read(length)
     if len(text) < length:
         raise _truncated(path, size)
+
+    # Parse it, and compare the end of the last tensor with the size of the file.
     try:
         entries = json.loads(text)
         metadata = _texts(entries.pop("__metadata__", None) or {})

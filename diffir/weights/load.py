@@ -1,7 +1,7 @@
-"""From a name or a file to a network that is ready to run.
+"""Load a network by name or from a file.
 
-In: a name of the catalogue, a published .safetensors, or a released checkpoint (.pth, .pt, .ckpt, .safetensors with the
-authors' names), and the table of systems. Out: the network in eval mode, float32, on the CPU, and its card.
+In: a name of the catalogue, a published .safetensors file, or a released checkpoint (.pth, .pt, .ckpt or .safetensors
+with the authors' names), and the table of systems. Out: the network in eval mode, float32, on the CPU, and its card.
 """
 
 from collections.abc import Mapping
@@ -25,20 +25,21 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 def load_network(
     source: str | Path, systems: Mapping[str, System], *, part: str | None = None, restores: bool = False
 ) -> tuple[nn.Module, WeightsCard]:
-    """The network of that name or in that file.
+    """Load the network with a name or from a file, and its card.
 
     Args:
-        part: the part of its system that is needed; None takes any.
-        restores: whether it must be the part that restores photos without their clean image.
+        part: name of the part of the system that is needed; None accepts any part.
+        restores: require the part that restores photos without the ground truth.
     Raises:
-        UsageError: no such name or file, or one that the system refuses.
-        WeightsError: the file holds no weights of these systems or of another part, or is damaged.
+        UsageError: there is no such name or file, or the operating system cannot read it.
+        WeightsError: the file is damaged, or holds weights of no system in ``systems`` or of another part.
     """
     path = locate(source, systems)
     try:
         network, card = _read(path, systems)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    # A network of another part would load, but could not do what the caller needs.
     system = system_of(card, systems, str(path))
     needed = system.restoring_part if restores else part
     if needed is not None and card.part != needed:
@@ -47,9 +48,10 @@ def load_network(
 
 
 def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
-    """The file of that name of the catalogue, or the file itself; raises as ``load_network`` if there is none."""
+    """Return the file of a name of the catalogue, or the file itself; raises the errors of ``load_network``."""
     path = Path(source)
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
+    # A file in the current folder wins over a name of the catalogue.
     reason = why_refused(path)
     if is_name and (reason or not path.is_file()):
         shipped = PRETRAINED / f"{source}.safetensors"
@@ -62,6 +64,8 @@ def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
 
 
 def _wrong_part(system: System, part: str, needed: str) -> str:
+    if not {part, needed} <= set(system.stages):
+        return f"the part {part} of {system.name}, and the part {needed} is needed here"
     number, other = (system.stages.index(name) + 1 for name in (part, needed))
     if needed == system.restoring_part:
         return (
@@ -74,7 +78,7 @@ def _wrong_part(system: System, part: str, needed: str) -> str:
 def _shipped_path(entry: CatalogueEntry) -> Path:
     if entry.path is None:
         raise WeightsError(
-            f"{entry.name} does not ship with diffir: download its checkpoint from {entry.url} and give the file "
+            f"{entry.name} is not shipped with diffir: download its checkpoint from {entry.url} and give the file "
             "with --model_path (diffir convert makes it smaller)"
         )
     return entry.path
@@ -90,7 +94,7 @@ def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, Weights
 
 
 def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[dict[str, Tensor], WeightsCard]:
-    """The first system that recognises the names in the checkpoint decides what it is."""
+    """Read a foreign checkpoint with the first system that recognises its tensor names."""
     state = read_checkpoint(path)
     for system in systems.values():
         released = system.read_released(state, str(path))
@@ -101,4 +105,4 @@ def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[dict[str,
             )
             return released.state, card
     begins = ", ".join(list(state)[:3])
-    raise WeightsError(f"{path} holds another network, none of {', '.join(systems)}: it begins with {begins}")
+    raise WeightsError(f"{path} holds a network of another kind than {', '.join(systems)}: it begins with {begins}")

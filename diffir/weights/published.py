@@ -1,7 +1,7 @@
-"""Published weights: one safetensors file, tensors in half precision, the card in its header.
+"""Write and read published weights: a safetensors file with tensors in half precision and a card in its header.
 
-In: a state dict with our names, a card, a path. Out: float32 tensors and the card. Nothing in such a file can run
-code.
+In: a state dict with diffir's names, a card and a path. Out: float32 tensors and the card. Reading such a file cannot
+run code from it.
 """
 
 from collections.abc import Mapping
@@ -28,39 +28,48 @@ def save_published(
     *,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write ``state`` and ``card`` to ``path``, atomically.
+    """Write ``state`` and ``card`` to ``path``; an existing file is replaced only after all was written.
 
     Args:
-        state: names and shapes of ``system.build(card.settings, card.part)``, any device and precision.
+        state: tensors with the names and shapes of ``system.build(card.settings, card.part)``, any device and dtype.
         system: the system of the card.
-        dtype: storage of the tensors.
+        dtype: dtype in which the tensors are stored.
     Raises:
-        WeightsError: tensors that do not fit the card, that hold NaN or infinity, or that ``dtype`` cannot hold.
+        WeightsError: tensors do not fit the card, hold NaN or infinity, or have values too large for ``dtype``.
     """
+    # Check names and shapes before anything is written.
     path = Path(path)
     source = f"the state to be saved as {path.name}"
-    check_fit(state, empty_network(system, card.settings, card.part, source), card.part, source)
-    stored = {name: _stored(name, tensor, dtype) for name, tensor in state.items()}
+    network = empty_network(system, card.settings, card.part, source)
+    check_fit(state, network, card.part, source)
+    parameters = {name for name, _ in network.named_parameters()}
+    # Only parameters may lose precision: a noise schedule or a running mean in a buffer would not survive it.
+    stored = {name: _stored(name, state[name], dtype if name in parameters else state[name].dtype) for name in state}
     content = save(stored, card.to_metadata())
     with write_atomically(path) as file:
         file.write(content)
 
 
 def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:
-    """Tensors in float32 on the CPU, and the card; whether they fit each other is checked by ``load_network``.
+    """Read the tensors, in float32 on the CPU, and the card; ``load_network`` checks that they fit each other.
 
     Raises:
-        WeightsError: not safetensors, cut short, or without a card.
+        WeightsError: the file is not in this format, is cut short, or has no card.
     """
     path = Path(path)
     card = WeightsCard.from_metadata(read_header(path).metadata, str(path))
-    return {name: tensor.float() for name, tensor in read_tensors(path).items()}, card
+    return {name: _full_precision(tensor) for name, tensor in read_tensors(path).items()}, card
+
+
+def _full_precision(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     tensor = tensor.detach().cpu()
     if not tensor.isfinite().all():
         raise WeightsError(f"{name} holds NaN or infinity: the training that made it has diverged")
+    # Large values become infinite in half precision.
     stored = tensor.to(dtype, copy=True).contiguous()
     if not stored.isfinite().all():
         raise WeightsError(

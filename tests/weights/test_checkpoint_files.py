@@ -1,4 +1,4 @@
-"""Foreign checkpoint files: wrappers, prefixes, damage, and pickles that try to run code."""
+"""Foreign checkpoint files: wrappers, prefixes, damaged files, and pickles that try to run code."""
 
 import pickle
 import sys
@@ -16,7 +16,7 @@ STATE = {"G.a": torch.arange(3.0), "G.b": torch.ones(2, 2)}
 
 
 class Malicious:
-    """Unpickling it the ordinary way creates a file."""
+    """An object that calls a function when it is unpickled without protection."""
 
     def __init__(self, call, *args) -> None:
         self.call = (call, args)
@@ -89,7 +89,7 @@ def test_a_pickle_that_calls_a_function_does_not_get_it_called(tmp_path):
     assert_is_state(read_checkpoint(path))
 
     assert not marker.exists()
-    torch.load(path, weights_only=False)  # the trap does work on those who walk into it
+    torch.load(path, weights_only=False)  # without protection the function is called
     assert marker.exists()
 
 
@@ -113,7 +113,7 @@ def test_a_cut_checkpoint_is_called_cut(tmp_path, kept):
         read_checkpoint(path)
 
 
-def test_a_cut_old_pickle_is_an_error_of_ours(tmp_path):
+def test_a_cut_old_pickle_is_one_clear_error(tmp_path):
     path = written(tmp_path / "old.pth", STATE, _use_new_zipfile_serialization=False)
     for kept in (2, 40, 200, path.stat().st_size - 5):
         (tmp_path / "cut.pth").write_bytes(path.read_bytes()[:kept])

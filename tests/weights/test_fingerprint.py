@@ -1,4 +1,4 @@
-"""Which weights these are, whatever is written beside them."""
+"""Fingerprints of weights: what changes them and what does not."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A name or any file becomes a network that gives the same pixels."""
+"""Networks loaded by name or from any kind of file restore the same pixels."""
 
 import subprocess
 import sys
@@ -71,7 +71,7 @@ def test_a_stage_1_file_cannot_restore(tmp_path, tiny_teacher, upstream_state):
     assert load_network(tmp_path / "DiffIRS1.pth")[1].part == "prior"
 
 
-def test_a_stage_2_file_is_no_teacher(tmp_path, tiny_network, upstream_state):
+def test_a_stage_2_file_cannot_stand_in_for_stage_1(tmp_path, tiny_network, upstream_state):
     torch.save({"params": upstream_state(tiny_network)}, tmp_path / "DiffIRS2.pth")
 
     with pytest.raises(WeightsError, match="stage 1 is needed"):
@@ -90,7 +90,7 @@ def test_a_missing_file_is_not_taken_for_a_name(path):
 
 
 def test_official_weights_say_where_they_are():
-    with pytest.raises(WeightsError, match="does not ship with diffir: download its checkpoint from https://"):
+    with pytest.raises(WeightsError, match="is not shipped with diffir: download its checkpoint from https://"):
         load_network("official_deblur")
 
 

@@ -1,4 +1,4 @@
-"""What is published can be read again, cannot be half written, and says what is wrong with it."""
+"""Published weights: what is written can be read again, and every fault of a file gives one clear message."""
 
 import json
 import struct
