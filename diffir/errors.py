@@ -51,7 +51,9 @@ class MissingDependency(DiffIRError):
     """
 
     def __init__(self, package: str, purpose: str, extra: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}: pip install 'diffir[{extra}]'")
+        # diffir is not on PyPI, where the package of this name is another project: pip must get the folder.
+        command = f".venv/bin/pip install -c constraints.txt -e '.[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package!r}: in the folder of diffir, run {command}")
         self._given = package, purpose, extra
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:

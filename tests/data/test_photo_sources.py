@@ -100,7 +100,7 @@ def test_an_lmdb_without_its_package_is_one_clear_line(tmp_path: Path, monkeypat
     (tmp_path / "p.lmdb").mkdir()
     monkeypatch.setitem(__import__("sys").modules, "lmdb", None)
 
-    with pytest.raises(MissingDependency, match=r"diffir\[lmdb\]"):
+    with pytest.raises(MissingDependency, match=r"'\.\[lmdb\]'"):
         open_photos(str(tmp_path / "p.lmdb"), "dataroot_gt")
 
 

@@ -11,7 +11,7 @@ from diffir.degradations.recipes import build_recipe
 from diffir.degradations.shapes.kernels import bell_kernel, sinc_kernel
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("basicsr") is None, reason="basicsr is not installed (pip install 'diffir[basicsr]')"
+    importlib.util.find_spec("basicsr") is None, reason="basicsr is not installed (tools/install)"
 )
 IMAGE = torch.rand(1, 3, 64, 80, generator=torch.Generator().manual_seed(0))
 

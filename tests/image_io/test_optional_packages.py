@@ -22,15 +22,15 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60)
             "a.heic",
             HEIC,
             "pillow_heif",
-            r"reading HEIC and HEIF needs the package 'pillow-heif': pip install 'diffir\[heif\]'",
+            r"reading HEIC and HEIF needs the package 'pillow-heif': .*pip install .* '\.\[heif\]'",
         ),
         (
             "a.jxl",
             b"\xff\x0a" + bytes(40),
             "pillow_jxl",
-            r"needs the package 'pillow-jxl-plugin': pip install 'diffir\[jxl\]'",
+            r"needs the package 'pillow-jxl-plugin': .*pip install .* '\.\[jxl\]'",
         ),
-        ("a.dng", b"II*\0" + bytes(60), "rawpy", r"needs the package 'rawpy': pip install 'diffir\[raw\]'"),
+        ("a.dng", b"II*\0" + bytes(60), "rawpy", r"needs the package 'rawpy': .*pip install .* '\.\[raw\]'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_pip_line(

@@ -127,7 +127,7 @@ def test_what_is_missing_is_skipped_with_its_place_and_address_and_the_rest_work
     assert list(meter.skipped) == ["lpips_alex", "fid", "pyiqa:musiq"]
     assert str(tmp_path / "cache" / "alexnet-owt-7be5be79.pth") in meter.skipped["lpips_alex"]
     assert "https://github.com/mseitzer/pytorch-fid/releases" in meter.skipped["fid"]
-    assert "pip install 'diffir[pyiqa]'" in meter.skipped["pyiqa:musiq"]
+    assert "pip install -c constraints.txt -e '.[pyiqa]'" in meter.skipped["pyiqa:musiq"]
     assert not any("\n" in reason for reason in meter.skipped.values())
     assert list(meter.measure(*pair(), Protocol(), data_range=255)) == ["psnr"]
 
