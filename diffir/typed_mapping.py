@@ -1,8 +1,7 @@
-"""Mapping to typed object: the one place where keys and values a person wrote become a frozen dataclass.
+"""Build a frozen dataclass from a mapping of YAML or JSON, with checks of all keys and types.
 
-In: a dataclass and a mapping read from YAML or JSON. Out: an instance, nested dataclasses and tuples included. An
-unknown key is an error that names the nearest known one; a value of another kind is an error that says what was
-expected.
+In: a dataclass and a mapping. Out: an instance of the dataclass, with nested dataclasses and tuples. An unknown key is
+an error that names the most similar known key; a value of another type is an error that names the expected one.
 """
 
 import types
@@ -17,9 +16,10 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], values: Any, where: str) -> T:
-    """Typed object of a dataclass from a mapping; ``where`` opens every error message."""
+    """Build an instance of ``cls`` from a mapping; error messages begin with ``where``."""
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: expected keys and values, got {values!r}")
+    # Check the keys.
     hints = typing.get_type_hints(cls)
     known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
     for key in values:
@@ -28,15 +28,17 @@ def build(cls: type[T], values: Any, where: str) -> T:
     for key, item in known.items():
         if item.default is MISSING and item.default_factory is MISSING and key not in values:
             raise ConfigError(f"{where}: the key {key!r} is missing")
+
+    # Convert the values; the class itself checks their ranges.
     converted = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
     try:
         return cls(**converted)
-    except ConfigError as error:  # a value out of range: say where it stands
+    except ConfigError as error:  # a value out of range: add its place
         raise ConfigError(f"{where}: {error}") from error
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """``value`` as the annotation asks, or an error that says what was expected."""
+    """Convert a value to its annotated type, or raise an error that names the expected type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
         return build(hint, value, where)  # type: ignore[arg-type]
@@ -74,7 +76,7 @@ def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tup
 
 
 def _such_as(arguments: tuple[Any, ...], value: Any) -> str:
-    """An example, where one number or one name stands for a list of them."""
+    """Return an example for messages if the value is one number or name and a list was expected."""
     fits = isinstance(value, str if arguments[0] is str else int | float) and not isinstance(value, bool)
     if arguments[0] not in (int, float, str) or not fits:
         return ""

@@ -1,4 +1,4 @@
-"""Option files become typed settings once, and every mistake in them is named."""
+"""Option files are read into typed options, and every mistake in them gives one clear message."""
 
 from pathlib import Path
 
@@ -67,6 +67,13 @@ def test_stage_two_alone_may_be_described_without_train(load):
         ("train: {total_iter: 5, iters: [2], gt_sizes: [64], mini_batch_sizes: [1]}", "add up to 2"),
         ("train: {total_iter: 5, iters: [5], gt_sizes: [63], mini_batch_sizes: [1]}", "not a multiple of 16"),
         ("train: 5", "expected keys and values"),
+        (
+            "train: {total_iter: 5, iters: [5], gt_sizes: [0], mini_batch_sizes: [1]}",
+            r"gt_sizes must lie in \[1, inf\)",
+        ),
+        ("train: {warmup_iter: -1}", "train: warmup_iter must be 0 or more, got -1"),
+        ("stage2: {encoder_iter: -1}", "stage2: encoder_iter must be 0 or more, got -1"),
+        ("val: {metrics: []}", "val: metrics must name at least one"),
         ("train: {ema_decay: 1.5}", r"train: ema_decay must lie in \[0, 1\)"),
         ("train: {optim_g: {lr: -1}}", "train: optim_g: lr must be above 0"),
         ("logger: {print_freq: 0}", "logger: print_freq must be above 0"),

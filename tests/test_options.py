@@ -1,4 +1,4 @@
-"""Every option file in the repository says something the program understands."""
+"""Every option file in the repository loads, and released ones have the schedules of the released code."""
 
 from dataclasses import fields
 from functools import cache
@@ -21,7 +21,7 @@ loaded = cache(load_config)
 
 @cache
 def built(settings: ArchSettings) -> DiffIR:
-    """A network of shapes without numbers: the official ones are large."""
+    """Build a network on the device "meta", without memory: the official ones are large."""
     with torch.device("meta"):
         return DiffIR(settings, stage=2)
 
@@ -38,7 +38,7 @@ RELEASED = [path for path in OPTIONS if get_task(loaded(path).network_g.task).of
 
 
 def rate(name: str, step: int) -> float:
-    """Learning rate of a step, counted from the start of the stage."""
+    """Return the learning rate of a step, counted from the start of the stage."""
     config = loaded(next(path for path in RELEASED if f"{path.parent.name}/{path.stem}" == name))
     train = config.stages[config.run_stages[0]]
     alone = train.own.encoder_iter

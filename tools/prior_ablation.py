@@ -1,8 +1,9 @@
-"""What does the diffusion buy? Train variants of stage 2 on one budget and score them on photos that none has seen.
+"""Measure the benefit of diffusion: train variants of stage 2 with equal steps, and score them on validation photos.
 
 python tools/prior_ablation.py OPTIONS.yml -o RESULTS.json [--seeds 1,2,3] [key=value ...]
-Each seed trains stage 1 once, and variants of stage 2 start from it; variants without stage 1 take the steps of both.
-A stopped call goes on. `datasets.train` and `datasets.val` of the options say which photos.
+Stage 1 is trained once for each seed, and variants of stage 2 start from it; variants without stage 1 are trained for
+the steps of both stages. A call that was stopped continues. The options name the photos in `datasets.train` and
+`datasets.val`.
 """
 
 import argparse
@@ -22,16 +23,19 @@ from diffir.systems.diffir.system import DIFFIR
 from diffir.training.run import Run
 from diffir.training.validation import Validator
 
-# name -> its kind of stage, and the options in which it differs; TOTAL is the number of steps of stage 2
+# Variant -> its class of stage, and the options that differ; TOTAL stands for the number of steps of stage 2.
 VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "T = 4": (StageTwo, []),
     "regressed": (RegressedPrior, []),
     "separate": (StageTwo, ["stage2.encoder_iter=TOTAL"]),
-    "T = 1": (StageTwo, ["network_g.settings={num_timesteps: 1, linear_start: 0.99}"]),  # or its only beta would be 0.1
+    "T = 1": (
+        StageTwo,
+        ["network_g.settings={num_timesteps: 1, linear_start: 0.99}"],
+    ),  # otherwise the only beta would be 0.1
     "T = 8": (StageTwo, ["network_g.settings.num_timesteps=8"]),
     "T = 2": (StageTwo, ["network_g.settings.num_timesteps=2"]),
 }
-# TOTAL is the number of steps of both stages
+# Variant -> its builder, and the options that differ; TOTAL stands for the number of steps of both stages.
 WITHOUT_STAGE_ONE: dict[str, tuple[BuildStage, list[str]]] = {
     "no prior": (without_prior, ["stages=[1]", "train.total_iter=TOTAL"]),
     "regressed, no stage 1": (
@@ -43,9 +47,10 @@ ORACLE = "stage 1, oracle prior"
 
 
 def trained(config: RunConfig, build: BuildStage | None = None) -> tuple[Path, dict[str, float]]:
-    """Train, continue, or find the run complete: the weights, and the PSNR of every test photo."""
+    """Train a run unless it is complete; return its weights and the PSNR of every validation photo."""
     run = Run(config, DIFFIR, build=build)
     weights = run.start(auto_resume=True)
+    # Score the published weights, which may be rounded, and not those of the trainer.
     stage = run.stage(config.run_stages[0])
     stage.network.load_state_dict(load_network(weights, stage.part)[0].state_dict())
     evaluation = Validator(run.samples.validation(), config.val, run.row.protocol).evaluate(stage, stage.network)
@@ -53,7 +58,7 @@ def trained(config: RunConfig, build: BuildStage | None = None) -> tuple[Path, d
 
 
 def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, dict[str, float]]]:
-    """(variant, PSNR by photo), stage 1 first."""
+    """Yield each variant and its PSNR by photo, stage 1 with the oracle prior first."""
     base = load_config(options, overrides)
     first, second = (base.stages[name].total_iter for name in ("prior", "diffusion"))
 
@@ -62,6 +67,7 @@ def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, di
         own = [change.replace("TOTAL", str(steps)) for change in changes]
         return load_config(options, [*overrides, f"name={base.name}_{slug}", *own])
 
+    # Train stage 1, then the variants that start from it, then those without it.
     teacher, scores = trained(load_config(options, [*overrides, "stages=[1]"]))
     yield ORACLE, scores
     for name, (kind, changes) in VARIANTS.items():
@@ -72,6 +78,7 @@ def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, di
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Train all variants with every seed, and write the results after each of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("options", type=Path)
     parser.add_argument("overrides", nargs="*")

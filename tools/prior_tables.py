@@ -1,8 +1,8 @@
-"""Write the tables of docs/what-diffusion-buys.md from the files in docs/prior/, each behind a line <!-- FILE.json -->.
+"""Write the tables of docs/what-diffusion-buys.md from the files in docs/prior/, below lines <!-- FILE.json -->.
 
 python tools/prior_tables.py [--check]
-A file is of ``diffir eval --prior --json`` or of tools/prior_ablation.py. Gains are paired by photo (and seed); their
-95 % interval is a bootstrap over photos.
+The files come from ``diffir eval --prior --json`` and from tools/prior_ablation.py. Gains are differences on the same
+photo (and seed); their 95 % interval is a bootstrap over photos.
 """
 
 import json
@@ -19,15 +19,16 @@ from diffir.metrics.bootstrap import interval_of_mean
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FOLDER = DOCS / "what-diffusion-buys.md", DOCS / "prior"
 MARKED = re.compile(r"<!-- (\S+\.json) -->\n\n(?:\|.*\n)*")
-REFERENCE = "T = 4"
+REFERENCE = "T = 4"  # variant that the others are compared with
 Scores = Mapping[str, float]
-"""PSNR by photo."""
+"""PSNR in dB by name of the photo."""
 
 
 def with_tables(text: str, folder: Path) -> str:
-    """The page with every table made anew."""
+    """Return the text of the page with all tables replaced by new ones."""
 
     def table(match: re.Match[str]) -> str:
+        # Only documents of diffir eval have a format.
         content = json.loads((folder / match[1]).read_text("utf-8"))
         make = of_priors if "format" in content else of_variants
         return f"<!-- {match[1]} -->\n\n{make(content['results'])}\n"
@@ -36,13 +37,19 @@ def with_tables(text: str, folder: Path) -> str:
 
 
 def of_priors(results: Sequence[Mapping[str, Any]]) -> str:
-    """Kinds of prior of one network; each set and condition is a column, and the gain over the diffusion's one more."""
+    """Return the table of the kinds of prior of one network.
+
+    Each data set and degradation has two columns: the PSNR, and the gain over the prior of the diffusion.
+    """
+    # Collect the scores of each kind of prior.
     places = list(dict.fromkeys((result["dataset"], result["condition"]) for result in results))
     kinds: dict[str, dict[tuple[str, str], Scores]] = {}
     for result in results:
         kind = result["network"]["prior"] if result["network"] else result["method"]
         scores = {image["name"]: float(image["scores"]["psnr"]) for image in result["images"]}
         kinds.setdefault(kind, {})[result["dataset"], result["condition"]] = scores
+
+    # Write a row for each kind.
     lines = ["| prior | " + " | ".join(f"{name}, {label} | gain" for name, label in places) + " |"]
     lines.append("|---" * (1 + 2 * len(places)) + "|")
     for kind, by_place in kinds.items():
@@ -54,10 +61,13 @@ def of_priors(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def of_variants(results: Sequence[Mapping[str, Any]]) -> str:
-    """Variants of training, a column a seed."""
+    """Return the table of the training variants, with a column for each seed."""
+    # Collect the scores of each variant and seed.
     by_variant: dict[str, dict[int, Scores]] = {}
     for result in results:
         by_variant.setdefault(result["variant"], {})[result["seed"]] = result["psnr"]
+
+    # Write a row for each variant; a seed that was not trained is a dash.
     seeds = sorted(by_variant[REFERENCE])
     head = [f"seed {seed}" for seed in seeds]
     lines = [f"| variant | {' | '.join(head)} | mean | gain over {REFERENCE} |", "|---" * (len(seeds) + 3) + "|"]
@@ -72,9 +82,10 @@ def of_variants(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def gain(runs: Sequence[Scores], against: Sequence[Scores]) -> str:
-    """Mean difference of each photo over the runs, with its interval; empty for a run against itself."""
+    """Return the mean gain over ``against`` with its interval, as text; empty if both are the same runs."""
     if all(run is other for run, other in zip(runs, against, strict=True)):
         return ""
+    # Average over runs first: photos, and not runs, are what the bootstrap draws.
     pairs = list(zip(runs, against, strict=True))
     by_photo = [statistics.fmean(run[photo] - other[photo] for run, other in pairs) for photo in against[0]]
     low, high = interval_of_mean(by_photo)
@@ -82,7 +93,7 @@ def gain(runs: Sequence[Scores], against: Sequence[Scores]) -> str:
 
 
 def main() -> int:
-    """Write or check."""
+    """Write the page; with --check, only return 1 if it is not up to date."""
     text = PAGE.read_text("utf-8")
     made = with_tables(text, FOLDER)
     if "--check" in sys.argv[1:]:

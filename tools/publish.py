@@ -1,7 +1,7 @@
-"""Put trained weights into the package: write measured scores into their card and save them under their name.
+"""Add trained weights to the package: write measured scores into their card, and save them under their name.
 
 python tools/publish.py WEIGHTS.safetensors NAME RESULTS.json ... [--notes TEXT]
-RESULTS are documents of ``diffir eval --json``; the scores of the method named like the weights' card are taken.
+RESULTS are documents of ``diffir eval --json``; the scores used are those of the method with the name in the card.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from diffir.weights.card import Score
 from diffir.weights.published import read_published, save_published
 
 PRETRAINED = Path(diffir.__file__).parent / "weights/pretrained"
-LARGEST = 8_000_000  # bytes: what a wheel and a checkout can carry for every user
+LARGEST = 8_000_000  # bytes; every user downloads them with a wheel or a clone
 
 
 def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:
-    """Every mean of the method of that name."""
+    """Return the mean scores of the method ``name`` in all documents."""
     scores = []
     for path in documents:
         for result in json.loads(path.read_text("utf-8"))["results"]:
@@ -38,7 +38,7 @@ def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read, complete, save."""
+    """Read the weights, complete their card, and save them in the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
     parser.add_argument("name")
@@ -46,15 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--notes", default="")
     args = parser.parse_args(arguments)
 
+    # Complete the card.
     state, card = read_published(args.weights)
     scores = scores_of(args.results, card.name)
     target = PRETRAINED / f"{args.name}.safetensors"
     card = replace(card, name=args.name, scores=scores or card.scores, notes=args.notes or card.notes)
+
+    # Save a trial file first, so that weights which are too large replace nothing.
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / target.name
         save_published(trial, state, card, SYSTEMS[card.system], dtype=torch.float16)
         size = trial.stat().st_size
-    if size > LARGEST:  # found on a trial, so that what is published already stays
+    if size > LARGEST:
         raise SystemExit(f"{target.name} would be {size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} MB may be shipped")
     save_published(target, state, card, SYSTEMS[card.system], dtype=torch.float16)
     print(f"{target}: {size / 1e6:.1f} MB, {len(scores)} scores")

@@ -1,4 +1,4 @@
-"""``diffir convert IN OUT.safetensors``: a released checkpoint, or any weights diffir reads, as a published file."""
+"""``diffir convert IN OUT.safetensors``: convert a released checkpoint, or any weights diffir reads, to safetensors."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,29 +16,34 @@ PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``diffir convert``."""
     parser.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors, or a name of diffir models")
     parser.add_argument("target", metavar="OUT", type=Path, help="the .safetensors file to write")
-    parser.add_argument("--name", help="name in the card (default: that of OUT)")
-    parser.add_argument("--task", help="row of the task table, where several share one network (sr_x4, realsr_x4)")
-    parser.add_argument("--licence", help="licence of the weights, for the card")
+    parser.add_argument("--name", help="name in the card (default: the name of OUT)")
+    parser.add_argument("--task", help="row of the task table, if several share one network (sr_x4, realsr_x4)")
+    parser.add_argument("--licence", help="licence of the weights, written into the card")
     storage = parser.add_mutually_exclusive_group()
-    storage.add_argument("--precision", choices=PRECISIONS, default="fp16", help="storage (default: %(default)s)")
+    storage.add_argument("--precision", choices=PRECISIONS, default="fp16", help="stored dtype (default: %(default)s)")
     storage.add_argument(
         "--fp32", action="store_const", const="fp32", dest="precision", help="same as --precision fp32"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Read the weights, complete their card, and write the file."""
     import torch
 
     from diffir.api import load_network, system_of_card
     from diffir.weights.published import save_published
 
+    # Read the weights.
     target: Path = args.target
     if target.suffix != ".safetensors":
         raise UsageError(f"{target} must end in .safetensors")
     network, card = load_network(args.source)
     system = system_of_card(card, args.source)
+
+    # Complete the card, and write it with the weights.
     tasks = system.matching_rows(card.settings, card.part)
     card = replace(
         card,
@@ -58,7 +63,7 @@ def _chosen_task(task: str, tasks: Sequence[str], system: "System") -> str:
     system.row(NetworkConfig(task))  # raises for an unknown row
     if task not in tasks:
         raise UsageError(
-            f"this network is not that of {task}; it fits {', '.join(tasks) or 'no row of the task table'}"
+            f"this network is not that of {task}; it matches {', '.join(tasks) or 'no row of the task table'}"
         )
     return task
 

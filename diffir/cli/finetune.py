@@ -1,7 +1,7 @@
-"""``diffir finetune PHOTOS --recipe recipe.yml -n photo -o experiments/mine``: teach weights a degradation.
+"""``diffir finetune PHOTOS --recipe recipe.yml -n photo -o experiments/mine``: adapt weights to a degradation.
 
-Splits off validation photos, shows the degradation, trains, and reports what was gained on photos that training never
-saw.
+The command splits the photos into training and validation photos, draws a preview of the degradation, trains, and
+reports the gain in PSNR on the validation photos.
 """
 
 from __future__ import annotations
@@ -22,29 +22,31 @@ PREVIEW_PHOTOS, PREVIEW_DRAWS = 3, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags as the other commands have them."""
-    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of clean photos, with its subfolders")
+    """Add the flags of ``diffir finetune``."""
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of clean photos, including subfolders")
     parser.add_argument("--recipe", required=True, help="name or file of the degradation (diffir degrade --list)")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
-    parser.add_argument("-n", "--model_name", help="weights to start from; the default of diffir restore if left out")
-    parser.add_argument("--model_path", type=Path, help="a file of weights to start from, instead of a name")
-    parser.add_argument("--minutes", type=float, default=25.0, help="time to train on this machine (default 25)")
-    parser.add_argument("--steps", type=int, help="steps to train, instead of minutes")
+    parser.add_argument("-n", "--model_name", help="weights to start from (default: as diffir restore)")
+    parser.add_argument("--model_path", type=Path, help="file of weights to start from, instead of a name")
+    parser.add_argument("--minutes", type=float, default=25.0, help="training time on this machine (default 25)")
+    parser.add_argument("--steps", type=int, help="training steps, instead of --minutes")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split, the recipe and the networks (default 0)")
-    parser.add_argument("--auto_resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the split, the recipe and the networks (default 0)"
+    )
+    parser.add_argument("--auto_resume", action="store_true", help="continue a run that was stopped")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare, train, compare."""
+    """Prepare or resume the run, train, and compare the weights before and after."""
     from diffir.api import load_config, load_network, system_of_card
     from diffir.errors import TrainingError, UsageError
     from diffir.training.run import Run
     from diffir.weights.catalogue import default_name
 
-    # Find the weights to start from, and whether this run was begun before.
+    # Load the weights to start from, and check whether this run exists already.
     if args.model_name and args.model_path:
-        raise UsageError("-n and --model_path name two starts: give one")
+        raise UsageError("-n and --model_path both name weights to start from: give one")
     source = str(args.model_path or args.model_name or default_name())
     network, card = load_network(source, restores=True)
     system = system_of_card(card, source)
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"networks of the system {system.name} cannot be fine-tuned by diffir finetune")
     options = args.output / "options.yml"
     if options.is_file() and not args.auto_resume:
-        raise TrainingError(f"{args.output} holds a run already: go on with --auto_resume, or choose another folder")
+        raise TrainingError(f"{args.output} holds a run already: continue with --auto_resume, or choose another folder")
     if options.is_file():
         config = _resumed(args, load_config(options), source)
     else:
@@ -66,31 +68,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _total_steps(config: RunConfig) -> list[int]:
-    """Steps of each stage that runs."""
+    """Return the number of steps of each stage that runs."""
     return [config.stages[stage].total_iter for stage in config.run_stages]
 
 
 def _resumed(args: argparse.Namespace, config: RunConfig, source: str) -> RunConfig:
-    """The options of a run that was begun; the flags of today must be those of its beginning."""
+    """Return the options of an existing run, after a check that the flags are those of its start."""
     from diffir.errors import TrainingError
 
-    begun = {
+    compared = {
         "weights": (config.path.pretrain_network_g, source),
         "--recipe": (config.datasets.train.degradation[0].get("name"), args.recipe),
         "--seed": (config.manual_seed, args.seed),
     }
     if args.steps is not None:
-        begun["--steps"] = (sum(_total_steps(config)), args.steps)
-    for name, (then, now) in begun.items():
+        compared["--steps"] = (sum(_total_steps(config)), args.steps)
+    for name, (then, now) in compared.items():
         if str(then) != str(now):
             raise TrainingError(
-                f"{args.output} was begun with {name} {then}, not {now}: say the same, or take another -o"
+                f"{args.output} was started with {name} {then}, not {now}: give the same, or another -o"
             )
     return config
 
 
 def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card: WeightsCard, source: str) -> RunConfig:
-    """Check the recipe, split the photos, draw the preview, plan the run."""
+    """Check the recipe, split the photos, draw the preview, and plan the run."""
     from diffir.data.holdout import hold_out
     from diffir.data.training_set import TrainingFacts
     from diffir.degradations.preview import preview_sheet
@@ -99,20 +101,20 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     from diffir.inference.device import resolve_device
     from diffir.system import Budget, FinetuneRequest
 
-    # Refuse a recipe that the network cannot learn.
+    # Refuse a recipe whose scale or channels do not suit the network.
     budget, device = Budget(args.steps, args.minutes), resolve_device(args.device)
     recipe = load_recipe(args.recipe)
     facts = TrainingFacts(recipe.scale, recipe.channels)
     facts.check(system.facts(card.settings), network=source, pairs="the recipe makes")
 
-    # Split the photos, and show what the recipe does to some of them.
+    # Split the photos, and draw some of them with the degradation.
     pieces = args.output / "photos"
     split = hold_out(args.photos, pieces, seed=args.seed)
     left_out = f", {len(split.left_out)} left out" if split.left_out else ""
-    print(f"photos: {len(split.training)} to learn from, {len(split.validation)} to validate on{left_out}", flush=True)
+    print(f"photos: {len(split.training)} for training, {len(split.validation)} for validation{left_out}", flush=True)
     photos = {path.stem: read_image(path).pixels for path in list_images(pieces / "val")[:PREVIEW_PHOTOS]}
     write_image(args.output / "preview.png", preview_sheet(photos, recipe, seed=args.seed, draws=PREVIEW_DRAWS))
-    print(f"what the recipe does: {args.output / 'preview.png'}", flush=True)
+    print(f"preview of the degradation: {args.output / 'preview.png'}", flush=True)
 
     # Plan the run.
     request = FinetuneRequest(
@@ -123,20 +125,18 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     train = config.datasets.train
     steps = " + ".join(map(str, _total_steps(config)))
     print(f"{steps} steps of {train.batch_size_per_gpu} patches of {train.gt_size}", flush=True)
-    print(
-        "stage 1 learns with the clean photo as a second input, stage 2 without: its first scores are low", flush=True
-    )
+    print("stage 2 starts with low scores: unlike stage 1, it does not get the clean photo as an input", flush=True)
     return config
 
 
 def _report(args: argparse.Namespace, config: RunConfig, system: System, source: str, weights: Path) -> None:
-    """Score the weights before and after on the held-out photos, and say what was gained."""
+    """Score the weights before and after on the validation photos, and report the gain."""
     from diffir.api import load
     from diffir.data.holdout import PIECE
     from diffir.training.comparison import compare, write_report
     from diffir.training.run import Run
 
-    # Restore whole photos with both, as diffir restore does in fp32.
+    # Restore whole photos with both networks, as diffir restore does in fp32.
     assert config.datasets.val is not None
     whole = replace(config.datasets, val=replace(config.datasets.val, gt_size=None))
     run = Run(replace(config, datasets=whole), system)
@@ -147,17 +147,17 @@ def _report(args: argparse.Namespace, config: RunConfig, system: System, source:
     train, last = config.datasets.train, config.stages[config.run_stages[-1]]
     lines = [
         f"Degradation: `{args.recipe}`. Before: `{source}`. After: `{weights}`.",
-        f"{len(result.before.images)} photos that training did not learn from (up to {PIECE} pixels of their middle, "
-        f"degraded once each); {run.row.protocol}. Smaller cuts of the same photos chose the best step.",
+        f"{len(result.before.images)} photos that were not used for training (up to {PIECE} pixels of their middle, "
+        f"degraded once each); {run.row.protocol}. The best step was chosen on smaller cuts of the same photos.",
         f"{' + '.join(map(str, _total_steps(config)))} steps of {train.batch_size_per_gpu} patches of "
         f"{train.gt_size} pixels at a learning rate of {last.optim_g.lr:g}, seed {config.manual_seed}.",
     ]
     write_report(result, args.output, title=f"Fine-tuning on {args.recipe}", lines=lines)
 
-    # Say it in two lines.
+    # Print the result.
     metric = config.val.metrics[0]
     means = (round(scores.means[metric], 2) for scores in (result.input, result.before, result.after))
-    print("PSNR in dB: input {}, before {}, after {}".format(*means) + f": gained {result.gain:+.2f}")
+    print("PSNR in dB: input {}, before {}, after {}".format(*means) + f", gain {result.gain:+.2f}")
     if result.gain <= 0:
-        print(f"nothing was gained: keep using {source}, or train longer (--minutes) on more photos")
+        print(f"no gain: keep using {source}, or train longer (--minutes) on more photos")
     print(f"report: {args.output / 'report.md'}, {args.output / 'before_after.png'}")

@@ -1,6 +1,6 @@
-"""``diffir COMMAND ...``: finds the command, turns errors into one line and an exit code.
+"""``diffir COMMAND ...``: runs a command, and turns errors into one line and an exit code.
 
-Only the chosen command's file is imported, and heavy packages only inside its ``run``, so ``--help`` is immediate.
+Only the module of the chosen command is imported, and heavy packages only inside its ``run``, so ``--help`` is fast.
 Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 """
 
@@ -21,23 +21,26 @@ from diffir.near_names import nearest
 COMMANDS = {
     "restore": "restore photos with a trained network",
     "train": "train a network, stage 1 then stage 2",
-    "finetune": "teach a network a kind of damage, from clean photos and a recipe",
+    "finetune": "train a network further for a kind of degradation, from clean photos and a recipe",
     "degrade": "show or save what a degradation recipe does to photos",
     "check-data": "look for faults in a dataset before training or measuring on it",
     "eval": "score a method on a benchmark",
-    "score": "compare a folder of restored images with its ground truth",
-    "models": "list the networks at hand",
+    "score": "score a folder of restored images against its ground truth",
+    "models": "list the available networks",
     "convert": "turn a released checkpoint into a safetensors file",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # Prepare the terminal and the log.
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an arrow in a table must not end a run on an ASCII terminal
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+    # Parse the arguments, and run the command.
     parser = _parser(arguments)
     try:
         args = _parse(parser, arguments)
@@ -46,13 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         keep_freed_memory()
         return _module(args.command).run(args)
+
+    # Report what went wrong in one line.
     except DiffIRError as error:
         print(f"diffir: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:  # diffir models | head
         sys.stdout = None
         return 0
-    except OSError as error:  # the system refuses what no command has foreseen
+    except OSError as error:  # for example a full disk, which no command expects
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"diffir: {' '.join(reason.split())}", file=sys.stderr)
         return 1
@@ -62,20 +67,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is one line and not the list of all flags."""
+    """An argparse parser that reports a mistake in one line instead of printing all flags."""
 
     command: "_Parser | None" = None
-    """Of the command that is asked for, which knows its flags."""
+    """Parser of the chosen command, which has the flags of this command."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"diffir: {message}; see {self.prog} --help\n")
 
     def refuse(self, words: Sequence[str]) -> NoReturn:
-        """Words that are no flag and that no flag takes; or the first of them that looks like a flag."""
+        """Report the first unknown flag, or else the arguments that belong to no flag."""
         flag = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
         if flag is None:
-            self.error(f"nothing takes the words {' '.join(words)}")
-        flags = {known.lstrip("-"): known for known in self._option_string_actions}  # dashes are like each other
+            self.error(f"unexpected arguments: {' '.join(words)}")
+        # Compare without dashes, which all flags share.
+        flags = {known.lstrip("-"): known for known in self._option_string_actions}
         near = nearest(flag.lstrip("-"), flags)
         self.error(f"unknown flag {flag}" + (f", did you mean {flags[near]}?" if near else ""))
 
@@ -89,7 +95,7 @@ def _parser(arguments: Sequence[str]) -> _Parser:
         subparser = subparsers.add_parser(
             name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False
         )
-        if name == chosen:
+        if name == chosen:  # the flags of other commands are not needed
             _module(name).add_arguments(subparser)
             parser.command = subparser
     return parser
@@ -100,7 +106,8 @@ def _module(command: str) -> ModuleType:
 
 
 def _parse(parser: _Parser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse; words that stand behind flags join the command's positional list, which argparse alone refuses."""
+    """Parse the arguments; positional arguments behind flags are allowed, which argparse alone refuses."""
+    # Behind "--" nothing is a flag.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     flags, words = [_with_underscores(argument) for argument in arguments[:end]], list(arguments[end + 1 :])
     args, late = parser.parse_known_args(flags)
@@ -113,7 +120,7 @@ def _parse(parser: _Parser, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _with_underscores(argument: str) -> str:
-    """``--tile-overlap=8`` and ``--tile_overlap=8`` are the same flag; values are left alone."""
+    """Make ``--tile-overlap=8`` the same flag as ``--tile_overlap=8``; the value does not change."""
     if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")

@@ -1,6 +1,6 @@
-"""``diffir models``: every set of weights that has a name; ``diffir models NAME``: all that is known of one.
+"""``diffir models`` lists all weights with a name; ``diffir models NAME`` shows the details of one of them.
 
-Reads headers only and needs no torch, so it answers at once.
+Only the headers of files are read and torch is not imported, so the command is fast.
 """
 
 import argparse
@@ -12,11 +12,13 @@ MEGA = 1_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="show the details of this one")
+    """Add the flags of ``diffir models``."""
+    parser.add_argument("name", nargs="?", help="show the details of these weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Print the list or the details, as text or as JSON."""
     from diffir.systems import SYSTEMS
     from diffir.weights.catalogue import catalogue, find_entry
 
@@ -52,7 +54,8 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def _details(entry: Any) -> list[tuple[str, str]]:
-    """Pairs of label and text; a label is empty where the one above goes on."""
+    """Return pairs of label and text; an empty label continues the one above it."""
+    # Facts that every entry has.
     lines = [
         ("name", entry.name),
         ("summary", entry.summary),
@@ -64,6 +67,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
     ]
     if not entry.shipped:
         lines.append(("get it", f"download from {entry.url}, then: diffir convert FILE {entry.name}.safetensors"))
+    # Facts from the card of a shipped file.
     if entry.card:
         card = entry.card
         lines += [
@@ -74,6 +78,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
             ("sides", f"multiples of {entry.facts.multiple_of} (others are padded)"),
             ("settings", ", ".join(f"{key} {value}" for key, value in card.settings.items())),
         ]
+    # Scores and training take several lines.
     lines += [("" if index else "scores", str(score)) for index, score in enumerate(entry.scores)]
     if entry.card:
         lines += [("" if index else "training", line) for index, line in enumerate(_flat(entry.card.training))]
@@ -81,14 +86,14 @@ def _details(entry: Any) -> list[tuple[str, str]]:
 
 
 def _flat(values: Any, path: str = "") -> list[str]:
-    """Nested settings as lines such as "train.total_iter 1000"; a sentence as itself."""
+    """Return nested settings as lines such as "train.total_iter 1000"; a sentence stays one line."""
     if isinstance(values, dict):
         return [line for key, value in values.items() for line in _flat(value, f"{path}.{key}" if path else str(key))]
     return [f"{path} {values}".strip()]
 
 
 def _plain(entry: Any) -> dict[str, Any]:
-    """The entry in plain types, for JSON."""
+    """Return the entry in plain types for JSON."""
     values = asdict(entry)
     facts = values.pop("facts")
     values["path"] = str(entry.path) if entry.shipped else None

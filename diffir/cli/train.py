@@ -1,6 +1,6 @@
-"""``diffir train -opt FILE [key=value ...]``: all stages of a network in one command that can be resumed.
+"""``diffir train -opt FILE [key=value ...]``: train all stages of a network; a stopped run can be resumed.
 
-On several GPUs or machines the same behind torchrun: ``torchrun --nproc_per_node 4 -m diffir train -opt FILE``.
+With several GPUs or machines, torchrun starts it: ``torchrun --nproc_per_node 4 -m diffir train -opt FILE``.
 """
 
 import argparse
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags as BasicSR spells them."""
+    """Add the flags, which are spelled as in BasicSR."""
     parser.add_argument("-opt", "--opt", required=True, type=Path, metavar="FILE", help="option file (YAML)")
-    parser.add_argument("--auto_resume", action="store_true", help="go on from the last training state of this run")
+    parser.add_argument("--auto_resume", action="store_true", help="continue from the last training state of this run")
     parser.add_argument(
         "--dry_run",
         action="store_true",
@@ -19,36 +19,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug",
         action="store_true",
-        help="16 steps a stage in the folder debug_NAME, which is emptied first: does the whole run hang together?",
+        help="train 16 steps per stage in the folder debug_NAME, which is emptied first, to try out the whole run",
     )
     parser.add_argument(
         "--force_yml",
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="the same as the overrides below, BasicSR's spelling",
+        help="settings as below, with the flag that BasicSR has for them",
     )
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="settings that replace the file's, such as train.total_iter=1000 (stage2.* for stage 2 alone)",
+        help="settings that replace those of the file, such as train.total_iter=1000 (stage2.* for stage 2 only)",
     )
     parser.set_defaults(positional="overrides")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train as the option file says."""
+    """Train, or try out the training, with the settings of an option file."""
     from diffir.api import load_config
     from diffir.config_file import dump_config
     from diffir.systems import SYSTEMS
 
+    # Read the options.
     config = load_config(args.opt, [*args.force_yml, *args.overrides])
     system = SYSTEMS[config.system]
     if args.debug:
         from diffir.training.dry_run import shortened
 
         config = shortened(config, system)
+
+    # Build everything and stop, or train.
     if args.dry_run:
         from diffir.training.dry_run import dry_run
 

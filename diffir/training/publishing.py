@@ -19,12 +19,8 @@ from diffir.system import NetworkRow, Stage, System
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.published import save_published
 
-_LOCAL = (
-    "dataroot_gt",
-    "dataroot_lq",
-    "dataroot_mask",
-    "meta_info_file",
-)  # option keys with paths, which mean nothing on other machines
+# Option keys with paths, which mean nothing on other machines.
+_LOCAL = ("dataroot_gt", "dataroot_lq", "dataroot_mask", "meta_info_file")
 
 
 def publish(

@@ -1,4 +1,4 @@
-"""``diffir finetune`` from a folder of photos to weights and a report."""
+"""``diffir finetune`` turns a folder of photos into weights and a report."""
 
 import cv2
 import numpy as np
@@ -48,15 +48,15 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
     assert main([*command, "--steps", "100"]) == 0
 
     text = capsys.readouterr().out
-    assert "photos: 4 to learn from, 2 to validate on" in text
-    assert "gained +" in text
+    assert "photos: 4 for training, 2 for validation" in text
+    assert "gain +" in text
     assert load_network(out / "models/run_stage2.safetensors")[1].part == "diffusion"
     assert "| before |" in (out / "report.md").read_text("utf-8")
     assert read_image(out / "preview.png").pixels.shape[2] == 3
-    assert main([*command, "--steps", "100"]) == 1  # it holds a run already
-    assert "go on with --auto_resume" in capsys.readouterr().err
+    assert main([*command, "--steps", "100"]) == 1  # the folder holds a run
+    assert "continue with --auto_resume" in capsys.readouterr().err
     assert main([*command, "--steps", "100", "--auto_resume", "--seed", "5"]) == 1
-    assert "was begun with --seed 0, not 5" in capsys.readouterr().err
+    assert "was started with --seed 0, not 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``diffir models`` and ``diffir convert`` as a user calls them."""
+"""The commands ``diffir models`` and ``diffir convert``."""
 
 import json
 import subprocess
@@ -129,7 +129,7 @@ def test_storage_is_half_precision_unless_asked(published, tmp_path, flags, dtyp
         (["BAD", "out.safetensors"], "is not a checkpoint", 1),
     ],
 )
-def test_what_cannot_be_converted_is_said_in_one_line(published, tmp_path, capsys, arguments, said, code):
+def test_a_file_that_cannot_be_converted_gives_one_line(published, tmp_path, capsys, arguments, said, code):
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     names = {"IN": str(published), "BAD": str(tmp_path / "bad.pth"), "out.safetensors": str(tmp_path / "o.safetensors")}
 

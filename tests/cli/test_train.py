@@ -1,4 +1,4 @@
-"""``diffir train`` from the outside: exit codes and what is printed."""
+"""The command ``diffir train``: exit codes, output, and overrides."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_overrides_may_follow_basicsrs_flag(capsys):
     assert "manual_seed: 3" in printed
 
 
-def test_overrides_may_stand_before_and_behind_flags(capsys):
+def test_overrides_may_stand_before_and_after_flags(capsys):
     assert main(["train", "-opt", TINY, "manual_seed=3", "--dry_run", "train.total_iter=7"]) == 0
 
     printed = capsys.readouterr().out

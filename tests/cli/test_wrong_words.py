@@ -1,4 +1,4 @@
-"""Flags and words that no command takes: one line that leads to the help of the command."""
+"""Unknown flags and unexpected arguments: one line that names the help of the command."""
 
 import pytest
 
@@ -14,12 +14,12 @@ from diffir.cli.main import main
         ),
         (["check-data", ".", "--filetmpl=x"], "unknown flag --filetmpl, did you mean --filename_tmpl?; see diffir"),
         (["models", "--zzz", "1"], "unknown flag --zzz; see diffir models --help"),
-        (["check-data", ".", "more", "words"], "nothing takes the words more words; see diffir check-data --help"),
+        (["check-data", ".", "more", "words"], "unexpected arguments: more words; see diffir check-data --help"),
         (["check-data"], "SET; see diffir check-data --help"),
         (["--versio"], "unknown flag --versio, did you mean --version?; see diffir --help"),
     ],
 )
-def test_a_word_that_is_wrong_names_the_nearest_flag_and_the_help(arguments, said, capsys) -> None:
+def test_a_wrong_argument_names_the_nearest_flag_and_the_help(arguments, said, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
 
