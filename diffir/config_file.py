@@ -1,8 +1,8 @@
-"""Option file to typed settings: read YAML, ours or that of a method's authors, apply overrides, write back.
+"""Read an option file, of diffir or of a method's authors, apply overrides, and write resolved options.
 
-In: a path, overrides and the table of systems. Out: a frozen ``RunConfig``. Overrides are dotted
-(``stages.prior.total_iter=1000``) or BasicSR's (``train:total_iter=1000``); values are read as YAML, never evaluated.
-An unknown key is an error that names the nearest known one.
+In: a path, overrides and the table of systems. Out: a frozen ``RunConfig``. Keys of overrides are separated by dots
+(``stages.prior.total_iter=1000``) or as in BasicSR (``train:total_iter=1000``). Their values are read as YAML and never
+evaluated. An unknown key is an error that names the most similar known key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,17 @@ from diffir.system import System
 from diffir.typed_mapping import build
 from diffir.yaml_file import parse_yaml, read_yaml
 
-BASE = "train"  # the section that all stages start from
+BASE = "train"  # the section whose settings all stages inherit
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[str, System]) -> RunConfig:
-    """Read an option file.
+    """Read an option file and apply overrides.
 
     Raises:
-        ConfigError: the file is missing or not YAML, a key is unknown, missing or has a value of another kind.
-        UsageError: no such row of the network table.
+        ConfigError: the file is missing or not YAML, or a key is unknown, missing or has a value of another kind.
+        UsageError: the table of networks has no such row.
     """
+    # Read the file; a system may translate option files of other projects.
     try:
         values = read_yaml(path)
     except OSError as error:
@@ -37,16 +38,20 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[s
         raise ConfigError(f"{path} holds no options")
     for system in systems.values():
         values = system.translated_options(values) or values
+
+    # Apply the overrides; the system comes first, because the names of the stages depend on it.
     name = next((o.partition("=")[2] for o in overrides if o.startswith("system=")), values.get("system", "diffir"))
     if name not in systems:
         raise ConfigError(f"{path}: unknown system {name!r}; {meant(str(name), systems)}")
+
+    # Apply the overrides; the names of the stages in them depend on the system.
     for override in overrides:
         _apply(values, override, systems[name])
     return typed_config(values, systems[name], str(path))
 
 
 def dump_config(config: RunConfig) -> str:
-    """The resolved settings as YAML that ``load_config`` reads back."""
+    """Return the resolved options as YAML that ``load_config`` can read."""
     values = asdict(config)
     for section in values["stages"].values():
         section |= section.pop("own") or {}
@@ -54,11 +59,13 @@ def dump_config(config: RunConfig) -> str:
 
 
 def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfig:
-    """The options of a mapping; ``where`` opens every error message. Raises as ``load_config``."""
+    """Build the options from a mapping; error messages begin with ``where``. Raises the errors of ``load_config``."""
     known = [*(field.name for field in fields(RunConfig)), *_numbered(system)]
     for key in values:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; {meant(str(key), known)}")
+
+    # Build the sections of the stages, then everything else.
     sections = _sections(values, system, where)
     stages = {stage: _stage(section, system, f"{where}: {place}") for stage, (section, place) in sections.items()}
     rest = {key: value for key, value in values.items() if key not in (*_numbered(system), "stages", "run_stages")}
@@ -71,22 +78,25 @@ def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfi
 
 
 def _numbered(system: System) -> list[str]:
-    """Keys that stand for the sections of the stages in files without names: train, stage2, stage3 ..."""
+    """Return the keys of the stages' sections in files that number their stages: train, stage2, stage3 ..."""
     return [BASE, *(f"stage{number}" for number in range(2, len(system.stages) + 1))]
 
 
 def _sections(values: dict[str, Any], system: System, where: str) -> dict[str, tuple[Any, str]]:
-    """Stage -> its whole section, and what messages call it.
+    """Return the whole section of each stage, and its place in the file for messages.
 
-    A file either names its stages (``stages: {prior: {...}}``), each a change of ``train``; or it numbers them
-    (``train``, ``stage2``, ``stage3``), each a change of the one before.
+    A file either names its stages (``stages: {prior: {...}}``), and each section lists its differences from ``train``;
+    or it numbers them (``train``, ``stage2``, ``stage3``), and each section lists its differences from the one before.
     """
+    # Find the sections, and check the names of the stages.
     numbered = dict(zip(system.stages, _numbered(system), strict=True))
     base = values.get(BASE, {})
     named = values["stages"] if isinstance(values.get("stages"), dict) else None
     for key in named or ():
         if key not in system.stages:
             raise ConfigError(f"{where}: stages: unknown stage {key!r}; {meant(str(key), system.stages)}")
+
+    # Merge the sections.
     sections: dict[str, tuple[Any, str]] = {}
     for stage, key in numbered.items():
         changes = {} if key == BASE else values.get(key) or {}
@@ -99,29 +109,32 @@ def _sections(values: dict[str, Any], system: System, where: str) -> dict[str, t
 
 
 def _chosen(values: dict[str, Any], system: System) -> Any:
-    """Names of the stages that run, from names or numbers."""
-    asked = values.get("run_stages")
-    if asked is None:
-        asked = values.get("stages")
-    if isinstance(asked, dict):
-        return [stage for stage in system.stages if stage in asked]
-    if asked is None:
+    """Return the names of the stages that run; the options give names or numbers."""
+    chosen = values.get("run_stages")
+    if chosen is None:
+        chosen = values.get("stages")
+    if isinstance(chosen, dict):
+        return [stage for stage in system.stages if stage in chosen]
+    if chosen is None:
         return list(system.usual_stages)
-    if not isinstance(asked, list | tuple):
-        return asked
+    if not isinstance(chosen, list | tuple):
+        return chosen  # ``build`` refuses it
     numbers = dict(enumerate(system.stages, 1))
-    return [numbers.get(stage, str(stage)) if isinstance(stage, int) else stage for stage in asked]
+    return [numbers.get(stage, str(stage)) if isinstance(stage, int) else stage for stage in chosen]
 
 
 def _stage(section: Any, system: System, where: str) -> TrainConfig:
-    """A stage's section: shared keys typed by ``TrainConfig``, the system's own by its dataclass."""
+    """Build the options of a stage: shared keys become a ``TrainConfig``, the system's own keys its dataclass."""
     if not isinstance(section, dict):
         raise ConfigError(f"{where}: expected keys and values, got {section!r}")
+    # Check the keys.
     shared = {field.name for field in fields(TrainConfig)} - {"own"}
     own = {field.name for field in fields(system.training_options)}
     for key in section:
         if key not in shared | own:
             raise ConfigError(f"{where}: unknown key {key!r}; {meant(str(key), sorted(shared | own))}")
+
+    # Build both parts, and let the system check them together.
     stage = build(TrainConfig, {key: value for key, value in section.items() if key in shared}, where)
     typed: object = build(system.training_options, {key: value for key, value in section.items() if key in own}, where)
     stage = replace(stage, own=typed)
@@ -133,7 +146,7 @@ def _stage(section: Any, system: System, where: str) -> TrainConfig:
 
 
 def _check_patches(config: RunConfig, system: System) -> None:
-    """Whether the network takes patches of the sizes that the stages cut."""
+    """Refuse patch sizes that are not multiples of what the network needs."""
     facts = system.row(config.network_g).facts
     step = facts.multiple_of * facts.scale
     for stage in config.run_stages:
@@ -143,17 +156,22 @@ def _check_patches(config: RunConfig, system: System) -> None:
 
 
 def _apply(values: dict[str, Any], override: str, system: System) -> None:
-    """Write one ``a.b.c=value`` into nested mappings; ``stages.NAME`` also reaches a file that numbers its stages."""
+    """Write one ``a.b.c=value`` into nested mappings; ``stages.NAME`` works in files that number their stages, too."""
+    # Read key and value.
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"override {override!r} is not key=value")
     *parents, last = path.replace(":", ".").split(".")
     value = parse_yaml(text, f"override {override!r}: the value")
+
+    # Translate the names of stages to the keys of this file.
     if (parents, last) == ([], "stages") and not isinstance(value, dict):
         last = "run_stages"  # which stages run; the sections of the file stay
     numbered = dict(zip(system.stages, _numbered(system), strict=True))
     if parents[:1] == ["stages"] and len(parents) > 1 and not isinstance(values.get("stages"), dict):
         parents = [numbered.get(parents[1], parents[1]), *parents[2:]]
+
+    # Write the value, and create missing sections on the way.
     for parent in parents:
         if values.get(parent) is None:
             values[parent] = {}
@@ -164,7 +182,7 @@ def _apply(values: dict[str, Any], override: str, system: System) -> None:
 
 
 def _merged(base: Any, changes: Any) -> Any:
-    """``base`` with the keys of ``changes`` laid over it, nested mappings key by key; anything else replaces it."""
+    """Merge ``changes`` into ``base``: nested mappings key by key; any other value replaces the old one."""
     if not isinstance(base, dict) or not isinstance(changes, dict):
         return changes if not isinstance(changes, dict) or changes else base
     result = dict(base)

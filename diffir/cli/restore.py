@@ -1,8 +1,8 @@
-"""``diffir restore``: photos in, restored photos out.
+"""``diffir restore``: restore photos, animations and videos.
 
-Decided here: the flags, and what they mean for the library. One line says what runs where, one line a file what came
-of it, one line sums up; ``--json`` says the same to programs. Exit code 0: all restored or skipped; 1: some files
-failed; 2: wrong usage; 130: interrupted.
+This module defines the flags and turns them into arguments of the library. The first line of the output names network
+and device, then each file has a line, and the last line is a summary; ``--json`` prints the same for programs. Exit
+code 0: all restored or skipped; 1: some files failed; 2: wrong usage; 130: interrupted.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = "restored"
 _EPILOG = f"""\
--o is a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it is a folder, made if missing;
-a slash at its end says that a folder is meant.
-Without -o results go to the folder "restored". Inputs are never overwritten, and no result is ever half written.
-Ctrl-C finishes the file in hand; a second one stops at once. The same call with --skip_existing goes on.
+-o names a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it names a folder, which
+is created if it is missing. A slash at its end always means a folder.
+Without -o, results go to the folder "restored". Inputs are never overwritten, and no result is left incomplete.
+After Ctrl-C the current file is finished; a second Ctrl-C stops at once. The same call with --skip_existing continues.
 
 --json prints objects with a field "event":
 {JSON_FIELDS}
@@ -40,7 +40,7 @@ exit codes: 0 done, 1 some files failed, 2 wrong usage, 130 interrupted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``diffir restore``."""
+    """Add the flags of ``diffir restore``, in groups."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "diffir restore INPUT ... [-o OUT] [flags]"
     parser.epilog = _EPILOG
@@ -55,20 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_file_flags(files: argparse._ArgumentGroup) -> None:
     files.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="photos, animations, videos, folders of photos, patterns"
+        "inputs", nargs="*", metavar="INPUT", help="photos, animations, videos, folders of photos, or patterns"
     )
-    files.add_argument(
-        "-i", "--input", nargs="+", action="extend", default=[], metavar="INPUT", help="the same, as a flag"
-    )
+    files.add_argument("-i", "--input", nargs="+", action="extend", default=[], metavar="INPUT", help="more inputs")
     files.add_argument("-o", "--output", type=_name, default=DEFAULT_OUTPUT, metavar="OUT", help="file or folder")
-    files.add_argument("-r", "--recursive", action="store_true", help="folders below folders, the tree kept")
+    files.add_argument("-r", "--recursive", action="store_true", help="include subfolders, and create the same in OUT")
     files.add_argument("--suffix", default="", metavar="TEXT", help="added to each name: photo.jpg -> photoTEXT.jpg")
-    files.add_argument("--skip_existing", action="store_true", help="leave out photos whose result is there already")
+    files.add_argument("--skip_existing", action="store_true", help="skip photos whose result exists already")
     files.add_argument(
         "--mask",
         type=_path,
         metavar="MASK",
-        help="for inpainting, above 0 where a hole is: a file for all, or a folder of masks named as the photos",
+        help="for inpainting, above 0 in the missing region: one file, or a folder with masks named like the photos",
     )
     files.add_argument(
         "--max_pixels", type=_positive, metavar="N", help="refuse larger photos before decoding (default: 500000000)"
@@ -80,24 +78,32 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
         "--ext",
         choices=["auto", "png", "jpg", "webp", "tif", "avif", "gif", "bmp"],
         default="auto",
-        help="format of photos; auto (default): the input's, or another one where that cannot hold the result",
+        help="format of photos; auto (default): that of the input, or another one if it cannot hold the result",
     )
     results.add_argument(
-        "--quality", type=_quality, default=95, metavar="1-100", help="of JPEG, WebP, AVIF and videos (default: 95)"
+        "--quality",
+        type=_quality,
+        default=95,
+        metavar="1-100",
+        help="quality of JPEG, WebP, AVIF and videos (default: 95)",
     )
-    results.add_argument("--strip_metadata", action="store_true", help="leave out EXIF, XMP and resolution")
-    results.add_argument("--json", action="store_true", help="tell programs what happens, see below")
+    results.add_argument("--strip_metadata", action="store_true", help="do not copy EXIF, XMP and resolution")
+    results.add_argument("--json", action="store_true", help="print JSON for programs, see below")
 
 
 def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     choice = network.add_mutually_exclusive_group()
-    choice.add_argument("-n", "--model_name", metavar="NAME", help="a name that diffir models lists; default: shipped")
+    choice.add_argument("-n", "--model_name", metavar="NAME", help="a name from diffir models; default: shipped")
     choice.add_argument("--model_path", type=_path, metavar="FILE", help="a weights file: .safetensors, .pth, .ckpt")
     network.add_argument(
-        "--strength", type=float, default=1.0, metavar="0-1", help="0: the input, 1: restored (default), or between"
+        "--strength",
+        type=float,
+        default=1.0,
+        metavar="0-1",
+        help="0: the input, 1: restored (default), or a mix of both",
     )
-    network.add_argument("-x", "--tta", action="store_true", help="mean over 8 turned and mirrored runs: 8 x the time")
-    network.add_argument("--seed", type=int, default=0, help="of the noise the prior starts from (default: 0)")
+    network.add_argument("-x", "--tta", action="store_true", help="mean of 8 turned and mirrored runs: 8 x the time")
+    network.add_argument("--seed", type=int, default=0, help="seed of the prior's initial noise (default: 0)")
 
 
 def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
@@ -108,10 +114,8 @@ def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
         help="save the estimated prior (IPR) of each photo: a .safetensors file, or a folder for many",
     )
     choice = priors.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--prior", type=_path, nargs="+", metavar="FILE", help="saved priors to use instead; several are mixed"
-    )
-    choice.add_argument("--share_prior", action="store_true", help="the first frame's for all of an animation or video")
+    choice.add_argument("--prior", type=_path, nargs="+", metavar="FILE", help="use saved priors; several are mixed")
+    choice.add_argument("--share_prior", action="store_true", help="use the first frame's prior for all frames")
     priors.add_argument(
         "--prior_mix", type=float, nargs="+", metavar="W", help="weights of the mixed priors (default: equal parts)"
     )
@@ -120,13 +124,15 @@ def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
 def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
     device = machine.add_mutually_exclusive_group()
     device.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
-    device.add_argument("-g", "--gpu_id", type=_gpu_ids, metavar="N[,N...]", help="cuda:N; several share the files")
+    device.add_argument(
+        "-g", "--gpu_id", type=_gpu_ids, metavar="N[,N...]", help="use cuda:N; several GPUs share the files"
+    )
     precision = machine.add_mutually_exclusive_group()
     precision.add_argument(
         "--precision",
         choices=["auto", "fp32", "bf16", "fp16"],
         default="auto",
-        help="auto: bf16 on CUDA and on CPUs that are faster in it, else fp32",
+        help="auto: bf16 on CUDA and on CPUs that are faster with it, otherwise fp32",
     )
     precision.add_argument("--fp32", dest="precision", action="store_const", const="fp32", help="--precision fp32")
     machine.add_argument(
@@ -135,25 +141,27 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
         type=int,
         default=0,
         metavar="PIXELS",
-        help="side of tiles in pixels of the input; 0: by free memory, whole if it fits (default); -1: never tile",
+        help="side of tiles in pixels of the input; 0 (default): tiles only if memory requires them; -1: never",
     )
     machine.add_argument(
-        "--tile_overlap", type=int, default=32, metavar="PIXELS", help="shared by neighbouring tiles (default: 32)"
+        "--tile_overlap", type=int, default=32, metavar="PIXELS", help="overlap of neighbouring tiles (default: 32)"
     )
     machine.add_argument(
         "--batch_size",
         type=_positive,
         metavar="N",
-        help="photos of one size restored together (default: 1 on the CPU, up to 4 on CUDA)",
+        help="photos of the same size restored together (default: 1 on the CPU, up to 4 on CUDA)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore and tell."""
+    """Check the arguments, restore all inputs, and report."""
     from diffir.batch.jobs import plan_jobs
 
     if args.prior_mix and not args.prior:
-        raise UsageError("--prior_mix weighs the files of --prior: name them")
+        raise UsageError("--prior_mix needs --prior: it gives the weights of its files")
+
+    # Plan which input becomes which file.
     jobs = plan_jobs(
         [*args.inputs, *args.input],
         args.output,
@@ -168,11 +176,15 @@ def run(args: argparse.Namespace) -> int:
     video = next((job.source for job in jobs if job.is_video), None)
     if args.strip_metadata and video is not None:
         raise UsageError(f"--strip_metadata is for photos, and {video} is a video")
+
+    # Load the network once per device, and check that it suits the inputs.
     restorers = _load(args)
     restorer = restorers[0]
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
+
+    # Restore, and report on the terminal or as JSON.
     settings = _settings(args, _given_prior(args, restorer))
     return _restore_all(restorers, jobs, settings, JsonReport() if args.json else TextReport())
 
@@ -209,7 +221,7 @@ def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
     for path in args.prior:
         prior, name = load_prior(path)
         if name != restorer.name:
-            raise UsageError(f"{path} is a prior of {name}, which means nothing to {restorer.name}")
+            raise UsageError(f"{path} is a prior of {name}, which {restorer.name} cannot use")
         priors.append(prior)
     return mix_priors(priors, args.prior_mix)
 
@@ -234,6 +246,7 @@ def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: S
     from diffir.batch.events import Stop
     from diffir.cli.interrupts import EXIT_INTERRUPTED, stopping_on_signals
 
+    # A signal requests a stop; the file in progress is finished.
     stop, tally, start = Stop(), Tally(len(jobs)), time.perf_counter()
     report.start(restorers, len(jobs))
     with stopping_on_signals(stop):
@@ -257,7 +270,7 @@ def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: S
 
 def _name(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("must not be an empty name; the current folder is named .")
+        raise argparse.ArgumentTypeError("must not be empty; the current folder is .")
     return text
 
 

@@ -131,4 +131,4 @@ def test_empty_names_are_refused(place: Place, flag: str, capsys: pytest.Capture
         main([*place.call, flag, ""])
 
     assert stopped.value.code == 2
-    assert "must not be an empty name" in capsys.readouterr().err
+    assert "must not be empty" in capsys.readouterr().err

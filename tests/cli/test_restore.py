@@ -93,7 +93,7 @@ def test_a_folder_goes_on_after_a_bad_file_and_the_exit_code_is_1(
         (["{photos}", "--mask", "{photos}/one.png"], "toy takes no --mask"),
         (["{photos}", "-g", "99"], "device cuda:99 is not available"),
         (["{photos}", "--strength", "1.5"], "strength must be"),
-        (["{photos}", "--prior_mix", "1"], "--prior_mix weighs the files of --prior"),
+        (["{photos}", "--prior_mix", "1"], "--prior_mix needs --prior"),
         (["{photos}", "--prior", "nowhere.safetensors"], "no such prior"),
         (["clip.mp4", "--strip_metadata"], "--strip_metadata is for photos"),
     ],
@@ -275,7 +275,7 @@ def test_a_prior_of_other_weights_is_refused(
     code = main(["restore", "-i", str(photos), "--prior", str(tmp_path / "other.safetensors"), "--model_path", weights])
 
     assert code == 2
-    assert "is a prior of other, which means nothing to toy" in capsys.readouterr().err
+    assert "is a prior of other, which toy cannot use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
