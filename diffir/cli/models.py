@@ -13,7 +13,7 @@ MEGA = 1_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``diffir models``."""
-    parser.add_argument("name", nargs="?", help="show the details of these weights")
+    parser.add_argument("name", nargs="?", help="show the details of these weights, with all scores")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -42,12 +42,11 @@ def _row(entry: Any) -> tuple[str, ...]:
         f"{entry.size / MEGA:.1f} MB" if entry.size else "-",
         "shipped" if entry.shipped else entry.url,
         entry.licence or "not stated",
-        str(entry.scores[0]) if entry.scores else "-",
     )
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
-    table = [("NAME", "TASK", "SCALE", "PARAMETERS", "SIZE", "WHERE", "LICENCE", "SCORE"), *rows]
+    table = [("NAME", "TASK", "SCALE", "PARAMETERS", "SIZE", "WHERE", "LICENCE"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

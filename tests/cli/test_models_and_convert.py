@@ -43,7 +43,13 @@ def test_models_lists_every_official_row(capsys):
     for name, task in TASKS.items():
         assert (f"official_{name}" in text) == task.official
     assert "https://github.com/Zj-BinXia/DiffIR" in text
-    assert "GoPro: PSNR 33.20 dB (8-bit RGB, crop_border 0, MATLAB, published)" in text
+    assert "PSNR" not in text  # scores belong to the details, where each one names its degradation
+
+
+def test_the_details_of_a_model_show_its_scores(capsys):
+    assert main(["models", "official_deblur"]) == 0
+
+    assert "GoPro: PSNR 33.20 dB (8-bit RGB, crop_border 0, MATLAB, published)" in capsys.readouterr().out
 
 
 def test_a_published_ssim_does_not_claim_the_protocol_that_diffir_measures_with(capsys):
