@@ -14,7 +14,7 @@ from diffir.evaluation.contestant import baseline, network
 from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
 from diffir.evaluation.peak_memory import PeakMemory
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.engine.multiply_adds import count_multiply_adds
+from diffir.systems.diffir.engine.operation_count import count_multiply_adds
 from diffir.systems.diffir.tasks import get_task
 
 GREY = np.full((16, 16, 3), 100, np.uint8)

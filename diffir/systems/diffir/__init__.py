@@ -1,4 +1,4 @@
-"""Networks: torch and einops only; no files, devices or logs."""
+"""DiffIR: its networks, training stages, engine and released files (Xia et al., ICCV 2023)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["ArchSettings", "DiffIR", "Stage"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only for the network itself (PEP 562): the settings alone serve ``diffir models``."""
+    """Import torch only if the network is requested (PEP 562): ``diffir models`` needs the settings alone."""
     if name == "DiffIR":
         from diffir.systems.diffir.network import DiffIR
 

@@ -1,18 +1,18 @@
 """The denoiser of stage 2: predicts the clean prior from a noisy one.
 
-In: x_t (B, P), the step t, condition (B, P). Out: x_start (B, P). DiffIR (Xia et al., ICCV 2023), section 3.2; the
-released networks predict x_start itself, not the noise.
+In: x_t (B, P), the step t and the conditioning vector (B, P). Out: x_start (B, P). DiffIR (Xia et al., ICCV 2023),
+section 3.2; like the released networks, it predicts x_start itself and not the noise.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.systems.diffir.layers import LEAKY_SLOPE, start_near_one
+from diffir.systems.diffir.layers import LEAKY_SLOPE, init_bias_to_one
 
 
 class Denoiser(nn.Module):
-    """An MLP on (condition, time, x_t)."""
+    """An MLP whose input is the concatenation of conditioning vector, time and x_t."""
 
     def __init__(self, prior_width: int, num_blocks: int, num_timesteps: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Denoiser(nn.Module):
             [nn.Linear(2 * prior_width + 1, prior_width)]
             + [nn.Linear(prior_width, prior_width) for _ in range(num_blocks)]
         )
-        start_near_one(self.layers[-1])
+        init_bias_to_one(self.layers[-1])
 
     def forward(self, x_t: Tensor, t: int, condition: Tensor) -> Tensor:
         # The released networks were trained with t / (10 T), rounded to float32 whatever the network's precision.

@@ -1,8 +1,8 @@
-"""Diffusion on a prior vector: the schedule, the forward jump and the reverse chain.
+"""Diffusion of prior vectors: the noise schedule, the forward process and the reverse process.
 
-Knows vectors (B, P) and a function that predicts x_start; knows no network. Schedule and posterior after DDPM (Ho et
-al., 2020, eq. 4-7) with betas linear in sqrt(beta); the chain keeps the posterior mean and adds no noise, as the
-released DiffIR networks do, so the start noise is its only randomness.
+In and out: vectors (B, P). The network is passed as a function that predicts x_start. Schedule and posterior follow
+DDPM (Ho et al., 2020, eq. 4-7) with betas linear in sqrt(beta). As in the released DiffIR networks, each reverse step
+takes the posterior mean and adds no noise, so the start noise is the only source of randomness.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,12 @@ import numpy as np
 from torch import Tensor
 
 PredictStart = Callable[[Tensor, int], Tensor]
+"""Predicts x_start (B, P) from x_t (B, P) and the step t."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Constants of each step t = 0 ... T-1. Computed in float64 and rounded to float32, as in the released networks."""
+    """Constants of each step t = 0 ... T-1, computed in float64 and rounded to float32, as in released networks."""
 
     betas: tuple[float, ...]
     alphas_cumprod: tuple[float, ...]
@@ -29,7 +30,8 @@ class Schedule:
 
     @classmethod
     def linear_in_sqrt(cls, num_timesteps: int, linear_start: float, linear_end: float) -> "Schedule":
-        """Betas whose square roots rise evenly from sqrt(linear_start) to sqrt(linear_end)."""
+        """Make a schedule with betas whose square roots rise linearly from sqrt(linear_start) to sqrt(linear_end)."""
+        # The cumulative product at t - 1 is 1 for the first step.
         betas = np.linspace(linear_start**0.5, linear_end**0.5, num_timesteps) ** 2
         alphas_cumprod = np.cumprod(1 - betas)
         previous = np.append(1.0, alphas_cumprod[:-1])
@@ -37,6 +39,7 @@ class Schedule:
         def rounded(values: np.ndarray) -> tuple[float, ...]:
             return tuple(values.astype(np.float32).astype(float).tolist())
 
+        # Posterior mean: DDPM eq. 7.
         return cls(
             betas=rounded(betas),
             alphas_cumprod=rounded(alphas_cumprod),
@@ -51,17 +54,17 @@ class Schedule:
         return len(self.betas)
 
     def q_sample(self, x_start: Tensor, t: int, noise: Tensor) -> Tensor:
-        """Jump from x_start to x_t: DDPM eq. 4. All (B, P)."""
+        """Sample x_t from x_start and noise in one step (DDPM, eq. 4); all are (B, P)."""
         return self.sqrt_alphas_cumprod[t] * x_start + self.sqrt_one_minus_alphas_cumprod[t] * noise
 
     def reverse_chain(self, predict_start: PredictStart, x_t: Tensor) -> list[Tensor]:
-        """Walk from x_T-1 down to x_start, gradients included.
+        """Run all reverse steps from x_T-1 to x_start; gradients flow through them.
 
         Args:
             predict_start: (x_t, t) -> x_start, both (B, P).
-            x_t: (B, P), the start: noise, or ``q_sample`` of a known prior.
+            x_t: (B, P), the start of the chain: noise, or ``q_sample`` of a known prior.
         Returns:
-            The vector after each step, t = T-1 first; the last one is the result.
+            The vector (B, P) after each step, t = T-1 first; the last one is the result.
         """
         chain = []
         for t in reversed(range(self.num_timesteps)):

@@ -1,7 +1,8 @@
 """DIRformer: the U-shaped transformer that restores an image under the guidance of a prior vector.
 
-In: lq (B, C, H, W) and prior (B, P). Out: restored (B, 3, scale*H, scale*W). Every block is a DMTA and a DGFN, both
-modulated by the same prior (DiffIR, Xia et al., ICCV 2023, figure 2; attention and U after Restormer, CVPR 2022).
+In: lq (B, C, H, W) and prior (B, P). Out: restored image (B, 3, scale*H, scale*W). Every block consists of a DMTA and a
+DGFN, both modulated by the same prior (DiffIR, Xia et al., ICCV 2023, figure 2; attention and U-shape after Restormer,
+CVPR 2022).
 """
 
 import math
@@ -15,14 +16,15 @@ from torch.utils.checkpoint import checkpoint
 from diffir.systems.diffir.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.systems.diffir.settings import ArchSettings
 
-NORM_FLOOR = 1e-12  # of |q| and |k|: that of torch.nn.functional.normalize, with which released networks were trained
+NORM_FLOOR = 1e-12  # lower limit of |q| and |k|, as in torch.nn.functional.normalize, which training upstream used
 
 
 class DMTA(nn.Module):
-    """Dynamic multi-head transposed attention: channels attend to channels, so its cost is linear in pixels.
+    """Dynamic multi-head transposed attention: channels attend to channels, so the cost is linear in pixels.
 
-    q and k are not normalised pixel by pixel: the cosines follow from q k^T and the norms, c x c numbers a head. Nor
-    are values mixed and then projected: mixing and projection are one matrix first.
+    Two steps are reordered to save work. The cosines follow from q k^T (c x c numbers per head) and the norms, instead
+    of normalising q and k at every pixel. Attention and output projection are multiplied to one matrix, which is then
+    applied to the values.
     """
 
     def __init__(self, channels: int, heads: int, prior_width: int) -> None:
@@ -35,20 +37,25 @@ class DMTA(nn.Module):
         self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        """Compute the residual (B, C, H, W) from the normalised and modulated map (B, C, H, W)."""
+        # Project to queries, keys and values.
         height, width = x.shape[-2:]
         qk, v = self.qkv_dwconv(self.qkv(x)).tensor_split([2 * x.shape[1]], dim=1)
-        if qk.dtype == torch.float16:  # means instead of sums, which would overflow; cosines stay as they are
+        if qk.dtype == torch.float16:  # sums over pixels would overflow; a common factor leaves the cosines unchanged
             qk = qk * (height * width) ** -0.5
+
+        # Sum over pixels: q k^T and the squared norms.
         q, k = rearrange(qk, "b (qk heads c) h w -> qk b heads c (h w)", qk=2, heads=self.heads)
         wide = qk.float() if qk.dtype in (torch.bfloat16, torch.float16) else qk  # sums over many pixels
         squares = rearrange(wide.square().sum(dim=(2, 3)), "b (qk heads c) -> b qk heads c", qk=2, heads=self.heads)
+
+        # Mix the values and project them, in one product.
         mixing = self.project(self.attention(q @ k.transpose(-2, -1), squares))
         out = rearrange(v, "b c h w -> b (h w) c") @ mixing.transpose(-2, -1)
         return rearrange(out, "b (h w) c -> b c h w", h=height, w=width)
 
     def attention(self, products: Tensor, squares: Tensor) -> Tensor:
-        """Softmax over k of scaled cosines, (..., heads, c, c).
+        """Attention (..., heads, c, c): softmax over the keys of the scaled cosines.
 
         Args:
             products: q k^T, (..., heads, c, c).
@@ -58,13 +65,13 @@ class DMTA(nn.Module):
         return (products / (queries[..., None] * keys[..., None, :]) * self.temperature).softmax(dim=-1)
 
     def project(self, attention: Tensor) -> Tensor:
-        """``attention`` (..., heads, c, c) and then ``project_out`` as one matrix (..., C, C)."""
+        """Multiply ``project_out`` and attention (..., heads, c, c) to one matrix (..., C, C)."""
         weights = rearrange(self.project_out.weight, "out (heads c) 1 1 -> heads out c", heads=self.heads)
         return rearrange(weights @ attention.to(weights.dtype), "... heads out c -> ... out (heads c)")
 
 
 class DGFN(nn.Module):
-    """Dynamic gated feed-forward network: one half of the hidden channels gates the other."""
+    """Dynamic gated feed-forward network: one half of the hidden channels gates the other half."""
 
     def __init__(self, channels: int, expansion: float, prior_width: int) -> None:
         super().__init__()
@@ -75,13 +82,13 @@ class DGFN(nn.Module):
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From the normed and modulated map (B, C, H, W) to what is added to the map."""
+        """Compute the residual (B, C, H, W) from the normalised and modulated map (B, C, H, W)."""
         gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         return self.project_out(F.gelu(gate) * value)
 
 
 class Block(nn.Module):
-    """Norm and DMTA, norm and DGFN, each modulated by the prior, each with its residual."""
+    """Transformer block: norm, modulation and DMTA, then norm, modulation and DGFN, each with a residual connection."""
 
     def __init__(self, channels: int, heads: int, settings: ArchSettings) -> None:
         super().__init__()
@@ -97,12 +104,12 @@ class Block(nn.Module):
 
 
 class Level(nn.ModuleList):
-    """A run of blocks that share width, heads and prior."""
+    """A sequence of blocks of equal width and number of heads, modulated by the same prior."""
 
     def __init__(self, channels: int, heads: int, num_blocks: int, settings: ArchSettings) -> None:
         super().__init__(Block(channels, heads, settings) for _ in range(num_blocks))
         self.keeps_activations = True
-        """False: a block's activations are computed again in the backward pass; less memory, more time."""
+        """If False, the backward pass recomputes the activations of each block (gradient checkpointing)."""
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         for block in self:
@@ -114,7 +121,7 @@ class Level(nn.ModuleList):
 
 
 class Tail(nn.Module):
-    """Features to image, enlarged: (conv 3x3, PixelShuffle 2) as often as ``upsample`` asks, then conv 3x3."""
+    """Output layers that enlarge: one conv 3x3 and PixelShuffle 2 for every doubling, then conv 3x3."""
 
     def __init__(self, channels: int, out_channels: int, upsample: int) -> None:
         super().__init__()
@@ -129,7 +136,7 @@ class Tail(nn.Module):
 
 
 class DIRformer(nn.Module):
-    """The dynamic image restoration transformer: four levels down, three up, refinement, global skip."""
+    """The dynamic image restoration transformer: encoder, latent level, decoder, refinement and global skip."""
 
     def __init__(self, settings: ArchSettings) -> None:
         super().__init__()
@@ -137,6 +144,7 @@ class DIRformer(nn.Module):
         widths = [settings.dim * 2**level for level in range(4)]
         blocks, heads = settings.num_blocks, settings.heads
 
+        # Encoder: every level halves the sides and doubles the channels.
         self.patch_embed = nn.Conv2d(settings.in_channels * settings.unshuffle**2, widths[0], 3, padding=1, bias=False)
         self.encoder_level1 = Level(widths[0], heads[0], blocks[0], settings)
         self.down1_2 = Downsample(widths[0])
@@ -146,6 +154,7 @@ class DIRformer(nn.Module):
         self.down3_4 = Downsample(widths[2])
         self.latent = Level(widths[3], heads[3], blocks[3], settings)
 
+        # Decoder with skip connections from the encoder.
         self.up4_3 = Upsample(widths[3])
         self.reduce_chan_level3 = nn.Conv2d(widths[3], widths[2], 1, bias=False)
         self.decoder_level3 = Level(widths[2], heads[2], blocks[2], settings)
@@ -153,8 +162,10 @@ class DIRformer(nn.Module):
         self.reduce_chan_level2 = nn.Conv2d(widths[2], widths[1], 1, bias=False)
         self.decoder_level2 = Level(widths[1], heads[1], blocks[1], settings)
         self.up2_1 = Upsample(widths[1])
-        self.decoder_level1 = Level(widths[1], heads[0], blocks[0], settings)  # the skip keeps level 1 at twice dim
+        self.decoder_level1 = Level(widths[1], heads[0], blocks[0], settings)  # width 2 * dim: no 1x1 reduction
         self.refinement = Level(widths[1], heads[0], settings.num_refinement_blocks, settings)
+
+        # Output layers, which enlarge for super-resolution.
         self.output: nn.Module
         if settings.upsample == 1:
             self.output = nn.Conv2d(widths[1], settings.out_channels, 3, padding=1, bias=False)
@@ -162,21 +173,22 @@ class DIRformer(nn.Module):
             self.output = Tail(widths[1], settings.out_channels, settings.upsample)
 
     def forward(self, lq: Tensor, prior: Tensor) -> Tensor:
-        """Restore lq.
+        """Restore low-quality images.
 
         Args:
-            lq: (B, C, H, W) in [0, 1], RGB (and mask); H and W multiples of ``settings.multiple_of``.
+            lq: (B, C, H, W) in [0, 1], RGB and for inpainting the mask; H and W multiples of ``settings.multiple_of``.
             prior: (B, P).
         Returns:
             (B, 3, scale*H, scale*W), RGB, not clamped.
         """
-        # Channels last from here on: a pixel's channels are what norms and 1x1 convolutions work on.
+        # Encoder. Channels last from here on: norms and 1x1 convolutions work on the channels of a pixel.
         unshuffled = F.pixel_unshuffle(lq, self.settings.unshuffle).contiguous(memory_format=torch.channels_last)
         level1 = self.encoder_level1(self.patch_embed(unshuffled), prior)
         level2 = self.encoder_level2(self.down1_2(level1), prior)
         level3 = self.encoder_level3(self.down2_3(level2), prior)
         latent = self.latent(self.down3_4(level3), prior)
 
+        # Decoder: concatenate each skip connection and reduce the channels, except on level 1.
         up3 = self.reduce_chan_level3(torch.cat([self.up4_3(latent), level3], dim=1))
         up3 = self.decoder_level3(up3, prior)
         up2 = self.reduce_chan_level2(torch.cat([self.up3_2(up3), level2], dim=1))
@@ -186,7 +198,7 @@ class DIRformer(nn.Module):
         return self.add_global_skip(self.output(self.refinement(up1, prior)), lq)
 
     def add_global_skip(self, output: Tensor, lq: Tensor) -> Tensor:
-        """The output with lq added, enlarged to its size; the same for a piece of both."""
+        """Add lq, enlarged to the output's size, to the output; works on strips of both, too."""
         if self.settings.global_skip == "none":
             return output
         image = lq[:, : self.settings.out_channels]

@@ -1,8 +1,8 @@
-"""What each stage of DiffIR starts from.
+"""Build each training stage of DiffIR with its initial weights.
 
-Stage 1 starts with fresh weights, from stage-1 weights, from stage-2 weights, or from what fits of another task's.
-Stage 2 starts from stage 1, its prior network fresh or from stage-2 weights; stage 3 starts from stage 2 and keeps the
-teacher of stage 2.
+Stage 1 starts with new weights, with stage-1 or stage-2 weights, or with the tensors of another task that fit. Stage 2
+starts from stage 1, with new or given weights of the networks that estimate the prior. Stage 3 starts from stage 2 and
+has the same teacher.
 """
 
 from pathlib import Path
@@ -16,17 +16,17 @@ from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
 
 
 def build_stage(name: str, start: StageStart) -> Stage:
-    """A stage before its first step; raises as ``System.stage``."""
+    """Build a stage for its first step; arguments and errors are those of ``System.stage``."""
     return _stage_one(start) if name == PRIOR else _stage_two(name, start)
 
 
 def arch_of(start: StageStart) -> ArchSettings:
-    """The settings of the network that the option file asks for."""
+    """The settings of the network that the option file describes."""
     return ArchSettings.from_dict(DIFFIR.row(start.config.network_g).settings)
 
 
 def load_diffir(start: StageStart, weights: str | Path, part: str | None) -> DiffIR:
-    """The network of a name or file, of that part if one is needed."""
+    """Load a DiffIR network by name or from a file; ``part`` is the required part, or None for any."""
     network = start.load(weights, part)
     assert isinstance(network, DiffIR)
     return network
@@ -35,6 +35,7 @@ def load_diffir(start: StageStart, weights: str | Path, part: str | None) -> Dif
 def _stage_one(start: StageStart) -> StageOne:
     config = start.config
     stage = StageOne(arch_of(start), config.stages[PRIOR], strip_pixels=config.val.strip_pixels)
+    # Load weights if the options name some: all tensors if the networks are equal, else those that fit.
     weights = config.path.pretrain_network_g
     if weights is not None:
         network = _pretrained(start, weights, None, strict=config.path.strict_load_g)
@@ -47,9 +48,12 @@ def _stage_one(start: StageStart) -> StageOne:
 
 def _stage_two(name: str, start: StageStart) -> StageTwo:
     config = start.config
+    # The teacher is stage 1 of this run, or the weights that the options name.
     teacher = config.path.pretrain_network_g if PRIOR not in config.run_stages else None
     network = _needed(start, teacher or start.weights(PRIOR), PRIOR)
     stage = StageTwo(network, config.stages[name], name=name, strip_pixels=config.val.strip_pixels)
+
+    # Continue from stage-2 weights if there are any; stage 3 always does.
     before: str | Path | None = config.path.pretrain_network_s2
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
         before = start.weights(DIFFUSION)
@@ -71,6 +75,6 @@ def _needed(start: StageStart, weights: str | Path, part: str) -> DiffIR:
 def _pretrained(start: StageStart, weights: str | Path, part: str | None, *, strict: bool = True) -> DiffIR:
     network = load_diffir(start, weights, part)
     if strict and network.settings != arch_of(start):
-        way_out = "; path.strict_load_g=false starts stage 1 from what fits" if part is None else ""
+        way_out = "; path.strict_load_g=false starts stage 1 from the tensors that fit" if part is None else ""
         raise ConfigError(f"{weights} has other network settings than network_g{way_out}")
     return network

@@ -1,7 +1,7 @@
-"""Small layers every network here is made of: channel norm, prior modulation, resampling.
+"""Basic layers of the networks: channel norm, modulation by the prior, resampling, and initialisation.
 
-In and out: feature maps (B, C, H, W). Restormer (Zamir et al., CVPR 2022) for the norm and the resampling,
-DiffIR (Xia et al., ICCV 2023) for the modulation by the prior.
+In and out: feature maps (B, C, H, W). Norm and resampling follow Restormer (Zamir et al., CVPR 2022), the modulation
+DiffIR (Xia et al., ICCV 2023).
 """
 
 import torch
@@ -9,21 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-5
-MODULATION_STD = 0.01  # a choice of taste: the prior matters from the first step, but does not disturb
+MODULATION_STD = 0.01  # our choice: the prior has an effect from the first step, but a small one
 LEAKY_SLOPE = 0.1  # all LeakyReLUs of CPEN and of the denoiser
 
 
 class Modulation(nn.Module):
-    """Two linear functions of the prior, the gain and the shift of every channel: x * gain(z) + shift(z).
+    """Gain and shift of every channel as linear functions of the prior z: x * gain(z) + shift(z).
 
-    There is no "1 +": a prior near zero would shut the block. So gain starts as the mean of the prior, which CPEN and
-    the denoiser start near one; training from scratch then begins with open blocks.
+    The gain is not written as 1 + gain(z), so a prior near zero would suppress the signal of the block. Therefore the
+    gain is initialised to the mean of the prior, and CPEN and the denoiser are initialised so that it is near one.
     """
 
     def __init__(self, channels: int, prior_width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(prior_width, 2 * channels, bias=False)
-        if self.linear.weight.is_meta:  # a shape without numbers; torch would load its compiler to draw none, 2 s
+        if self.linear.weight.is_meta:  # no values to draw, and torch would load its compiler, which takes 2 s
             return
         nn.init.normal_(self.linear.weight, std=MODULATION_STD)
         with torch.no_grad():
@@ -36,9 +36,9 @@ class Modulation(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each pixel, and the modulation that follows it.
+    """Layer norm over the channels of each pixel, followed by the modulation.
 
-    ``bias=False`` divides by the standard deviation but leaves the mean in place, as Restormer's "BiasFree" does.
+    With ``bias=False`` it divides by the standard deviation without subtracting the mean, as Restormer's "BiasFree".
     """
 
     def __init__(self, channels: int, *, bias: bool) -> None:
@@ -47,15 +47,16 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def fold(self, modulation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """(x weight + bias) gain + shift as one gain and one shift, each (B, C)."""
+        """Combine the norm's weight and bias with the modulation into one gain and one shift, each (B, C)."""
         gain, shift = modulation
         return gain * self.weight, shift if self.bias is None else torch.addcmul(shift, gain, self.bias)
 
     def forward(self, x: Tensor, modulation: tuple[Tensor, Tensor]) -> Tensor:
-        """The normed map, modulated: (B, C, H, W), channels last, whatever the layout of x."""
+        """Normalise and modulate a map (B, C, H, W); the result is channels last, whatever the layout of x."""
         gain, shift = self.fold(modulation)
-        pixels = x.permute(0, 2, 3, 1)  # a view: free for channels-last maps, which this layer also returns
-        if self.bias is not None and len(x) == 1:  # one image: its gain and shift are a layer norm's own
+        pixels = x.permute(0, 2, 3, 1)  # a view, which costs nothing for channels-last maps
+        # With one image, gain and shift serve as weight and bias of the layer norm.
+        if self.bias is not None and len(x) == 1:
             modulated = F.layer_norm(pixels, gain.shape[1:], gain[0], shift[0], NORM_EPS)
         else:
             modulated = torch.addcmul(shift[:, None, None], self._normed(pixels), gain[:, None, None])
@@ -67,11 +68,11 @@ class ChannelNorm(nn.Module):
         return pixels * torch.rsqrt(pixels.var(-1, keepdim=True, correction=0) + NORM_EPS)
 
 
-def start_alive(network: nn.Module) -> None:
-    """Let convolutions and linear layers keep the size of their signal (He et al., ICCV 2015, eq. 14).
+def init_kaiming(network: nn.Module) -> None:
+    """Initialise convolutions and linear layers to preserve the variance of the signal (He et al., ICCV 2015, eq. 14).
 
-    torch's own start shrinks it by 0.6 a layer, so that after CPEN's ten the prior of all images is the same to a
-    thousandth, and little can be learnt from its differences at first.
+    torch's default initialisation shrinks the signal by 0.6 per layer. After the ten layers of CPEN the priors of all
+    images would then agree to a thousandth, and the first steps could learn little from their differences.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
@@ -80,8 +81,8 @@ def start_alive(network: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def start_near_one(layer: nn.Module) -> None:
-    """Let the last layer before a prior start with outputs around one; ``Modulation`` says why."""
+def init_bias_to_one(layer: nn.Module) -> None:
+    """Initialise the bias of the last layer before a prior to one; ``Modulation`` says why."""
     assert isinstance(layer, nn.Linear)
     nn.init.ones_(layer.bias)
 

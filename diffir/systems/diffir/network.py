@@ -1,7 +1,8 @@
-"""DiffIR: a DIRformer and the prior that guides it.
+"""DiffIR: a DIRformer and the networks that compute the prior which guides it.
 
-Stage 1 and stage 2 are one network with two priors. Stage 1 sees the clean image: ``oracle_prior(lq, gt)``. Stage 2
-does not: ``estimate_prior(lq)`` runs CPEN on lq alone and denoises a random vector in ``num_timesteps`` steps.
+Stage 1 and stage 2 differ only in how they obtain the prior. In stage 1, ``oracle_prior(lq, gt)`` extracts it with the
+ground truth as a second input. In stage 2, ``estimate_prior(lq)`` runs CPEN on lq alone, which gives the conditioning
+vector, and denoises a random vector in ``num_timesteps`` steps.
 Xia et al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023.
 """
 
@@ -18,9 +19,10 @@ from diffir.systems.diffir.settings import ArchSettings, Stage
 
 
 class DiffIR(nn.Module):
-    """The network of one stage.
+    """The network of stage 1 or stage 2.
 
-    Tensors: lq (B, C, H, W) and gt (B, 3, scale*H, scale*W) in [0, 1], RGB; prior, condition and noise (B, P).
+    Tensors: lq (B, C, H, W) and gt (B, 3, scale*H, scale*W) in [0, 1], RGB; prior, noise and conditioning vector
+    (B, P).
     """
 
     def __init__(self, settings: ArchSettings, stage: Stage = 2) -> None:
@@ -34,15 +36,17 @@ class DiffIR(nn.Module):
             self.denoiser = Denoiser(settings.prior_width, settings.denoiser_blocks, settings.num_timesteps)
 
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """Stage 1: the prior (B, P) extracted from lq and the clean image."""
+        """Stage 1: extract the prior (B, P) from lq and the ground truth."""
         assert self.stage == 1, "the oracle prior belongs to a stage-1 network"
         clean = F.pixel_unshuffle(gt, self.settings.gt_unshuffle)
-        return self.cpen(torch.cat([F.pixel_unshuffle(self._seen(lq), self.settings.prior_unshuffle), clean], dim=1))
+        return self.cpen(
+            torch.cat([F.pixel_unshuffle(self._with_filled_holes(lq), self.settings.prior_unshuffle), clean], dim=1)
+        )
 
     def condition(self, lq: Tensor) -> Tensor:
-        """Stage 2: what the denoiser is told of lq, (B, P)."""
-        assert self.stage == 2, "the condition belongs to a stage-2 network"
-        return self.cpen(F.pixel_unshuffle(self._seen(lq), self.settings.prior_unshuffle))
+        """Stage 2: the conditioning vector (B, P) that CPEN computes from lq for the denoiser."""
+        assert self.stage == 2, "the conditioning vector belongs to a stage-2 network"
+        return self.cpen(F.pixel_unshuffle(self._with_filled_holes(lq), self.settings.prior_unshuffle))
 
     def prior_chain(
         self,
@@ -55,19 +59,21 @@ class DiffIR(nn.Module):
         """Stage 2: the prior after each reverse step, t = T-1 first.
 
         Args:
-            noise: (B, P) standard normal; drawn from ``generator`` when not given.
-            teacher_prior: (B, P), training only: the chain then starts from a noisy version of it.
+            noise: (B, P) standard normal; drawn from ``generator`` if not given.
+            teacher_prior: (B, P), for training only; the chain then starts from a noisy version of it.
         """
         condition = self.condition(lq)
         if noise is None:
             noise = _standard_normal(condition, generator)
+
+        # Start the reverse process from noise or, in training, from the noisy prior of the teacher.
         x_t = noise
         if teacher_prior is not None:
             x_t = self.schedule.q_sample(teacher_prior, self.schedule.num_timesteps - 1, noise)
         return self.denoise_prior(x_t, condition)
 
     def denoise_prior(self, x_t: Tensor, condition: Tensor) -> list[Tensor]:
-        """Stage 2: the prior (B, P) after each reverse step, t = T-1 first, from a noisy one and a condition."""
+        """Stage 2: the prior (B, P) after each reverse step, t = T-1 first, starting from ``x_t`` (B, P)."""
         return self.schedule.reverse_chain(lambda x, t: self.denoiser(x, t, condition), x_t)
 
     def estimate_prior(
@@ -78,19 +84,19 @@ class DiffIR(nn.Module):
         generator: torch.Generator | None = None,
         teacher_prior: Tensor | None = None,
     ) -> Tensor:
-        """Stage 2: the prior (B, P) estimated from lq alone; arguments as in ``prior_chain``."""
+        """Stage 2: estimate the prior (B, P) from lq alone; arguments as in ``prior_chain``."""
         return self.prior_chain(lq, noise=noise, generator=generator, teacher_prior=teacher_prior)[-1]
 
     def restore(self, lq: Tensor, prior: Tensor) -> Tensor:
-        """Restored image (B, 3, scale*H, scale*W), not clamped, under a given prior."""
-        return self.dirformer(self._seen(lq), prior)
+        """Restore lq under a given prior: (B, 3, scale*H, scale*W), not clamped."""
+        return self.dirformer(self._with_filled_holes(lq), prior)
 
     def forward(self, lq: Tensor, *, noise: Tensor | None = None) -> Tensor:
-        """Stage 2 end to end: estimate the prior, then restore."""
+        """Stage 2 end to end: estimate the prior, then restore lq under it."""
         return self.restore(lq, self.estimate_prior(lq, noise=noise))
 
-    def _seen(self, lq: Tensor) -> Tensor:
-        """lq as ``settings.hole_fill`` shows it."""
+    def _with_filled_holes(self, lq: Tensor) -> Tensor:
+        """Fill the missing regions of lq as ``settings.hole_fill`` requires; zeros are there already."""
         if self.settings.hole_fill == "zeros":
             return lq
         image, mask = lq[:, :-1], lq[:, -1:]
@@ -98,6 +104,6 @@ class DiffIR(nn.Module):
 
 
 def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Normal numbers of the shape of ``like``; drawn on the generator's own device, so a seed means one prior."""
+    """Standard normal numbers of the shape of ``like``, drawn on the generator's device: one seed, one prior."""
     device = generator.device if generator is not None else like.device
     return torch.randn(like.shape, generator=generator, device=device).to(like)

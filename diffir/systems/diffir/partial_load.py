@@ -1,4 +1,4 @@
-"""Partial loading: start a DIRformer from the tensors of another one that fit, such as those of another task."""
+"""Partial loading: initialise a DIRformer from another one, such as that of another task, where tensors fit."""
 
 import torch
 from torch import Tensor
@@ -9,21 +9,24 @@ from diffir.systems.diffir.dirformer import DIRformer
 
 @torch.no_grad()
 def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
-    """Copy the tensors of another DIRformer that have the same name and shape; the rest stays as it is.
+    """Copy the tensors of another DIRformer that have the same name and shape; the others keep their values.
 
-    Where the network takes a mask beside RGB and the donor does not, the first convolution copies the RGB filters and
-    the mask channel's filters start at zero.
+    If the network takes RGB and a mask and the donor takes RGB alone, the first convolution copies the RGB filters, and
+    the filters of the mask channel start at zero.
 
     Raises:
-        WeightsError: nothing fits.
+        WeightsError: no tensor fits.
     """
+    # The first convolution does not fit if the channels of its input mean something else.
     given, ours = donor.state_dict(), network.state_dict()
     first = "patch_embed.weight"
-    if network.settings.unshuffle != donor.settings.unshuffle:  # other channels, even where there are as many
+    if network.settings.unshuffle != donor.settings.unshuffle:
         del given[first]
     fitting = [name for name in ours if name in given and given[name].shape == ours[name].shape]
     for name in fitting:
         ours[name].copy_(given[name])
+
+    # A donor without a mask: its filters for RGB fit nevertheless.
     if first in given and _gained_channels(given[first], ours[first]):
         ours[first].zero_()[:, : given[first].shape[1]] = given[first]
         fitting.append(first)

@@ -1,7 +1,7 @@
-"""Variants of the stages that measure what the prior and its diffusion are worth, by leaving one of them out.
+"""Variants of the stages for an ablation study of the prior and of its diffusion; each variant leaves one of them out.
 
-For experiments (tools/prior_ablation.py): each trains like the stage it replaces, apart from where its prior comes
-from. DiffIR (Xia et al., ICCV 2023) calls the regressed prior variant V1.
+Each variant is trained like the stage that it replaces and differs only in the prior (tools/prior_ablation.py). DiffIR
+(Xia et al., ICCV 2023) calls the regressed prior variant V1.
 """
 
 from pathlib import Path
@@ -18,23 +18,26 @@ from diffir.systems.diffir.system import DIFFUSION, PRIOR
 
 
 class RegressedPrior(StageTwo):
-    """The conditioning vector of CPEN is the prior itself: no diffusion, all else equal."""
+    """Stage 2 without diffusion: the output of CPEN is used as the prior; everything else is equal."""
 
     def estimate(self, network: DiffIR, lq: Tensor, noise: Tensor, oracle: Tensor | None) -> Tensor:
-        """The prior (B, P); the noise is not used."""
+        """The output of CPEN, (B, P), as the prior; noise and oracle are not used."""
         return network.condition(lq)
 
 
 class NoPrior(StageOne):
-    """One learnt prior for all photos: CPEN sees black images."""
+    """Stage 1 with one learnt prior for all photos, because the input of CPEN is black."""
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The prior (B, P), all rows equal."""
+        """The learnt prior (B, P); all rows are equal."""
         return network.oracle_prior(torch.zeros_like(lq), torch.zeros_like(gt))
 
 
 def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
-    """Builder of a stage 2 of that kind, taught by the stage 1 in the file; only diffusion steps may differ."""
+    """Make a builder of a stage 2 of class ``kind`` whose teacher is the stage-1 network in a file.
+
+    The settings of both may differ only in the number of diffusion steps.
+    """
 
     def build(name: str, start: StageStart) -> Stage:
         torch.manual_seed(start.config.manual_seed)
@@ -46,7 +49,7 @@ def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
 
 
 def without_prior(name: str, start: StageStart) -> NoPrior:
-    """DIRformer of ``path.pretrain_network_g``, and a constant prior that begins as the mean of its priors."""
+    """Build a ``NoPrior`` stage from ``path.pretrain_network_g``; its prior starts as the mean of the old ones."""
     weights = start.config.path.pretrain_network_g
     if weights is None:
         raise ConfigError("path.pretrain_network_g: name the weights to start from")
@@ -57,7 +60,10 @@ def without_prior(name: str, start: StageStart) -> NoPrior:
 
 
 def without_stage_one(name: str, start: StageStart) -> Stage:
-    """The same start, and a regressed prior without a teacher: lq to prior to image, learnt in one piece."""
+    """Build a ``RegressedPrior`` stage that starts like ``without_prior``.
+
+    The regressed prior and DIRformer then learn jointly, without a stage 1 that was trained before.
+    """
     begun = without_prior(PRIOR, start).network
     stage = RegressedPrior(begun, start.config.stages[DIFFUSION])
     stage.network.cpen.mlp[-1].load_state_dict(begun.cpen.mlp[-1].state_dict())

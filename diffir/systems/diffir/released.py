@@ -1,8 +1,9 @@
-"""Released DiffIR checkpoints: which network they hold, told from names and shapes alone, and its weights.
+"""Read released DiffIR checkpoints: infer the settings of the network from names and shapes, and rename the tensors.
 
-In: the tensors of a stage-1 or stage-2 file (``checkpoint_file.read_checkpoint``). Out: stage, every setting, the
-tensors under our names. Works for any width and depth, not only for rows of the task table. The file's second copies
-(``diffusion.condition``, ``diffusion.model``) and schedule constants must agree with the first, then are dropped.
+In: the tensors of a stage-1 or stage-2 file (``checkpoint_file.read_checkpoint``). Out: stage, settings and the tensors
+under our names. Networks of any width and depth are accepted, not only those of the task table. A file holds second
+copies of some tensors (``diffusion.condition``, ``diffusion.model``) and constants of the schedule; they are compared
+with the first copies and with the settings, and then dropped.
 """
 
 import math
@@ -30,7 +31,7 @@ _CHECKED_CONSTANTS = (
     "sqrt_alphas_cumprod",
     "sqrt_one_minus_alphas_cumprod",
 )
-_UNUSED_CONSTANTS = (  # follow from the betas and enter neither training nor inference
+_UNUSED_CONSTANTS = (  # they follow from the betas and are used neither in training nor in inference
     "alphas_cumprod_prev",
     "log_one_minus_alphas_cumprod",
     "sqrt_recip_alphas_cumprod",
@@ -38,27 +39,29 @@ _UNUSED_CONSTANTS = (  # follow from the betas and enter neither training nor in
     "posterior_variance",
     "posterior_log_variance_clipped",
 )
-_CONSTANT_TOLERANCE = 1e-5  # relative; float32 rounding of upstream's own arithmetic is 1e-7
+_CONSTANT_TOLERANCE = 1e-5  # relative; the rounding errors of upstream's float32 arithmetic are about 1e-7
 
 
 @dataclass(frozen=True)
 class OfficialNetwork:
-    """What a released checkpoint holds."""
+    """The network and the weights in a released checkpoint."""
 
     stage: Stage
     settings: ArchSettings
     state: dict[str, Tensor]
-    """Under the names of ``diffir.systems.diffir.DiffIR``."""
+    """State dict with the parameter names of ``diffir.systems.diffir.DiffIR``."""
     tasks: tuple[str, ...]
-    """Rows of the task table with this network; sr_x4 and realsr_x4, for example, share one."""
+    """Rows of the task table with this network; sr_x4 and realsr_x4, for example, have the same one."""
 
 
 def read_official(state: Mapping[str, Tensor], source: str) -> OfficialNetwork:
-    """Settings and weights of a released checkpoint; ``source`` is named in messages.
+    """Read settings and weights from a released checkpoint; ``source`` is named in messages.
 
     Raises:
-        WeightsError: another network, tensors missing or odd, copies or constants that disagree.
+        WeightsError: it holds another network, tensors are missing or have unexpected shapes, or copies or constants
+            disagree.
     """
+    # Infer the settings.
     _refuse_files_without_card(state, source)
     stage: Stage = 2 if any(name.startswith(("condition.", "diffusion.condition.")) for name in state) else 1
     reader = _Reader(_without_second_copies(state, source), stage, source)
@@ -66,6 +69,8 @@ def read_official(state: Mapping[str, Tensor], source: str) -> OfficialNetwork:
         settings = reader.settings()
     except ConfigError as error:
         raise WeightsError(f"{source} holds no network that diffir can build: {error}") from error
+
+    # Rename the tensors; the constants of the schedule follow from the settings.
     constants = {f"diffusion.{name}" for name in _CHECKED_CONSTANTS + _UNUSED_CONSTANTS}
     ours = {
         translate_key(name, settings.cpen_blocks): tensor
@@ -76,7 +81,7 @@ def read_official(state: Mapping[str, Tensor], source: str) -> OfficialNetwork:
 
 
 def matching_tasks(settings: ArchSettings, stage: Stage) -> tuple[str, ...]:
-    """Rows of the task table that describe this network; a stage-1 file does not tell the denoiser's settings."""
+    """Rows of the task table that describe this network; stage-1 files do not determine the denoiser's settings."""
 
     def seen(arch: ArchSettings) -> ArchSettings:
         unseen = ArchSettings()
@@ -99,7 +104,7 @@ def _refuse_files_without_card(state: Mapping[str, Tensor], source: str) -> None
 
 
 def _without_second_copies(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """One copy of each tensor, whichever of the two names the file has."""
+    """Keep one copy of each tensor, under the first of its two names, whichever of them the file has."""
     single: dict[str, Tensor] = {}
     for name, tensor in state.items():
         prefix = next((prefix for prefix in _SECOND_COPIES if name.startswith(prefix)), None)
@@ -111,7 +116,7 @@ def _without_second_copies(state: Mapping[str, Tensor], source: str) -> dict[str
 
 
 class _Reader:
-    """Reads one setting after another from names and shapes in upstream's layout."""
+    """Infers one setting after another from names and shapes in upstream's layout."""
 
     def __init__(self, state: dict[str, Tensor], stage: Stage, source: str) -> None:
         self.state = state
@@ -120,6 +125,7 @@ class _Reader:
         self.cpen = "E" if stage == 1 else "condition"
 
     def settings(self) -> ArchSettings:
+        # Depth and width of the levels.
         dim = self._shape("G.patch_embed.proj.weight", 4)[0]
         num_blocks = tuple(self._count(rf"G\.{level}\.(\d+)\.") for level in _LEVEL_NAMES)
         first_blocks = [f"G.{level}.0." for level in _LEVEL_NAMES]
@@ -138,17 +144,20 @@ class _Reader:
         )
 
     def _image(self) -> dict[str, Any]:
-        """Channels, unshuffle, upsample and skip: the one choice that explains both first convolutions."""
+        """Infer channels, unshuffle, upsample and skip: only one choice fits both first convolutions."""
+        # Read what the shapes state directly.
         has_tail = "G.tail.1.weight" in self.state
         out_channels = self._shape("G.tail.1.weight" if has_tail else "G.output.weight", 4)[0]
         upsample = 2 ** self._count(r"G\.tail\.0\.(\d+)\.", step=2) if has_tail else 1
         embedded = self._shape("G.patch_embed.proj.weight", 4)[1]
         seen_by_cpen = self._shape(f"{self.cpen}.E.0.weight", 4)[1]
+
+        # Try both with and without a mask.
         for in_channels in (out_channels, out_channels + 1):
             unshuffle = math.isqrt(embedded // in_channels)
             if unshuffle == 0 or in_channels * unshuffle**2 != embedded or upsample % unshuffle:
                 continue
-            # Upstream adds lq enlarged behind a tail, lq itself without one, and nothing when inpainting.
+            # Upstream adds enlarged lq after an enlarging tail, lq itself without one, and nothing for inpainting.
             skip = "nearest" if has_tail else "identity" if in_channels == out_channels else "none"
             found: dict[str, Any] = {
                 "in_channels": in_channels,
@@ -162,21 +171,25 @@ class _Reader:
         raise self._error(f"no image explains {embedded} input channels of G and {seen_by_cpen} of {self.cpen}")
 
     def _diffusion(self) -> dict[str, Any]:
-        """Depth of the denoiser and the schedule; a stage-1 file holds neither, so the defaults stay."""
+        """Infer the depth of the denoiser and the schedule; a stage-1 file holds neither, so the defaults apply."""
         if self.stage == 1:
             return {}
         found: dict[str, Any] = {"denoiser_blocks": self._count(r"denoise\.resmlp\.(\d+)\.resmlp\.", start=2)}
         if "diffusion.betas" not in self.state:
             return found
+
+        # Read the schedule from the betas.
         (num_timesteps,) = self._shape("diffusion.betas", 1)
         start, end = (_shortest_decimal(self.state["diffusion.betas"][at]) for at in (0, -1))
         schedule = Schedule.linear_in_sqrt(num_timesteps, start, end)
+
+        # Compare all constants with those of that schedule.
         for name in _CHECKED_CONSTANTS:
             stored = self.state.get(f"diffusion.{name}", torch.tensor(getattr(schedule, name)))
             expected = torch.tensor(getattr(schedule, name))
-            tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(stored.dtype).eps)  # of files saved in half precision
+            tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(stored.dtype).eps)  # files may be in half precision
             if stored.shape != expected.shape or not torch.allclose(stored.float(), expected, tolerance, tolerance):
-                raise self._error(f"diffusion.{name} is not of a schedule linear in sqrt(beta)")
+                raise self._error(f"diffusion.{name} does not belong to a schedule linear in sqrt(beta)")
         return found | {"num_timesteps": num_timesteps, "linear_start": start, "linear_end": end}
 
     def _shape(self, name: str, sides: int) -> tuple[int, ...]:
@@ -184,11 +197,11 @@ class _Reader:
             raise self._error(f"{name} is missing")
         shape = tuple(self.state[name].shape)
         if len(shape) != sides or 0 in shape:
-            raise self._error(f"{name} has the odd shape {shape}")
+            raise self._error(f"{name} has the unexpected shape {shape}")
         return shape
 
     def _count(self, pattern: str, *, start: int = 0, step: int = 1) -> int:
-        """How many members a Sequential has, told from the positions in its names."""
+        """Count the members of a Sequential from the indices in its parameter names."""
         matches = (re.match(pattern, name) for name in self.state)
         positions = sorted({int(match[1]) for match in matches if match})
         if positions != list(range(start, start + step * len(positions), step)):
@@ -200,7 +213,7 @@ class _Reader:
 
 
 def _shortest_decimal(number: Tensor) -> float:
-    """The number as somebody wrote it: 0.1, where float32 holds 0.10000000149."""
+    """The shortest decimal that rounds to this number: 0.1, not 0.10000000149."""
     number = number if number.dtype.itemsize < 4 else number.float()
     candidates = (float(f"{number.item():.{digits}g}") for digits in range(1, 10))
     return next((c for c in candidates if torch.tensor(c, dtype=number.dtype) == number), number.item())

@@ -1,11 +1,12 @@
-"""Names of parameters in the released DiffIR checkpoints, translated to ours.
+"""Translate parameter names of released DiffIR checkpoints into those of this package.
 
-In: one key of a released stage-1 or stage-2 file, wrappers and prefixes already removed. Out: the key of
-``diffir.systems.diffir.DiffIR``. Figures of the layout: the key lists of the reference networks.
+In: one key of a released stage-1 or stage-2 file, without wrappers and prefixes. Out: the key of
+``diffir.systems.diffir.DiffIR``. The layout follows from the key lists of the reference networks.
 """
 
 import re
 
+# Regular expressions that are applied in this order, and their replacements.
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^G\.patch_embed\.proj\.", "dirformer.patch_embed."),
     (r"^G\.tail\.1\.", "dirformer.output.output."),
@@ -17,7 +18,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^cpen\.E\.0\.", "cpen.head."),
     (r"^denoise\.resmlp\.0\.", "denoiser.layers.0."),
 )
-# Positions in upstream's Sequentials count the activations too; ours count layers.
+# Indices in upstream's Sequentials count activations, too; ours count only layers with parameters.
 _TAIL = re.compile(r"^dirformer\.tail\.0\.(\d+)\.")
 _CPEN_BLOCK = re.compile(r"^cpen\.E\.(\d+)\.body\.([02])\.")
 _CPEN_WIDEN = re.compile(r"^cpen\.E\.(\d+)\.")
@@ -26,7 +27,7 @@ _DENOISER = re.compile(r"^denoise\.resmlp\.(\d+)\.resmlp\.0\.")
 
 
 def translate_key(key: str, cpen_blocks: int) -> str:
-    """Our name of an official parameter; ``cpen_blocks`` is the file's number of residual blocks in CPEN."""
+    """Translate one parameter name; ``cpen_blocks`` is the number of residual blocks of CPEN in the file."""
     for pattern, replacement in _RULES:
         key = re.sub(pattern, replacement, key)
     key = _TAIL.sub(lambda m: f"dirformer.output.upsample.{int(m[1]) // 2}.", key)

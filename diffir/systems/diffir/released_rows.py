@@ -1,4 +1,4 @@
-"""The checkpoints that DiffIR's authors released: which there are, how large, and the scores they published."""
+"""The checkpoints that the authors of DiffIR released: names, numbers of parameters and published scores."""
 
 from types import MappingProxyType
 
@@ -7,7 +7,7 @@ from diffir.systems.diffir.tasks import TASKS
 
 AUTHORS_PAGE = "https://github.com/Zj-BinXia/DiffIR"
 
-# Parameters of each official stage-2 network; tests build them and count.
+# Number of parameters of each official stage-2 network; tests build the networks and compare.
 _OFFICIAL_PARAMETERS = MappingProxyType(
     {
         "sr_x4": 24_971_206,
@@ -22,8 +22,8 @@ _OFFICIAL_PARAMETERS = MappingProxyType(
 )
 
 
-# Tables of Xia et al., ICCV 2023, as the authors' page shows them: dataset, metric, value. _PUBLISHED_PROTOCOLS
-# says how they were measured: as the authors' evaluation scripts do it, not by the protocol of diffir eval.
+# Tables of Xia et al., ICCV 2023, as on the authors' page: dataset, metric, value. They were measured by the protocols
+# of the authors' evaluation scripts (_PUBLISHED_PROTOCOLS), which differ from the protocol of diffir eval.
 _PUBLISHED: MappingProxyType[str, tuple[tuple[str, str, float], ...]] = MappingProxyType(
     {
         "deblur": (

@@ -1,7 +1,7 @@
-"""The numbers that make one DiffIR network, and the facts that follow from them.
+"""The settings of a DiffIR network, and the properties that follow from them.
 
-A task is a row of such numbers (``tasks.py`` beside this file); nothing else distinguishes a deblurring network from
-a super-resolution network. Source: Xia et al., "DiffIR", ICCV 2023, and the released option files.
+The task table (``tasks.py`` in this folder) holds one such set of settings per task; a deblurring network and a
+super-resolution network differ in nothing else. Source: Xia et al., "DiffIR", ICCV 2023, and the released option files.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,26 +15,26 @@ GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
 Stage = Literal[1, 2]
 
-LARGEST = 4096  # of any setting: far above every use, low enough that a forged file cannot ask for all memory
-LEVELS = 4  # encoder levels of the U; each halves the sides
-PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN looks at the image through PixelUnshuffle(4 / scale)
+LARGEST = 4096  # upper limit of every setting, so that a forged file cannot claim all memory
+LEVELS = 4  # levels of the U-shaped network; each has half the resolution of the one above
+PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN reads the image through PixelUnshuffle(4 / scale)
 
 
 @dataclass(frozen=True)
 class ArchSettings:
-    """Settings of one network. Lengths of ``num_blocks`` and ``heads`` are four, one per level."""
+    """Settings of one network. ``num_blocks`` and ``heads`` have four numbers, one per level."""
 
     in_channels: int = 3
     """Channels of lq: 3 for RGB, 4 for RGB and a mask."""
     out_channels: int = 3
     unshuffle: int = 1
-    """PixelUnshuffle factor in front of the U."""
+    """Factor of the PixelUnshuffle in front of the U-shaped network; 1 means none."""
     upsample: int = 1
-    """Upsampling of the tail, a power of two; 1 means one output convolution instead."""
+    """Upsampling factor of the output layers, a power of two; with 1 they are a single convolution."""
     global_skip: GlobalSkip = "identity"
-    """What is added to the output: lq itself, lq enlarged by nearest neighbour, or nothing."""
+    """The image that is added to the output: lq itself, lq enlarged by nearest neighbour, or none."""
     hole_fill: HoleFill = "zeros"
-    """What the network sees in the holes of lq: nothing, or the smooth surface that their surroundings span."""
+    """How the holes of lq are filled for the network: with zeros, or with a smooth interpolation of their border."""
     dim: int = 48
     """Width of level 1; level k has dim * 2^(k-1) channels."""
     num_blocks: tuple[int, ...] = (3, 5, 6, 6)
@@ -43,16 +43,18 @@ class ArchSettings:
     ffn_expansion: float = 2.0
     norm: NormKind = "with_bias"
     cpen_blocks: int = 5
-    """Residual blocks of CPEN."""
+    """Number of residual blocks in CPEN."""
     prior_width: int = 256
-    """Numbers in the prior (IPR); CPEN's first width is a quarter of it."""
+    """Length P of the prior vector (IPR); the first layer of CPEN has a quarter as many channels."""
     denoiser_blocks: int = 1
-    """Hidden layers of the denoising MLP after its first."""
+    """Number of layers of the denoiser after the first one."""
     num_timesteps: int = 4
+    """Number of diffusion steps T."""
     linear_start: float = 0.1
     linear_end: float = 0.99
 
     def __post_init__(self) -> None:
+        # Numbers: neither too small nor too large.
         counts = (self.in_channels, self.out_channels, self.unshuffle, self.upsample, self.dim, self.num_timesteps)
         if min(counts) < 1:
             raise ConfigError("channels, unshuffle, upsample, dim and num_timesteps must be 1 or more")
@@ -60,6 +62,8 @@ class ArchSettings:
             raise ConfigError(f"no network setting may exceed {LARGEST}")
         if min(*self.num_blocks, self.num_refinement_blocks, self.cpen_blocks, self.denoiser_blocks) < 0:
             raise ConfigError("numbers of blocks must be 0 or more")
+
+        # Widths: divisible as the layers need it.
         if len(self.num_blocks) != LEVELS or len(self.heads) != LEVELS:
             raise ConfigError(f"num_blocks and heads need {LEVELS} numbers, got {self.num_blocks} and {self.heads}")
         if self.prior_width < 4 or self.prior_width % 4:
@@ -69,7 +73,11 @@ class ArchSettings:
         for level, heads in enumerate(self.heads):
             channels = self.dim * 2**level
             if heads < 1 or channels % heads:
-                raise ConfigError(f"level {level + 1} has {channels} channels: not divisible by {heads} heads")
+                raise ConfigError(
+                    f"level {level + 1} has {channels} channels, which are not divisible by {heads} heads"
+                )
+
+        # Scale, mask and schedule.
         if self.upsample & (self.upsample - 1) or self.upsample % self.unshuffle or self.scale not in (1, 2, 4):
             raise ConfigError(
                 f"upsample must be a power of two and 1, 2 or 4 times unshuffle: got {self.upsample}, {self.unshuffle}"
@@ -81,48 +89,48 @@ class ArchSettings:
 
     @property
     def facts(self) -> Facts:
-        """What shared machinery may know of the network."""
+        """The properties of the network that the shared machinery reads."""
         return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill)
 
     @property
     def scale(self) -> int:
-        """Side of the output over side of lq."""
+        """Side of the output divided by the side of lq."""
         return self.upsample // self.unshuffle
 
     @property
     def multiple_of(self) -> int:
-        """Sides of lq must be multiples of this."""
+        """Both sides of lq must be multiples of this number."""
         return 2 ** (LEVELS - 1) * self.unshuffle
 
     @property
     def has_mask(self) -> bool:
-        """Whether lq carries a mask as its last channel (1 = missing)."""
+        """True if the last channel of lq is a mask (1 = missing)."""
         return self.in_channels == self.out_channels + 1
 
     @property
     def prior_unshuffle(self) -> int:
-        """PixelUnshuffle factor between lq and CPEN."""
+        """Factor of the PixelUnshuffle that lq passes in front of CPEN."""
         return PRIOR_UNSHUFFLE_AT_SCALE_1 // self.scale
 
     @property
     def gt_unshuffle(self) -> int:
-        """PixelUnshuffle factor between the clean image and CPEN (stage 1)."""
+        """Factor of the PixelUnshuffle that the ground truth passes in front of CPEN (stage 1)."""
         return self.prior_unshuffle * self.scale
 
     def cpen_channels(self, stage: Stage) -> int:
-        """Input channels of CPEN: lq alone in stage 2, lq and the clean image in stage 1."""
+        """Number of input channels of CPEN: lq alone in stage 2, lq and the ground truth in stage 1."""
         lq = self.in_channels * self.prior_unshuffle**2
         return lq + self.out_channels * self.gt_unshuffle**2 if stage == 1 else lq
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types, ready for JSON."""
+        """All settings in plain types, ready for JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "network settings") -> "ArchSettings":
-        """Inverse of ``to_dict``; ``where`` opens every error message.
+        """Make settings from plain types; ``where`` is the beginning of every error message.
 
         Raises:
-            ConfigError: a key that is not a setting, or a value of another kind or out of range.
+            ConfigError: a key is not a setting, or a value has the wrong type or is out of range.
         """
         return build(cls, values, where)

@@ -1,9 +1,9 @@
-"""DiffIR's stages: the networks that learn, their losses and their phases.
+"""The training stages of DiffIR: the networks that are trained, their losses and their phases.
 
-Stage 1 trains DIRformer and CPEN with the clean image as a second input (DiffIR, ICCV 2023, eq. 8). Stage 2 inherits
-DIRformer and learns to estimate the same prior from lq alone; a phase that trains only the prior may precede the joint
-one (eq. 13). The teacher of stage 2 is the stage-1 network, frozen, its prior detached. Stage 3 is stage 2 continued
-from its own weights, usually against a discriminator.
+Stage 1 trains DIRformer and CPEN with the ground truth as a second input (DiffIR, ICCV 2023, eq. 8). Stage 2 starts
+with that DIRformer and learns to estimate the same prior from lq alone; a phase that trains only the prior may precede
+the joint one (eq. 13). The teacher of stage 2 is the frozen stage-1 network. Stage 3 continues stage 2 from its own
+weights, usually with a discriminator.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,31 +23,32 @@ from diffir.systems.diffir.dirformer import Level
 from diffir.systems.diffir.engine.engine import DiffIREngine
 from diffir.systems.diffir.layers import LEAKY_SLOPE
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.options import DiffIROptions
 from diffir.systems.diffir.partial_load import take_what_fits
 from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
+from diffir.systems.diffir.restore_options import DiffIROptions
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.system import DIFFUSION, PRIOR
 from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.training.criterion import Criterion
 
-TAKE_OVER_GAIN = 0.1  # of the last layer of a new CPEN beside its constant; a choice of taste
+TAKE_OVER_GAIN = 0.1  # scales the weights of a new CPEN's last layer, so that its bias dominates; our choice
 PRIOR_ONLY, JOINT = "prior", "joint"  # names of phases
 
 
 PriorOf = Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor]
-"""Network, lq, gt and noise -> prior (B, P)."""
+"""Computes the prior (B, P) of a validation image from network, lq, gt and noise."""
 
 
 @torch.no_grad()
 def restore_under(
     prior_of: PriorOf, network: nn.Module, lq: np.ndarray, gt: np.ndarray, strip_pixels: int
 ) -> np.ndarray:
-    """Restore a validation image whole, in fp32 and in strips, as the engine does it for users.
+    """Restore a validation image whole, in fp32 and in strips, with the same engine as for users.
 
     Args:
+        prior_of: computes the prior that the image is restored under.
         lq, gt: low-quality image h x w x C and ground truth H x W x 3.
-        strip_pixels: pixels of a strip; 0 for what suits the device.
+        strip_pixels: number of pixels of a strip; 0 chooses by device and free memory.
     Returns:
         H x W x 3 float32.
     """
@@ -74,14 +75,14 @@ def restore_under(
 
 
 class _DiffIRStage:
-    """What both kinds of stages share."""
+    """The parts that all stages of DiffIR share."""
 
     name: str
     part: str
     network: DiffIR
     criterion: Criterion
     strip_pixels: int
-    """Validation images are restored in strips of so many pixels; 0 for what suits the device."""
+    """Number of pixels per strip in validation; 0 chooses by device and free memory."""
 
     @property
     def discriminator(self) -> nn.Module | None:
@@ -92,18 +93,18 @@ class _DiffIRStage:
         return (torch.randn(len(lq), self.network.settings.prior_width, generator=generator),)
 
     def keep_activations(self, keep: bool) -> None:
-        """Choose for every block of DIRformer whether its activations are stored or computed again."""
+        """Choose for all blocks of DIRformer whether activations are stored or recomputed in the backward pass."""
         for level in self.network.modules():
             if isinstance(level, Level):
                 level.keeps_activations = keep
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
-        """None."""
+        """No scores but those of ``restore``."""
         return {}
 
 
 class StageOne(_DiffIRStage):
-    """DIRformer and CPEN, guided by the oracle prior."""
+    """Stage 1: DIRformer and CPEN are trained under the oracle prior."""
 
     def __init__(self, settings: ArchSettings, config: TrainConfig, *, strip_pixels: int = 0) -> None:
         self.name = self.part = PRIOR
@@ -114,28 +115,33 @@ class StageOne(_DiffIRStage):
 
     @torch.no_grad()
     def take_over(self, other: DiffIR, lq: Tensor) -> None:
-        """Start from stage-2 weights, or from those of another row: what fits of their DIRformer, and their prior.
+        """Initialise from stage-2 weights or from those of another task: copy their DIRformer where tensors fit.
 
-        A new CPEN has not learnt that prior. So its last layer starts as a constant, the mean of what a stage-2
-        network of the same prior width estimates on lq (B, C, H, W), and learning continues from there.
+        The new CPEN has not learnt the prior that this DIRformer was trained with. If a stage-2 network of the same
+        prior width is given, the last layer of CPEN therefore starts as nearly constant: its output is the mean of the
+        priors that the given network estimates on lq (B, C, H, W).
 
         Raises:
-            WeightsError: no part of that DIRformer fits.
+            WeightsError: no tensor of that DIRformer fits.
         """
         take_what_fits(self.network.dirformer, other.dirformer)
         width = other.settings.prior_width
-        sees = other.settings.in_channels <= lq.shape[1]
-        if other.stage == 1 or width != self.network.settings.prior_width or not sees:
+        has_channels = other.settings.in_channels <= lq.shape[1]
+        if other.stage == 1 or width != self.network.settings.prior_width or not has_channels:
             return
+
+        # Average the priors that the given network estimates.
         known = lq[:, : other.settings.in_channels]
         mean = other.estimate_prior(known, noise=torch.zeros(len(lq), width)).mean(dim=0)
+
+        # Set the bias so that the LeakyReLU after it outputs this mean.
         last = self.network.cpen.mlp[-1]
         assert isinstance(last, nn.Linear)
         last.weight.mul_(TAKE_OVER_GAIN)
         last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
 
     def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
-        """Losses of images restored under the oracle prior; the noise is not used."""
+        """Yield the losses of images restored under the oracle prior; the noise is not used."""
         restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise[0]))
         if phase.name == PRIOR_ONLY:
             yield self.criterion.pixel_losses(restored, gt, lq)
@@ -153,12 +159,12 @@ class StageOne(_DiffIRStage):
         return restore_under(self.prior, network, lq, gt, self.strip_pixels)
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The oracle prior (B, P), extracted with the ground truth as a second input."""
+        """The oracle prior (B, P), which CPEN extracts from lq and the ground truth."""
         return network.oracle_prior(lq, self.criterion.cpen_target(gt))
 
 
 class StageTwo(_DiffIRStage):
-    """DIRformer of stage 1, a CPEN that sees lq alone, and the denoiser, trained jointly."""
+    """Stage 2 or 3: DIRformer of stage 1, a CPEN whose input is lq alone, and the denoiser are trained jointly."""
 
     part = DIFFUSION
 
@@ -174,7 +180,8 @@ class StageTwo(_DiffIRStage):
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
     def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
-        """Prior L1, and in the joint phase the losses of the restored image as well."""
+        """Yield the L1 loss of the prior, in the joint phase together with the losses of the restored image."""
+        # Compare the estimated prior with that of the teacher.
         oracle = self.oracle_prior(lq, gt)
         prior = self.estimate(self.network, lq, noise[0], oracle)
         l_abs = prior_l1(prior, oracle)
@@ -182,6 +189,8 @@ class StageTwo(_DiffIRStage):
         if phase.name == PRIOR_ONLY:
             yield of_prior
             return
+
+        # Add the losses of the image restored under the estimate.
         restored = self.network.restore(lq, prior)
         of_image = self.criterion.generator_losses(restored, gt, lq)
         yield Losses(of_prior.total + of_image.total, of_prior.terms | of_image.terms)
@@ -189,7 +198,7 @@ class StageTwo(_DiffIRStage):
             yield self.criterion.discriminator_losses(restored.detach(), gt, lq)
 
     def extra_modules(self) -> list[nn.Module]:
-        """The teacher, and the discriminator and the perceptual network, if there are any."""
+        """The teacher and, if there are any, the discriminator and the perceptual network."""
         return [self.teacher, *self.criterion.modules()]
 
     def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
@@ -197,22 +206,26 @@ class StageTwo(_DiffIRStage):
         return restore_under(self.prior, network, lq, gt, self.strip_pixels)
 
     def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The prior (B, P) estimated from lq alone, as a user will."""
+        """The prior (B, P) estimated from lq alone, without ground truth."""
         return self.estimate(network, lq, noise, None)
 
     def estimate(self, network: DiffIR, lq: Tensor, noise: Tensor, oracle: Tensor | None) -> Tensor:
-        """The prior (B, P) by diffusion, in training from a noisy oracle; experiments override this."""
+        """Estimate the prior (B, P) by diffusion.
+
+        In training the reverse process starts from the noisy ``oracle`` prior, otherwise from noise. Subclasses for
+        experiments override this method.
+        """
         return network.estimate_prior(lq, noise=noise, teacher_prior=oracle)
 
     @torch.no_grad()
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """The teacher's prior (B, P), which the estimate should equal."""
+        """The prior (B, P) of the teacher, which is the target of the estimate."""
         return self.teacher.oracle_prior(lq, self.criterion.cpen_target(gt))
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
-        """``oracle_METRIC``, the same weights guided by the teacher's prior, and ``prior_gap``, how much better it is.
+        """``oracle_METRIC`` is the score of the same weights under the teacher's prior, ``prior_gap`` its advantage.
 
-        A gap near zero means that the diffusion achieves all that the prior can.
+        A gap near zero means that a better estimate of the prior could not improve the result.
         """
 
         def oracle(network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
@@ -226,19 +239,27 @@ class StageTwo(_DiffIRStage):
 
 
 def own_options(config: TrainConfig) -> DiffIRTraining:
-    """DiffIR's keys of a stage's section; their defaults where a section was made without them."""
+    """The keys of DiffIR in a stage's options, or their defaults if the options were made without them."""
     return config.own if isinstance(config.own, DiffIRTraining) else DiffIRTraining()
 
 
 def _phases(
     config: TrainConfig, estimator: Iterable[nn.Parameter], everything: Iterable[nn.Parameter], criterion: Criterion
 ) -> list[Phase]:
-    """A phase for the networks that make the prior, if the options have one, then all together with a discriminator."""
+    """The phase that trains only the networks of the prior, if it has any steps, and the joint phase.
+
+    Args:
+        estimator: parameters of the networks that compute the prior.
+        everything: parameters of the whole network.
+    """
+    # Learners of the joint phase.
     own = own_options(config)
     alone = config.optim_g if own.encoder_lr is None else replace(config.optim_g, lr=own.encoder_lr)
     learners = [Learner("g", list(everything), config.optim_g, config.scheduler)]
     if criterion.discriminator is not None:
         learners.append(Learner("d", list(criterion.discriminator.parameters()), criterion.optim_d, config.scheduler))
+
+    # The first phase has a learning rate and a schedule of its own.
     first = [Learner("g", list(estimator), alone, own.encoder_scheduler or config.scheduler)]
     phases = [
         Phase(PRIOR_ONLY, 0, own.encoder_iter, first),

@@ -1,8 +1,8 @@
-"""DiffIR as a system: which stages it has, how its networks are built, trained and restored with.
+"""DiffIR as a ``System``: its stages, and how its networks are built, trained and used to restore photos.
 
-Stage ``prior`` trains DIRformer and CPEN with the clean image as a second input; stage ``diffusion`` learns to estimate
-the same prior from the low-quality image alone; stage ``gan`` continues it, usually against a discriminator. Xia et
-al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023. Imports torch only where it is needed.
+Stage ``prior`` trains DIRformer and CPEN with the ground truth as a second input; stage ``diffusion`` learns to
+estimate the same prior from the low-quality image alone; stage ``gan`` continues it, usually with a discriminator. Xia
+et al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023. torch is imported only where it is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from diffir.system import (
     StageStart,
     System,
 )
-from diffir.systems.diffir.options import DiffIROptions
+from diffir.systems.diffir.restore_options import DiffIROptions
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.settings import Stage as StageNumber
 from diffir.systems.diffir.tasks import TASKS, get_task
@@ -38,7 +38,7 @@ NETWORK_STAGE: dict[str, StageNumber] = {PRIOR: 1, DIFFUSION: 2}  # part -> ``Di
 
 
 class DiffIRSystem(System):
-    """The row of DiffIR in the table of systems."""
+    """DiffIR; each method is described in ``diffir.system.System``."""
 
     name = "diffir"
     stages = (PRIOR, DIFFUSION, GAN)
@@ -75,18 +75,21 @@ class DiffIRSystem(System):
         from diffir.systems.diffir.network import DiffIR
 
         if not isinstance(network, DiffIR) or network.stage != NETWORK_STAGE[DIFFUSION]:
-            raise UsageError("only a stage-2 network can restore; this one needs the clean image to find its prior")
+            raise UsageError("only a stage-2 network can restore; this one needs the ground truth to compute its prior")
         return DiffIREngine(network.eval().requires_grad_(False), device, precision, options)
 
     def suited_options(
         self, options: DiffIROptions, task: str | None, settings: Mapping[str, Any], gt_patch: int | None
     ) -> DiffIROptions:
+        # Choose the statistics of attention.
         row, facts = TASKS.get(task or ""), self.facts(settings)
         patch = gt_patch // facts.scale if gt_patch else None
         stats = options.stats
-        if stats == "auto":  # released networks are published with global ones; a window may show too little
+        if stats == "auto":  # released networks are evaluated with global statistics
             needs_whole = facts.has_mask or (row is not None and row.needs_whole)
             stats = "global" if patch is None or needs_whole else "local"
+
+        # Weights without a patch size in their card: take that of the released checkpoints.
         if patch is None and row is not None and row.patch is not None:
             patch = row.patch // row.arch.scale
         return replace(options, stats=stats, patch=patch)

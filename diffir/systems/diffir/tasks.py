@@ -1,8 +1,8 @@
-"""THE TABLE: one row per kind of restoration.
+"""The task table of DiffIR: one row per restoration task.
 
-A row holds the settings of its network, the degradation that its training draws and the protocol of its scores. The
-official rows carry the figures of the released option files of DiffIR (ICCV 2023); the small rows are ours, made to
-run on a laptop CPU and to ship inside the package.
+A row holds the settings of the network and the protocol of its scores. The official rows have the settings of the
+released option files of DiffIR (ICCV 2023); the small rows are ours, designed to run on a laptop CPU and to be part
+of the package.
 """
 
 from dataclasses import dataclass, replace
@@ -16,20 +16,21 @@ from diffir.systems.diffir.settings import ArchSettings
 
 @dataclass(frozen=True)
 class Task:
-    """One row of the table."""
+    """One row of the task table."""
 
     name: str
     summary: str
-    """One line for ``diffir models``."""
+    """One line of description for ``diffir models``."""
     arch: ArchSettings
     protocol: Protocol
     official: bool = True
-    """Whether released DiffIR checkpoints of this row exist."""
+    """True if the authors of DiffIR released a checkpoint for this task."""
     patch: int | None = 256
-    """Side in pixels of gt of the patches that released checkpoints were trained with; None for rows of ours, whose
-    weights tell it themselves."""
+    """Side of the patches that released checkpoints were trained with, in pixels of the ground truth; None for our own
+    rows, whose weights state it in their card."""
     needs_whole: bool = False
-    """Whether a window tells too little of the damage: blue sky looks veiled, and out of focus (docs/any-size.md)."""
+    """True if statistics of the whole photo are required, because a window does not show the degradation: a window of
+    blue sky looks hazy and out of focus (docs/any-size.md)."""
 
 
 _SR = ArchSettings(
@@ -51,8 +52,8 @@ _INPAINT = ArchSettings(
     num_refinement_blocks=0,
     ffn_expansion=1.8,
 )
-# Ours. Working at half resolution (unshuffle 2) makes a pixel four times cheaper at the same width, which is what a
-# CPU needs; FFDNet (Zhang et al., TIP 2018) showed that denoising loses almost nothing by it.
+# Our own rows. Computing at half resolution (unshuffle 2) costs a quarter per pixel at the same width, which makes the
+# CPU fast enough; FFDNet (Zhang et al., TIP 2018) showed that denoising loses almost no quality by it.
 _SMALL = ArchSettings(
     unshuffle=2,
     upsample=2,
@@ -64,9 +65,9 @@ _SMALL = ArchSettings(
     cpen_blocks=2,
     prior_width=128,
 )
-# A network that enlarges works at the resolution of lq, where a pixel of the output is cheap already.
+# A network that enlarges computes at the resolution of lq, so its cost per pixel of the output is low already.
 _SMALL_SR = replace(_SMALL, unshuffle=1, upsample=4, global_skip="nearest")
-# A smooth surface over the holes is a better start than black: in PSNR it alone is ahead of OpenCV's methods.
+# Holes are filled smoothly instead of with zeros: this alone already exceeds OpenCV's inpainting methods in PSNR.
 _SMALL_INPAINT = replace(_SMALL, in_channels=4, hole_fill="membrane")
 _TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
@@ -105,10 +106,10 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(name: str) -> Task:
-    """The row of that name.
+    """The row of the task table with this name.
 
     Raises:
-        UsageError: no such row; the message names the nearest, or all.
+        UsageError: there is no such row; the message suggests the nearest name, or lists all.
     """
     if name not in TASKS:
         raise UsageError(f"unknown task {name!r}; {meant(name, TASKS)}")

@@ -1,1 +1,1 @@
-"""How a DiffIR network is run on one device: in strips, with compiled kernels where they are."""
+"""Run a DiffIR network on one device, strip by strip, with compiled kernels if they are available."""

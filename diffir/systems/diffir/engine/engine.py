@@ -1,8 +1,8 @@
-"""DiffIR's engine: how its network is run on one device, in strips, with which statistics and which kernels.
+"""The engine of DiffIR: runs a network on one device, in strips, with certain statistics and kernels.
 
-In: photos as a ``Source`` and a prior (B, P), or a seed from whose noise the prior is estimated. Out: rows of the
-output. The prior is computed once a photo, from the whole of it and in fp32, so it depends neither on the tiles nor on
-the rest of a batch.
+In: photos as a ``Source``, and a prior (B, P) or the seed of the noise that the prior is estimated from. Out: rows of
+the output. The prior is computed once per photo, from the whole photo and in fp32, so it depends neither on the tiles
+nor on the other photos of a batch.
 """
 
 from typing import Any, Literal
@@ -19,13 +19,13 @@ from diffir.systems.diffir.engine.memory import Plan, plan_photo
 from diffir.systems.diffir.engine.native_blocks import PackedNetwork
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.options import DiffIROptions
+from diffir.systems.diffir.restore_options import DiffIROptions
 
 ChosenStats = Literal["tile", "global", "local"]
 
 
 class DiffIREngine:
-    """A stage-2 network on its device."""
+    """A stage-2 network on its device, ready to restore; the methods are described in ``diffir.system.Engine``."""
 
     seed_meaning = "prior seed"
 
@@ -40,17 +40,21 @@ class DiffIREngine:
     ) -> None:
         """
         Args:
-            network: in eval mode.
-            precision: the one that restoring starts with; a session may be asked for a higher one.
-            strip_pixels: pixels of a strip; 0 for what suits the device and its free memory.
+            network: a stage-2 network in eval mode.
+            precision: the one that restoring starts with; sessions accept higher ones, too.
+            options: kernels and statistics.
+            strip_pixels: number of pixels of a strip; 0 chooses by device and free memory.
         Raises:
-            UsageError: kernels or statistics that are not possible here.
+            UsageError: the kernels are not available, or the statistics are not possible with these weights.
         """
+        # Check the options.
         if options.engine not in ("auto", "native", "torch"):
             raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch")
         if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
             raise UsageError(f"the compiled kernels are not available for {precision} on {device}; use engine torch")
         self.stats = choose_stats(options.stats, options.patch)
+
+        # Keep what restoring needs; weights are packed for compiled kernels at the first use.
         self.network: DiffIR = network
         self._fixed_strip = strip_pixels
         self.facts = network.settings.facts
@@ -62,7 +66,7 @@ class DiffIREngine:
 
     @property
     def tile_step(self) -> int:
-        """Tiles start at multiples of this: with windows, the cells of all tiles must lie on one grid."""
+        """Tiles start at multiples of this; with windows it is a cell, so that the cells of all tiles form one grid."""
         return self.facts.multiple_of if self.windows is None else self.windows.cell
 
     @property
@@ -70,7 +74,7 @@ class DiffIREngine:
         return f"{self.stats} statistics"
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
-        """What runs the blocks, what attention sees, and where the prior comes from."""
+        """The kernels that run the blocks, the statistics of attention, and the kind of prior."""
         native = self.packed(precision) is not None
         return {"engine": "native" if native else "torch", "stats": self.stats, "prior": "diffusion"}
 
@@ -82,12 +86,12 @@ class DiffIREngine:
         return self._plan(height, width, batch).tile
 
     def strip_pixels(self, photos: Region, tile: int | None) -> int:
-        """Pixels of a strip, at most those of one tile."""
+        """Number of pixels of a strip; at most that of one tile."""
         strip = self._fixed_strip or self._plan(photos.height, photos.width, photos.batch).strip_pixels
         return strip if tile is None else min(strip, tile**2)
 
     def packed(self, precision: Precision) -> PackedNetwork | None:
-        """The network for compiled kernels; None where torch runs the blocks."""
+        """The weights in the layout of the compiled kernels; None if torch runs the blocks."""
         if not self._may_be_native or self.device.type != "cpu":
             return None
         if precision not in self._packed:
@@ -102,13 +106,13 @@ class DiffIREngine:
         return DiffIRSession(self, prior, self.strip_pixels(photos, tile), is_tiled=tile is not None)
 
     def estimate_prior(self, photos: Region, *, seed: int, tile: int | None = None) -> Tensor:
-        """The prior (B, P) of whole photos, in fp32; every photo starts from the same noise."""
+        """Estimate the priors (B, P) of whole photos in fp32; all photos start from the same noise."""
         return self.denoise(self.condition(photos, tile=tile), self.start_noise(seed))
 
     def condition(self, photos: Region, *, tile: int | None = None) -> Tensor:
-        """The conditioning vector (B, P) that CPEN computes from whole photos, in fp32 whatever the precision.
+        """The conditioning vector (B, P) that CPEN computes from whole photos, always in fp32.
 
-        It is a few hundredths of the work, and every pixel depends on it.
+        It takes a few percent of the time, and every pixel depends on it.
         """
         return StreamedNetwork(self.network, self.device, self.strip_pixels(photos, tile)).condition(photos)
 
@@ -118,7 +122,7 @@ class DiffIREngine:
         return self.network.denoise_prior(noise, condition)[-1]
 
     def start_noise(self, seed: int) -> Tensor:
-        """The noise (1, P) that every prior is denoised from, on the CPU; it depends on the seed alone."""
+        """The noise (1, P) that the reverse process starts from, on the CPU; it depends on the seed alone."""
         return torch.randn(1, self.network.settings.prior_width, generator=torch.Generator().manual_seed(seed))
 
     def check_prior(self, prior: Tensor, batch: int, name: str) -> None:
@@ -127,7 +131,7 @@ class DiffIREngine:
             raise UsageError(f"{name} takes a prior of shape (1, {width}), got {tuple(prior.shape)}")
 
     def multiply_adds(self, side: int) -> int:
-        from diffir.systems.diffir.engine.multiply_adds import count_multiply_adds  # only tables need it
+        from diffir.systems.diffir.engine.operation_count import count_multiply_adds  # only tables need it
 
         return count_multiply_adds(self.network, side=side)
 
@@ -137,7 +141,7 @@ class DiffIREngine:
 
 
 class DiffIRSession:
-    """One batch of photos while it is restored: its prior, and the statistics that its tiles share."""
+    """The state of one batch of photos while it is restored: the prior, and statistics that all tiles share."""
 
     def __init__(self, engine: DiffIREngine, prior: Tensor, strip_pixels: int, *, is_tiled: bool) -> None:
         self._engine = engine
@@ -155,16 +159,16 @@ class DiffIRSession:
             streamed.restore(region, self._prior, write, self._statistics, on_progress)
 
     def end_first_pass(self) -> None:
-        """From here on, every tile uses the sums that the first pass recorded."""
+        """Let all following tiles use the sums that the first pass recorded."""
         assert isinstance(self._statistics, RecordedStatistics)
         self._statistics.is_replaying = True
 
 
 def choose_stats(stats: str, patch: int | None) -> ChosenStats:
-    """The statistics to use: as given, and for ``auto`` windows as large as the training patches if these are known.
+    """Resolve the option ``stats``: ``auto`` is ``local`` if the size of training patches is known, else ``global``.
 
     Raises:
-        UsageError: not a kind of statistics, or windows for weights of unknown patch size.
+        UsageError: there are no such statistics, or ``local`` is requested for weights of unknown patch size.
     """
     choices: dict[str, ChosenStats] = {"auto": "local" if patch else "global"}
     choices |= {"tile": "tile", "global": "global", "local": "local"}

@@ -1,7 +1,7 @@
-"""How much memory a network takes, and the largest piece of a photo that fits.
+"""Estimate the memory that a network needs, and choose the largest strips and tiles that fit.
 
-In: network settings, free bytes, sides. Out: pixels of a strip, the side of a tile. A streamed network holds its
-feature maps, which grow with the photo, and the working memory of one strip, which does not.
+In: settings of the network, free bytes, sides of the photo. Out: pixels of a strip and the side of a tile. A network
+that runs strip by strip holds feature maps, whose memory grows with the photo, and the working memory of one strip.
 """
 
 import math
@@ -13,24 +13,24 @@ from diffir.inference.tiling import SMALLEST_TILE
 from diffir.systems.diffir import ArchSettings
 from diffir.systems.diffir.engine.attention import Windows
 
-_SHARE = 0.5  # of what is free; the rest is for fragmentation and for others
-_HOST_LIMIT = 3 * 2**29  # bytes on the CPU, where every other program lives too
-_CPU_STRIP = 8192  # pixels: what a strip works on stays in the cache; measured, see docs/architecture.md
-_LARGEST_TENSOR = 2**31 - 1  # elements; many kernels index with 32 bits
+_SHARE = 0.5  # of the free memory; the rest is reserve for fragmentation and other programs
+_HOST_LIMIT = 3 * 2**29  # bytes of main memory, which is shared with all other programs
+_CPU_STRIP = 8192  # pixels, so that a strip stays in the cache; measured, see docs/architecture.md
+_LARGEST_TENSOR = 2**31 - 1  # elements, because many kernels use 32-bit indices
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one photo is cut."""
+    """The sizes of the pieces in which a photo is restored."""
 
     strip_pixels: int
-    """Of the maps at the first level."""
+    """Number of pixels of a strip of the feature maps at the first level."""
     tile: int | None
-    """Side in pixels of lq; None: not cut."""
+    """Side of the tiles in pixels of lq; None if the photo is restored whole."""
 
 
 def bytes_of_strip(settings: ArchSettings) -> int:
-    """Working memory per pixel of a strip of the widest map: a DGFN of decoder level 1, or the enlarging tail."""
+    """Bytes of working memory per pixel of a strip where it is largest: a DGFN of decoder level 1 or the tail."""
     width, maps = 2 * settings.dim, 5 + 6 * settings.ffn_expansion
     if settings.upsample > 1:
         maps = max(maps, 6 + 3 * settings.upsample**2)
@@ -38,13 +38,14 @@ def bytes_of_strip(settings: ArchSettings) -> int:
 
 
 def bytes_of_maps(settings: ArchSettings, windows: Windows | None) -> int:
-    """Memory per pixel of lq of the maps that live at once: at the merge of decoder level 1 with its skip 3.75 times
-    ``dim``, with compiled kernels 4 times, two maps of that level; the rest is what allocators lose between maps of
-    many sizes. Measured for denoise_small in torch: 125 bytes of 120 (global), 133 of 138 (local).
+    """Bytes per pixel of lq of the feature maps that exist at the same time.
 
-    Windows add the sums of every cell, one matrix a head, and their stacking.
+    Most exist where decoder level 1 is merged with its skip connection: 3.75 times ``dim`` channels, and 4 times
+    (two maps of that level) with compiled kernels. The estimate of 5 times includes the loss of allocators between maps
+    of many sizes. Measured for denoise_small in torch: 125 bytes for an estimate of 120 (global), 133 for 138 (local).
     """
     maps = 4 * settings.dim * 5 / settings.unshuffle**2
+    # Windows add the sums of every cell, one matrix per head, and a copy of them when strips are joined.
     if windows is not None:
         heads = settings.heads[0]
         maps += 4 * 2 * heads * (2 * settings.dim / heads) ** 2 / windows.cell**2
@@ -61,20 +62,26 @@ def plan_photo(
     *,
     batch: int = 1,
 ) -> Plan:
-    """The largest pieces that fit.
+    """Choose the largest strips and tiles that fit into memory.
 
     Args:
-        free: bytes of the device that runs the network.
-        height, width: of lq, in pixels.
+        free: free bytes of the device that runs the network.
+        height, width: sides of lq in pixels.
+        batch: number of photos that are restored together.
     """
+    # Memory for the strip.
     budget = free * _SHARE if device.type != "cpu" else min(free * _SHARE, _HOST_LIMIT)
     strip = _CPU_STRIP
-    if device.type != "cpu":  # as few kernels as possible, in a quarter of the memory
+    if device.type != "cpu":  # large strips need fewer kernel launches; a quarter of the memory is for them
         strip = int(min(budget / 4, _LARGEST_TENSOR / settings.dim) / bytes_of_strip(settings) / batch)
     budget -= strip * bytes_of_strip(settings) * batch
+
+    # The rest is for feature maps: does the whole photo fit?
     widest = 2 * settings.dim / settings.unshuffle**2
     pixels = min(budget / bytes_of_maps(settings, windows), _LARGEST_TENSOR / widest) / batch
     if height * width <= pixels:
         return Plan(strip, None)
+
+    # Otherwise choose the largest square tile.
     multiple = settings.multiple_of
     return Plan(strip, max(int(math.sqrt(max(pixels, 0))) // multiple * multiple, SMALLEST_TILE))

@@ -1,8 +1,8 @@
-"""The blocks of a network by compiled kernels, on the CPU: what ``TorchBlocks`` computes, several times faster.
+"""Run the blocks of a network with compiled kernels on the CPU, several times faster than ``TorchBlocks``.
 
-Norm and modulation become one gain and shift a channel, since the prior is one vector a photo; the 1x1 and depthwise
-convolution of a row of pixels stay in the cache; what attention multiplies values with is folded into its last
-projection where that saves work. In and out: maps (B, C, H, W), channels last, float32.
+Norm and modulation are combined into one gain and shift per channel. The 1x1 and the depthwise convolution of a row of
+pixels are computed together, so that intermediate results stay in the cache. Attention is multiplied with the output
+projection first where that saves work. In and out: feature maps (B, C, H, W), channels last, float32.
 """
 
 import math
@@ -17,18 +17,18 @@ from diffir.systems.diffir.dirformer import DMTA, Block
 from diffir.systems.diffir.engine.attention import Statistics, Sums
 from diffir.systems.diffir.layers import ChannelNorm
 
-_SIDE_OF_SUMS = 64  # pixels of a map whose sums are gathered by one thread; added up afterwards
-_MOST_SUMS = 256  # such squares in a map, else they become larger
-_MIXING_BYTES = 32 << 20  # of attention matrices that are made at a time
-_FOLDING_PAYS = 4  # times as many pixels as channels that see one attention matrix
+_SIDE_OF_SUMS = 64  # side in pixels of the squares whose sums one thread gathers at a time
+_MOST_SUMS = 256  # such squares per map; in larger maps the squares are larger
+_MIXING_BYTES = 32 << 20  # memory for the attention matrices that are computed at a time
+_FOLDING_PAYS = 4  # pixels per channel for which one attention matrix must serve before folding saves work
 
 
 @dataclass(frozen=True)
 class _Layers:
-    """Weights of a block as the kernels take them."""
+    """Weights of a block in the layout of the compiled kernels."""
 
     query_key: tuple[Tensor, Tensor]
-    """1x1 and 3x3."""
+    """The 1x1 and the depthwise 3x3 convolution of queries and keys; ``value`` and ``gate_value`` likewise."""
     value: tuple[Tensor, Tensor]
     attention_out: Tensor
     gate_value: tuple[Tensor, Tensor]
@@ -36,32 +36,32 @@ class _Layers:
 
 
 class PackedNetwork:
-    """The blocks of one network as the kernels take them; packed once, so the network must not change any more."""
+    """The weights of one network in the layout of the kernels; packed once, so they must not change afterwards."""
 
     def __init__(self, kernels: Kernels) -> None:
         self.kernels = kernels
         self._layers: dict[Block, _Layers] = {}
 
     def __deepcopy__(self, memo: dict) -> "PackedNetwork":
-        """Nothing packed: a copy of a network may be given other weights."""
+        """Return an empty object, because the copy of a network may be given other weights."""
         return PackedNetwork(self.kernels)
 
     def layers(self, block: Block) -> _Layers:
-        """Weights of a block."""
+        """The packed weights of a block."""
         if block not in self._layers:
             dmta, dgfn, pack = block.attn, block.ffn, self.kernels.pack
             channels, hidden = dmta.project_out.out_channels, dgfn.project_out.in_channels
             self._layers[block] = _Layers(
-                self._front(dmta.qkv, dmta.qkv_dwconv, [(0, channels), (channels, 2 * channels)]),
-                self._front(dmta.qkv, dmta.qkv_dwconv, [(2 * channels, 3 * channels)]),
+                self._pack_pair(dmta.qkv, dmta.qkv_dwconv, [(0, channels), (channels, 2 * channels)]),
+                self._pack_pair(dmta.qkv, dmta.qkv_dwconv, [(2 * channels, 3 * channels)]),
                 pack(dmta.project_out.weight.flatten(1)),
-                self._front(dgfn.project_in, dgfn.dwconv, [(0, hidden), (hidden, 2 * hidden)]),
+                self._pack_pair(dgfn.project_in, dgfn.dwconv, [(0, hidden), (hidden, 2 * hidden)]),
                 pack(dgfn.project_out.weight.flatten(1)),
             )
         return self._layers[block]
 
-    def _front(self, expand: nn.Conv2d, taps: nn.Conv2d, parts: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """1x1 and 3x3 of some channels; each part starts at a whole vector."""
+    def _pack_pair(self, expand: nn.Conv2d, taps: nn.Conv2d, parts: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Pack a 1x1 and a 3x3 convolution for ranges of channels; each range is padded to whole vector registers."""
         pack, pack_taps, weights = self.kernels.pack, self.kernels.pack_taps, expand.weight.flatten(1)
         return (
             torch.cat([pack(weights[start:stop]) for start, stop in parts]),
@@ -70,7 +70,7 @@ class PackedNetwork:
 
 
 class NativeBlocks:
-    """Runs blocks for one photo or batch at a time: a map that was read is written to next."""
+    """Runs blocks for one batch of photos; two feature maps alternate as input and output."""
 
     def __init__(self, network: PackedNetwork) -> None:
         self._network = network
@@ -78,12 +78,14 @@ class NativeBlocks:
         self._spare = torch.empty(0)
 
     def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
-        """A map and what attention adds to it, in another map; ``factor``: pixels of lq in a pixel of the map."""
+        """Add the output of attention to a map, in another map; ``factor``: side of a map pixel in pixels of lq."""
         layers, dmta, windows = self._network.layers(block), block.attn, statistics.windows
         with torch.autocast("cpu", enabled=False):
             gains, shifts = block.norm1.fold(dmta.modulation(prior))
             expansion = partial(self._expansion, block.norm1, gains, shifts)
             cell = None if windows is None else windows.cell // factor
+
+            # Gather the sums over pixels unless they are known.
             sums = statistics.known(dmta)
             if sums is None:
                 images = [
@@ -91,7 +93,9 @@ class NativeBlocks:
                     for number, image in enumerate(_images(x))
                 ]
                 sums = statistics.settle(dmta, Sums.of_images(images))
-            out = self._other_map(x)
+
+            # Mix the values with the attention that follows from them.
+            out = self._output_map(x)
             for number, (image, target) in enumerate(zip(_images(x), _images(out), strict=True)):
                 self._mix(
                     *(image, target, expansion(number, layers.value), dmta),
@@ -103,8 +107,8 @@ class NativeBlocks:
         return out
 
     def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
-        """A map and what the gated network adds to it, in another map."""
-        layers, out = self._network.layers(block), self._other_map(x)
+        """Add the output of the gated feed-forward network to a map, in another map."""
+        layers, out = self._network.layers(block), self._output_map(x)
         hidden = block.ffn.project_out.in_channels
         with torch.autocast("cpu", enabled=False):
             gains, shifts = block.norm2.fold(block.ffn.modulation(prior))
@@ -113,9 +117,9 @@ class NativeBlocks:
                 self._kernels.feed(image, target, expansion, layers.feed_out, hidden)
         return out
 
-    def _other_map(self, x: Tensor) -> Tensor:
-        """A map to write to; the one that is read becomes the next one's."""
-        assert not torch.is_grad_enabled() or not x.requires_grad, "the kernels know no gradients"
+    def _output_map(self, x: Tensor) -> Tensor:
+        """A map to write to: the input of the call before, if it has the same shape."""
+        assert not torch.is_grad_enabled() or not x.requires_grad, "the compiled kernels have no gradients"
         out = self._spare if self._spare.shape == x.shape else torch.empty_like(x)
         self._spare = x
         return out
@@ -123,9 +127,11 @@ class NativeBlocks:
     def _sums(self, image: Tensor, expansion: Expansion, heads: int, cell: int | None) -> Sums:
         if cell is not None:
             return Sums(*(found[None] for found in self._kernels.sums(image, expansion, heads, (cell, cell))))
+
+        # Divide the map into about equal squares for the threads.
         squares = math.ceil(math.sqrt(image.shape[0] * image.shape[1] / _MOST_SUMS) / _SIDE_OF_SUMS)
         side = _SIDE_OF_SUMS * squares
-        # Not taller than half a low map, so that two threads have work.
+        # At most half of a low map, so that two threads have work.
         height = min(side, max(-(-image.shape[0] // 2), 8))
         found = self._kernels.sums(image, expansion, heads, (height, side))
         return Sums(*(cells.sum(dim=(0, 1), keepdim=True)[None] for cells in found))
@@ -142,9 +148,13 @@ class NativeBlocks:
         reach: int,
         project: Tensor,
     ) -> None:
+        """Add attention times values, projected, to an image (H, W, C), and write the result to ``target``."""
+        # Decide if attention and projection are multiplied first.
         height, width, channels = image.shape
         cell_size = (height, width) if cell is None else (cell, cell)
         folds = cell_size[0] * cell_size[1] >= _FOLDING_PAYS * channels
+
+        # Compute the attention matrices of some rows of cells at a time, to limit memory.
         columns = sums.products.shape[2]
         matrix_bytes = 4 * (channels**2 if folds else channels**2 // dmta.heads)
         rows = max(_MIXING_BYTES // (columns * matrix_bytes), 1)
@@ -170,5 +180,5 @@ class NativeBlocks:
 
 
 def _images(x: Tensor) -> list[Tensor]:
-    """Each image of a map (B, C, H, W), channels last, as (H, W, C)."""
+    """The images of a channels-last map (B, C, H, W), each as a view (H, W, C)."""
     return list(x.permute(0, 2, 3, 1))

@@ -1,9 +1,9 @@
-"""The network, run strip by strip: the result of the whole photo with little more memory than its feature maps.
+"""Run the network strip by strip: the same result as for the whole photo, with memory for little but feature maps.
 
-Decided here: the order of work and what lives in memory, never what is computed; ``diffir.systems.diffir`` is the
-specification. A 3x3 convolution sees one row beyond a strip, a pixel-wise layer none, and attention and CPEN's mean
-need sums over pixels, gathered first. Blocks are run by ``TorchBlocks`` or ``NativeBlocks``. In: a ``Source`` and a
-prior (B, P). Out: rows.
+This module determines the order of computations and the tensors in memory; the network modules define the result. A
+3x3 convolution needs one neighbouring row on each side of a strip, and a pixel-wise layer none; attention and the mean
+of CPEN need sums over pixels, which are gathered first. Blocks are run by ``TorchBlocks`` or ``NativeBlocks``. In: a
+``Source`` and a prior (B, P). Out: rows of the output.
 """
 
 from collections.abc import Callable
@@ -24,15 +24,15 @@ from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
 
 
 class StreamedNetwork:
-    """A stage-2 network at work on one device, in strips."""
+    """A stage-2 network that runs on one device strip by strip."""
 
     def __init__(
         self, network: DiffIR, device: torch.device, strip_pixels: int, native: PackedNetwork | None = None
     ) -> None:
         """
         Args:
-            strip_pixels: pixels of a strip at the first level of the U; deeper levels, wider and smaller, take more.
-            native: the network for compiled kernels, which then run the blocks instead of torch.
+            strip_pixels: number of pixels of a strip; in deeper levels, whose maps are narrower, it has more rows.
+            native: weights for the compiled kernels, which then run the blocks instead of torch.
         """
         self.network = network
         self.device = device
@@ -40,10 +40,10 @@ class StreamedNetwork:
         self.native = native
 
     def condition(self, source: Region) -> Tensor:
-        """What CPEN tells of the whole photo, (B, P): its features are convolutions and its pooling is a mean."""
+        """The conditioning vector (B, P) that CPEN computes from whole photos: the mean is summed strip by strip."""
         cpen, factor = self.network.cpen, self.network.settings.prior_unshuffle
         height = source.height // factor
-        # At least as many new rows as rows that are computed twice.
+        # A strip has at least as many rows as the halo that is computed in addition.
         rows = max(self.strip_pixels // (source.width // factor), 2 * cpen.halo)
         total = torch.zeros(1, device=self.device)
         for strip in split_rows(height, rows, cpen.halo):
@@ -63,7 +63,10 @@ class StreamedNetwork:
         """Restore a source whose sides are multiples of ``settings.multiple_of``.
 
         Args:
-            on_progress: told after each block the share of blocks that are done.
+            prior: (B, P).
+            write: receives finished rows of the output, from top to bottom.
+            statistics: the sums over pixels that attention uses.
+            on_progress: called after each block with the fraction of the blocks that are done.
         """
         u_net, factor = self.network.dirformer, self.network.settings.unshuffle
         blocks = sum(isinstance(module, Block) for module in u_net.modules())
@@ -73,6 +76,7 @@ class StreamedNetwork:
             lq = source.rows((strip.top - strip.above) * factor, (strip.bottom + strip.below) * factor)
             return u_net.patch_embed(F.pixel_unshuffle(lq.to(self.device), factor))
 
+        # Encoder.
         level1 = run.gather(embed, source.height // factor, source.width // factor, halo=1)
         level1 = run.level(u_net.encoder_level1, level1, factor)
         level2 = run.convolve(u_net.down1_2, level1, halo=2)
@@ -82,6 +86,7 @@ class StreamedNetwork:
         latent = run.convolve(u_net.down3_4, level3, halo=2)
         latent = run.level(u_net.latent, latent, 8 * factor)
 
+        # Decoder; maps are deleted as soon as they are no longer needed.
         up3 = run.merge(u_net.up4_3, latent, level3, u_net.reduce_chan_level3)
         del latent, level3
         up3 = run.level(u_net.decoder_level3, up3, 4 * factor)
@@ -96,28 +101,31 @@ class StreamedNetwork:
 
     def _write_output(self, source: Region, features: Tensor, run: "_Run", write: Write) -> None:
         u_net, settings = self.network.dirformer, self.network.settings
-        # Every convolution sees one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
+        # Each convolution needs one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
         halo = 1 if settings.upsample == 1 else 2
         rows = max(2 * run.rows_of(features) // settings.upsample, 4 * halo)
         for strip in split_rows(features.shape[-2], rows, halo):
             lq = source.rows(strip.top * settings.unshuffle, strip.bottom * settings.unshuffle)
             output = strip.inner(u_net.output(strip.of(features)))
-            # The sum with lq is taken in fp32, whatever precision the convolutions had.
+            # Add lq in fp32, whatever the precision of the convolutions.
             write(strip.top * settings.upsample, u_net.add_global_skip(output.float(), lq.to(self.device)))
 
 
 class Blocks(Protocol):
-    """Who runs blocks. The map that is given comes back changed, or another comes back and the first may be reused."""
+    """Runs the blocks of DIRformer on feature maps (B, C, H, W).
+
+    Both methods overwrite the given map, or return another one and may reuse the memory of the given one later.
+    """
 
     def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
-        """The map and what attention adds to it; ``factor``: pixels of lq in a pixel of the map."""
+        """Add the output of attention to a map; ``factor`` is the side of a map pixel in pixels of lq."""
 
     def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
-        """The map and what the gated network adds to it."""
+        """Add the output of the gated feed-forward network to a map."""
 
 
 class _Run:
-    """One restoration under way: the prior, whose statistics count, and how maps are cut."""
+    """The state of one restoration: prior, statistics, size of the strips and progress."""
 
     def __init__(
         self, network: StreamedNetwork, prior: Tensor, statistics: Statistics, on_block: Callable[[int], None]
@@ -133,11 +141,11 @@ class _Run:
         self.blocks_done = 0
 
     def rows_of(self, x: Tensor) -> int:
-        """Rows of a strip, even, so that they can be halved."""
+        """Number of rows of a strip of ``x``; it is even, so that layers that halve the sides can be applied."""
         return max(self.strip_pixels // x.shape[-1] // 2, FEWEST_ROWS // 2) * 2
 
     def gather(self, compute: Callable[[Strip], Tensor], height: int, width: int, halo: int) -> Tensor:
-        """A map from what is computed for each of its strips."""
+        """Compute a map strip by strip; height and width are those of the input, ``halo`` the neighbouring rows."""
         result: Tensor | None = None
         rows = max(self.strip_pixels // width // 2, FEWEST_ROWS // 2) * 2
         for strip in split_rows(height, rows, halo):
@@ -145,19 +153,19 @@ class _Run:
             factor = Fraction(inner.shape[-2], strip.bottom - strip.top)
             if result is None:
                 shape = (*inner.shape[:2], int(height * factor), inner.shape[-1])
-                # Channels last: a strip is one piece of memory, and pixel-wise layers need no copies. fp32: residuals
-                # add up here.
+                # Channels last, so that a strip is contiguous and pixel-wise layers need no copies. fp32, because the
+                # blocks add their residuals to this map.
                 result = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
             result[..., int(strip.top * factor) : int(strip.bottom * factor), :] = inner
         assert result is not None
         return result
 
     def convolve(self, layer: nn.Module, x: Tensor, halo: int) -> Tensor:
-        """A layer that sees no further than ``halo`` rows."""
+        """Apply a layer whose receptive field reaches ``halo`` rows up and down."""
         return self.gather(lambda strip: layer(strip.of(x)), x.shape[-2], x.shape[-1], halo)
 
     def merge(self, enlarge: nn.Module, x: Tensor, skip: Tensor, reduce: nn.Module) -> Tensor:
-        """Enlarge a map, lay the skip beside it, reduce the channels of both."""
+        """Enlarge a map, concatenate the skip connection and reduce the channels."""
 
         def join(strip: Strip) -> Tensor:
             beside = skip[..., 2 * (strip.top - strip.above) : 2 * (strip.bottom + strip.below), :]
@@ -166,7 +174,11 @@ class _Run:
         return self.gather(join, x.shape[-2], x.shape[-1], halo=1)
 
     def level(self, blocks: Level, x: Tensor, factor: int) -> Tensor:
-        """Run a level's blocks on a map that nobody needs any more; ``factor``: pixels of lq in a pixel of the map."""
+        """Run the blocks of a level; the feature map x is overwritten.
+
+        Args:
+            factor: side of a map pixel in pixels of lq.
+        """
         for block in blocks:
             assert isinstance(block, Block)
             x = self.blocks.attend(block, x, self.prior, self.statistics, factor)

@@ -1,8 +1,8 @@
-"""DiffIR's own option files, in BasicSR's layout, as ours.
+"""Translate option files of the DiffIR authors, in BasicSR's layout, into the keys of this package.
 
-In: the mapping of a YAML file that says ``model_type``. Out: the mapping that a ``RunConfig`` is built from, of one
-stage. Keys that mean nothing here are named in one warning; what cannot be expressed is an error. Facts: the released
-options and the code that reads them.
+In: the mapping of a YAML file with the key ``model_type``. Out: the mapping that a ``RunConfig`` of one stage is built
+from. Keys without a meaning here are listed in one warning; an option that cannot be translated is an error. Sources:
+the released option files and the code that reads them.
 """
 
 import logging
@@ -13,7 +13,7 @@ from diffir.errors import ConfigError
 from diffir.metrics.table import METRICS
 from diffir.systems.diffir.released_options.photos import photo_sets, take_second_order, targets
 from diffir.systems.diffir.released_options.take import Section, ignored, kept, only, section, take
-from diffir.systems.diffir.released_options.train import training
+from diffir.systems.diffir.released_options.train_section import training
 from diffir.systems.diffir.tasks import TASKS
 
 logger = logging.getLogger(__name__)
@@ -32,28 +32,33 @@ _NETWORK_KEYS = {
     "linear_start": "linear_start",
     "linear_end": "linear_end",
 }
-_NETWORK_DEFAULTS = {"n_encoder_res": 6, "ffn_expansion_factor": 2.66}  # upstream's, where a file is silent
+_NETWORK_DEFAULTS = {"n_encoder_res": 6, "ffn_expansion_factor": 2.66}  # of upstream, if a file does not set them
 
 
 def is_official(values: Section) -> bool:
-    """Whether an option file is in upstream's layout."""
+    """Check if an option file is in the layout of the DiffIR authors."""
     return "model_type" in values
 
 
 def to_our_options(values: Section) -> Section:
-    """The same run in our keys; ``values`` stays as it is.
+    """Translate a file into our keys; ``values`` is not changed.
 
     Raises:
-        ConfigError: a model, a loss, a schedule or a degradation that cannot be expressed here.
+        ConfigError: a model, a loss, a schedule or a degradation cannot be translated.
     """
-    left = deepcopy(values)  # every key that is understood is taken out of it
+    # Translate network and data sets. Every key that is understood is removed from ``left``.
+    left = deepcopy(values)
     stage = _stage(take(left, "model_type"))
     is_second_order = take_second_order(left)
     network = _network(left, is_second_order)
     datasets, patches = photo_sets(left, network["task"], is_second_order)
+
+    # Sharpened targets: low-quality images are made from sharpened ones, too.
     sharpened = targets(left)
     if sharpened and "dataroot_lq" not in datasets["train"]:
         datasets["train"]["degradation"].insert(0, {"type": "usm_sharpen"})
+
+    # Translate the other sections.
     ours = {
         **{key: left.pop(key) for key in ("name", "manual_seed") if left.get(key) is not None},
         "network_g": network,
@@ -64,6 +69,8 @@ def to_our_options(values: Section) -> Section:
         "logger": kept(section(left, "logger"), "print_freq", "save_checkpoint_freq", "use_tb_logger"),
     }
     ours["path"] = _path(left, stage, ours["train"])
+
+    # Warn of the keys that are left.
     unused = list(ignored(left, values))
     if unused:
         logger.warning("option file of DiffIR, ignored: %s", ", ".join(unused))
@@ -73,7 +80,9 @@ def to_our_options(values: Section) -> Section:
 def _stage(model_type: Any) -> int:
     name = str(model_type).removesuffix("Model")
     if name not in _STAGES:
-        raise ConfigError(f"model_type {model_type!r} is not DiffIR's; known: {', '.join(_STAGES)}, each with Model")
+        raise ConfigError(
+            f"model_type {model_type!r} is not one of DiffIR; known: {', '.join(_STAGES)}, each with Model"
+        )
     return _STAGES[name]
 
 
@@ -86,7 +95,7 @@ def _network(left: Section, is_second_order: bool) -> Section:
     channels = take(given, "inp_channels", row.in_channels)
     if channels not in (row.in_channels, row.in_channels * row.unshuffle**2):
         raise ConfigError(
-            f"network_g.inp_channels {channels} is not of {task}; for inpainting see options/inpaint_places"
+            f"network_g.inp_channels {channels} does not fit {task}; for inpainting see options/inpaint_places"
         )
     only(given, "network_g", "bias", False)
     found = _NETWORK_DEFAULTS | kept(given, *_NETWORK_KEYS)
@@ -96,7 +105,7 @@ def _network(left: Section, is_second_order: bool) -> Section:
 
 
 def _task(norm: Any, scale: Any, is_second_order: bool) -> str:
-    """The row of the table: motion deblurring alone has norms with bias, real-world tasks alone a degradation."""
+    """Find the row of the table: only motion deblurring has norms with bias, only real-world tasks a degradation."""
     if norm not in (None, "WithBias", "BiasFree"):
         raise ConfigError(f"network_g.LayerNorm_type must be WithBias or BiasFree, got {norm!r}")
     is_deblur = norm == "WithBias" or (norm is None and scale == 1 and not is_second_order)
@@ -119,19 +128,23 @@ def _val(given: Section) -> Section:
 
 
 def _path(left: Section, stage: int, train: Section) -> Section:
-    """What a run starts from: upstream names the teacher on its own, we by its stage."""
+    """Translate the weights that a run starts from; ``train`` is our section, which receives the discriminator's."""
     given = section(left, "path")
     if take(given, "resume_state") is not None:
-        raise ConfigError("path.resume_state: states of upstream cannot be resumed; drop it, name its weights instead")
+        raise ConfigError(
+            "path.resume_state: states of upstream cannot be resumed; remove it and name its weights instead"
+        )
     start, teacher = take(given, "pretrain_network_g"), take(given, "pretrain_network_S1")
     discriminator = take(given, "pretrain_network_d")
     if discriminator is not None and "gan" in train:
         train["gan"]["pretrain_network_d"] = discriminator
+
+    # Upstream has a key of its own for the teacher; here pretrain_network_g is always stage 1.
     ours: Section
     if stage == 1:
         ours = {"pretrain_network_g": start, "strict_load_g": take(given, "strict_load_g")}
     elif stage == 2 and teacher is None:
         ours = {"pretrain_network_g": start}
-    else:  # a start that is not the teacher is of stage 2
+    else:  # a start other than the teacher holds stage-2 weights
         ours = {"pretrain_network_g": teacher, "pretrain_network_s2": start if start != teacher else None}
     return {key: value for key, value in ours.items() if value is not None}

@@ -1,13 +1,13 @@
-"""Upstream's data sets and degradation, and the sharpened targets.
+"""Translate upstream's data sets, degradation and sharpened targets.
 
-In: the whole file. Out: our section ``datasets``, and what of it stands in ``train`` here. The second-order degradation
-must be the one of all released options, which our recipes ``realesrgan*`` hold.
+In: the mapping of the whole file. Out: our section ``datasets``, and options that belong to our section ``train``. A
+second-order degradation must equal that of all released options, which our recipes ``realesrgan*`` contain.
 """
 
 from diffir.errors import ConfigError
 from diffir.systems.diffir.released_options.take import Section, kept, only, section, take
 
-# The degradation of all released real-world options; the recipes realesrgan* hold the same figures.
+# The degradation of all released real-world options; the recipes realesrgan* have the same values.
 _SECOND_ORDER: Section = {
     "resize_prob": [0.2, 0.7, 0.1],
     "resize_range": [0.15, 1.5],
@@ -43,7 +43,11 @@ _SECOND_ORDER: Section = {
 
 
 def take_second_order(left: Section) -> bool:
-    """Whether the file describes the second-order degradation; it must be the one of the recipes."""
+    """Remove the keys of the second-order degradation; return True if there were any.
+
+    Raises:
+        ConfigError: a value differs from that of the recipes.
+    """
     places = [left, section(section(left, "datasets"), "train")]
     given = {key: place.pop(key) for place in places for key in _SECOND_ORDER if key in place}
     for key, value in given.items():
@@ -56,25 +60,32 @@ def take_second_order(left: Section) -> bool:
 
 
 def photo_sets(left: Section, task: str, is_second_order: bool) -> tuple[Section, Section]:
-    """Our section ``datasets``, and the progressive patches, which stand in ``train`` here."""
+    """Translate the data sets into our section ``datasets``; the second result are progressive patch sizes."""
+    # Training photos.
     sets = section(left, "datasets")
     if not sets.get("train"):
-        raise ConfigError("datasets.train is missing: test options are not trained; use diffir restore or diffir eval")
+        raise ConfigError(
+            "datasets.train is missing: test options cannot be trained; use diffir restore or diffir eval"
+        )
     given = sets["train"]
     train = _photos(given, "datasets.train") | kept(
         given, "gt_size", "batch_size_per_gpu", "num_worker_per_gpu", "use_hflip", "use_rot"
     )
     if take(given, "geometric_augs", False):
         train |= {"use_hflip": True, "use_rot": True}
-    if "gt_size" in left:  # where the real-world options have it
+    if "gt_size" in left:  # as in the real-world options
         train["gt_size"] = take(left, "gt_size")
+
+    # Without low-quality images, they are made from the ground truth.
     if "dataroot_lq" not in train:
         if not is_second_order:
             raise ConfigError(
-                f"datasets.train.dataroot_lq is missing: name the damaged partners, or see options/{task}"
+                f"datasets.train.dataroot_lq is missing: name the folder of low-quality images, or see options/{task}"
             )
         suffix = {"realsr_x2": "_x2", "realsr_x1": "_x1"}.get(task, "")
         train["degradation"] = [{"type": "recipe", "name": f"realesrgan{suffix}"}]
+
+    # Validation photos, if there are any.
     datasets = {"train": train}
     val = section(sets, "val")
     if val.get("dataroot_gt") is not None:
@@ -85,7 +96,7 @@ def photo_sets(left: Section, task: str, is_second_order: bool) -> tuple[Section
 
 
 def _photos(given: Section, where: str) -> Section:
-    """Where photos lie; labels and classes of data sets mean nothing here."""
+    """Translate the folders of photos; labels and class names of data sets have no meaning here."""
     for label in ("name", "type"):
         take(given, label)
     only(section(given, "io_backend"), f"{where}.io_backend", "type", "disk", "lmdb")
@@ -95,7 +106,10 @@ def _photos(given: Section, where: str) -> Section:
 
 
 def targets(left: Section) -> Section:
-    """Sharpened targets; with a sharpened L1, upstream's teacher sees them and the damage starts from them, too."""
+    """Translate the options for sharpened targets.
+
+    With a sharpened target of the L1 loss, upstream also sharpens the input of the teacher and of the degradation.
+    """
     whole = bool(take(left, "gt_usm", False))
     flags = {key: bool(take(left, key, False)) for key in ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")}
     flags["l1_gt_usm"] = flags["prior_gt_usm"] = whole or flags["l1_gt_usm"]

@@ -1,6 +1,6 @@
-"""Taking an option file apart: whatever is understood is taken out, and what is left at the end is what was ignored.
+"""Read an option file key by key: every key that is understood is removed, so the rest is what was ignored.
 
-In: nested mappings as YAML gives them. Out: values. The mappings are emptied in place, so give a copy.
+In: nested mappings as YAML gives them. Out: values. The mappings are changed in place, so pass a copy.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Section = dict[str, Any]
 
 
 def section(values: Section, key: str) -> Section:
-    """A mapping inside a mapping, to take from; empty where there is none."""
+    """The mapping under a key; an empty one if the key is missing."""
     found = values.get(key)
     if found is None:
         return {}
@@ -22,7 +22,7 @@ def section(values: Section, key: str) -> Section:
 
 
 def take(values: Section, key: str, default: Any = None) -> Any:
-    """A value, no longer left over; BasicSR writes whole numbers as 5e3."""
+    """Remove a key and return its value; whole numbers that BasicSR writes as 5e3 become int."""
     value = values.pop(key, None)
     if value is None:
         return default
@@ -30,26 +30,26 @@ def take(values: Section, key: str, default: Any = None) -> Any:
 
 
 def kept(values: Section, *keys: str) -> Section:
-    """The keys that have the same name and meaning here, where the file has them."""
+    """Remove and return the keys that have the same name and meaning here, if the file has them."""
     found = {key: take(values, key) for key in keys}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def only(values: Section, where: str, key: str, *allowed: Any) -> None:
-    """Take a key that may be absent, and otherwise has no choice here."""
+    """Remove a key that may be missing; raise ConfigError if it has none of the values that are supported here."""
     value = take(values, key, allowed[0])
     if value not in allowed:
-        raise ConfigError(f"{where}.{key}: {value!r} cannot be expressed here, only {' or '.join(map(repr, allowed))}")
+        raise ConfigError(f"{where}.{key}: {value!r} is not supported here, only {' or '.join(map(repr, allowed))}")
 
 
 def ignored(left: Section, before: Section, prefix: str = "") -> Iterator[str]:
-    """Names of what is left over; a section of which nothing was taken is named as a whole."""
+    """Names of the keys that are left; a section of which nothing was used is named as a whole."""
     for key, value in left.items():
         if isinstance(value, dict) and value != before.get(key):
             yield from ignored(value, before[key], f"{prefix}{key}.")
-        elif _says_something(value):
+        elif _has_a_value(value):
             yield f"{prefix}{key}"
 
 
-def _says_something(value: Any) -> bool:
-    return any(map(_says_something, value.values())) if isinstance(value, dict) else value is not None
+def _has_a_value(value: Any) -> bool:
+    return any(map(_has_a_value, value.values())) if isinstance(value, dict) else value is not None

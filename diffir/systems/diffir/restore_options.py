@@ -1,4 +1,4 @@
-"""DiffIR's own options of restoring; the command line makes flags of them."""
+"""The options for restoring that only DiffIR has; the command line turns the fields into flags."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +9,7 @@ Stats = Literal["auto", "tile", "global", "local"]
 
 @dataclass(frozen=True)
 class DiffIROptions:
-    """How a DiffIR network restores, beside what all systems share."""
+    """Options for restoring with a DiffIR network, in addition to ``RestoreOptions``."""
 
     engine: Blocks = field(
         default="auto",
@@ -17,7 +17,8 @@ class DiffIROptions:
             "help": "what runs the network on the CPU: compiled kernels, torch; auto: the kernels where they were built"
         },
     )
-    """``native`` runs the blocks by compiled kernels (CPU, fp32 and bf16), ``torch`` by torch."""
+    """``native`` runs the blocks with compiled kernels (CPU only, fp32 and bf16), ``torch`` with torch. ``auto`` takes
+    the compiled kernels where they are available."""
     stats: Stats = field(
         default="auto",
         metadata={
@@ -25,8 +26,9 @@ class DiffIROptions:
             "weights"
         },
     )
-    """What channel attention gathers its statistics from: ``global`` the whole photo, ``local`` windows as large as the
-    training patches, ``tile`` each tile. ``auto`` is ``local`` if ``patch`` is given, else ``global``."""
+    """The pixels that the statistics of channel attention are gathered from: the whole photo (``global``), windows as
+    large as the training patches (``local``) or each tile (``tile``). ``auto`` is ``local`` if ``patch`` is given, else
+    ``global``."""
     patch: int | None = field(default=None, metadata={"flag": False})
-    """Side of the training patches in pixels of the input, which ``local`` needs. ``diffir.load`` takes it from the
+    """Side of the training patches in pixels of the input, which ``local`` requires. ``diffir.load`` reads it from the
     card of the weights."""

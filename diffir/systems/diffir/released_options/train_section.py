@@ -1,35 +1,38 @@
-"""Upstream's section ``train``: optimisers, losses, and the learning rates that upstream really trains with.
+"""Translate upstream's section ``train``: optimisers, losses, and the learning rates that are actually in effect.
 
-In: the sections as the file has them. Out: our section ``train``. In the deblurring and real-world trees upstream
-overwrites the rate of its schedule at every step; milestones here count from the start of the phase.
+In: sections of the file. Out: our section ``train``. For deblurring and real-world tasks, upstream's code overwrites
+the learning rate of its schedule at every step. Milestones here count from the start of the phase.
 """
 
 from diffir.errors import ConfigError
 from diffir.systems.diffir.released_options.take import Section, kept, only, section, take
 
-_TORCH_BETAS = [0.9, 0.999]  # upstream's, where a file is silent
+_TORCH_BETAS = [0.9, 0.999]  # of upstream, if a file does not set them
 
 
 def training(left: Section, stage: int, task: str) -> Section:
-    """Our section ``train`` of a stage; ``left`` is the whole file, for ``network_d``.
+    """Translate the section ``train`` of a stage; ``left`` is the whole file, because ``network_d`` is needed, too.
 
     Raises:
-        ConfigError: a loss or a schedule that cannot be expressed here.
+        ConfigError: a loss or a schedule is not supported here.
     """
+    # Steps and learning rates.
     given = section(left, "train")
     total = take(given, "total_iter")
     if not isinstance(total, int):
         raise ConfigError(f"train.total_iter must be a whole number, got {total!r}")
-    ours: Section = {"total_iter": total, "ema_decay": take(given, "ema_decay", 0)}  # silent files keep no average
-    ours["warmup_iter"] = max(0, take(given, "warmup_iter", 0))  # -1 is BasicSR's none
+    ours: Section = {"total_iter": total, "ema_decay": take(given, "ema_decay", 0)}  # upstream's default is no average
+    ours["warmup_iter"] = max(0, take(given, "warmup_iter", 0))  # BasicSR writes -1 for none
     ours["optim_g"] = _optimiser(section(given, "optim_g"))
     ours |= _schedule(given, stage, task, total)
     if "lr_sr" in ours:
         ours["optim_g"]["lr"] = ours.pop("lr_sr")
+
+    # Losses.
     ours["pixel_weight"] = _loss_weight(given, "pixel_opt", "L1Loss", default=0.0)
     if stage > 1:
         ours["prior_weight"] = _loss_weight(given, "kd_opt", "KDLoss", default=1.0)
-        take(section(given, "kd_opt"), "temperature")  # of the divergence, which is logged alone
+        take(section(given, "kd_opt"), "temperature")  # it belongs to the divergence, which is only logged
     if given.get("perceptual_opt"):
         ours |= _perceptual(section(given, "perceptual_opt"))
     if given.get("gan_opt"):
@@ -38,15 +41,18 @@ def training(left: Section, stage: int, task: str) -> Section:
 
 
 def _schedule(given: Section, stage: int, task: str, total: int) -> Section:
-    """The rates that upstream trains with: where it overwrites the schedule's at every step, those."""
+    """Translate the learning rates that are in effect, also where upstream overwrites those of its schedule."""
+    # The schedule of the file is in effect.
     ours: Section = {"scheduler": _scheduler(section(given, "scheduler"))}
     encoder_iter = int(take(given, "encoder_iter", 0)) if stage == 2 else 0
     if stage == 1 or task.startswith("sr_") or given.get("lr_sr") is None:
         ours["encoder_iter"] = encoder_iter
-        if encoder_iter and ours["scheduler"]["type"] == "MultiStepLR":  # ours counts from the start of the phase
+        if encoder_iter and ours["scheduler"]["type"] == "MultiStepLR":  # ours count from the start of the phase
             ours["encoder_scheduler"] = dict(ours["scheduler"])
             ours["scheduler"]["milestones"] = [m - encoder_iter for m in ours["scheduler"]["milestones"]]
         return ours
+
+    # The learning rates are overwritten: the first phase and the joint phase have keys of their own.
     if encoder_iter:
         ours["encoder_iter"], ours["encoder_lr"] = encoder_iter, take(given, "lr_encoder")
         ours["encoder_scheduler"] = _every(
@@ -58,7 +64,7 @@ def _schedule(given: Section, stage: int, task: str, total: int) -> Section:
 
 
 def _every(steps: float, stop: int, gamma: float) -> Section:
-    """A rate that is multiplied by gamma every so many steps."""
+    """A schedule that multiplies the learning rate by gamma every ``steps`` steps, before step ``stop``."""
     return {"type": "MultiStepLR", "milestones": list(range(int(steps), stop, int(steps))), "gamma": gamma}
 
 
@@ -69,9 +75,7 @@ def _scheduler(given: Section) -> Section:
     if kind.startswith(("Cosine", "TrueCosine")):
         floors = take(given, "eta_mins", [take(given, "eta_min", 0.0)])
         return {"type": "Cosine", "eta_min": floors[-1]}
-    raise ConfigError(
-        f"train.scheduler.type {kind} cannot be expressed here; known: MultiStepLR and BasicSR's Cosine..."
-    )
+    raise ConfigError(f"train.scheduler.type {kind} is not supported here; known: MultiStepLR and BasicSR's Cosine...")
 
 
 def _optimiser(given: Section) -> Section:
@@ -98,7 +102,7 @@ def _perceptual(given: Section) -> Section:
         only(given, "train.perceptual_opt", key, value)
     weight, criterion = take(given, "perceptual_weight", 1.0), take(given, "criterion", "l1")
     if criterion not in ("l1", "l2", "mse"):
-        raise ConfigError(f"train.perceptual_opt.criterion {criterion!r} cannot be expressed here; known: l1, l2")
+        raise ConfigError(f"train.perceptual_opt.criterion {criterion!r} is not supported here; known: l1, l2")
     ours = {
         "network": "vgg19",
         "weight": weight,
