@@ -170,10 +170,10 @@ class Restorer:
         for number, image in enumerate(images):
             check_image(image)
             if image.shape != images[0].shape or image.dtype != images[0].dtype:
-                raise UsageError("photos of a batch must have one shape and data type")
+                raise UsageError("photos of a batch must have the same shape and data type")
             if masks is not None and masks[number].shape != image.shape[:2]:
                 raise ImageError(
-                    f"the mask is {_size(masks[number])} but the image is {_size(image)}; both must have one size"
+                    f"the mask is {_size(masks[number])} but the image is {_size(image)}; both must have the same size"
                 )
 
         # Stack them; grey photos get an axis for their channel.

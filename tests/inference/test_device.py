@@ -1,4 +1,4 @@
-"""Devices, precisions, free memory."""
+"""Tests of the choice of device and precision, and of the measured free memory."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_precisions_that_a_cpu_lacks_are_wrong_usage() -> None:
 
 def test_with_bf16_the_photo_itself_keeps_fp32() -> None:
     network = DiffIR(get_task("denoise_tiny").arch)
-    torch.nn.init.zeros_(network.dirformer.output.output.weight)  # what is left is the global residual and a bias
+    torch.nn.init.zeros_(network.dirformer.output.output.weight)  # the output is then the global residual plus a bias
     torch.nn.init.zeros_(network.dirformer.output.output.bias)
     lq = torch.rand(1, 3, 16, 16)
 

@@ -1,4 +1,4 @@
-"""Who runs the blocks: chosen, named, and never a reason to fail."""
+"""Tests of the choice between compiled kernels and torch: both give the same photo, and torch is always available."""
 
 import copy
 import platform
@@ -15,7 +15,7 @@ from diffir.native.bindings import find_kernels
 
 @pytest.fixture
 def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without a compiler: nothing was built."""
+    """Simulate a machine without a compiler, where no kernels were built."""
     monkeypatch.setattr(bindings, "_library", lambda: None)
 
 
@@ -73,7 +73,7 @@ def test_a_copy_that_is_given_other_weights_uses_them(make_restorer):
 
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or shutil.which("g++") is None,
-    reason="the kernels are built on x86-64 Linux, where a compiler is",
+    reason="the kernels are built only on x86-64 Linux with a compiler",
 )
 def test_where_there_is_a_compiler_the_kernels_were_built():
     assert bindings.kernels_here(), (

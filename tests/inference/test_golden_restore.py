@@ -1,4 +1,4 @@
-"""Restored files equal those of the reference implementation, with its start noise."""
+"""Restored files must equal those of the reference implementation when both use its start noise."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.diffir_objects import filled_diffir
 
 
 def restorer_and_reference(shared: Path, name: str) -> tuple[Restorer, NpzFile, torch.Tensor]:
-    """The golden network, its file of inputs and outputs, and the prior it used."""
+    """The reference network, its recorded inputs and outputs, and the prior that it used."""
     weights, golden = (np.load(shared / "reference" / "golden" / f"{name}_{kind}.npz") for kind in ("s2", "infer"))
     state = {key[3:]: torch.from_numpy(weights[key]) for key in weights.files if key.startswith("sd/")}
     official = read_official(state, name)
@@ -31,7 +31,7 @@ def test_restored_files_equal_the_reference(shared: Path, name: str) -> None:
     restored = restorer.restore(golden["img_rgb_u8"], prior=prior)
 
     difference = np.abs(restored.astype(int) - golden["out_rgb_u8"])
-    assert difference.max() <= 1  # another machine's kernels may tip a value over the edge of rounding
+    assert difference.max() <= 1  # kernels of another machine may round a value to its neighbour
     assert (difference > 0).mean() < 1e-3
 
 
@@ -41,7 +41,7 @@ def test_inpainted_images_equal_the_reference(shared: Path) -> None:
 
     restored = restorer.restore(image / np.float32(255), mask, prior=prior)
 
-    height, width = mask.shape  # compared before rounding: upstream truncates there, we round
+    height, width = mask.shape  # compare before rounding, because upstream truncates and we round
     expected = golden["inpainted"][0, :, :height, :width].clip(0, 1).transpose(1, 2, 0)
     np.testing.assert_allclose(restored, expected, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""What holds on a graphics card; skipped where there is none."""
+"""Tests on a graphics card; they are skipped on machines without one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A prior survives its file, belongs to its weights, and mixes linearly."""
+"""Tests of prior files: a prior is saved with the name of its weights, and priors are mixed linearly."""
 
 from pathlib import Path
 

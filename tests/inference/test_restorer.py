@@ -1,4 +1,4 @@
-"""Laws of ``Restorer``: any size and kind in, the same kind out, one prior per photo."""
+"""Tests of ``Restorer``: photos of any size and data type keep their type, and every photo has its own prior."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -178,7 +178,7 @@ def test_photos_of_a_batch_come_out_as_they_would_alone(make_restorer: MakeResto
 
 
 def test_a_batch_of_different_photos_is_wrong_usage(make_restorer: MakeRestorer) -> None:
-    with pytest.raises(UsageError, match="one shape and type"):
+    with pytest.raises(UsageError, match="the same shape and data type"):
         make_restorer().restore_batch([photo(8, 8, 3), photo(8, 9, 3)])
 
 
@@ -229,7 +229,7 @@ def test_inpainting_fills_the_holes_and_keeps_the_rest(make_restorer: MakeRestor
     restored = restorer.restore(image, mask)
 
     assert np.array_equal(restored[~mask], image[~mask])
-    image[mask] = 0  # what lies under the holes must not matter
+    image[mask] = 0  # pixels in the holes must have no effect
     assert np.array_equal(restored, restorer.restore(image, mask.astype(np.uint8)))
 
 

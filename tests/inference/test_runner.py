@@ -1,4 +1,4 @@
-"""What happens when memory runs out or numbers do: smaller tiles, a higher precision, a note, never a black photo."""
+"""Tests of recovery from failures: smaller tiles if memory runs out, a higher precision if values overflow."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def toy() -> DiffIR:
 
 
 def with_memory_for(side: int) -> DiffIR:
-    """A network that runs out of memory above that many pixels of lq in a row."""
+    """A network that runs out of memory if lq is wider than so many pixels."""
     network = toy()
 
     def refuse(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
@@ -32,7 +32,7 @@ def with_memory_for(side: int) -> DiffIR:
 
 
 def overflowing(*, in_fp32_too: bool = False) -> DiffIR:
-    """A network that gives infinity in half precision."""
+    """A network whose output is infinite in half precision."""
     network = toy()
 
     def overflow(module: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:

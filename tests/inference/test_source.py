@@ -1,4 +1,4 @@
-"""What the network reads of a photo, and how restored rows are laid down."""
+"""Tests of the conversion of photos to network input, and of restored rows to photos."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Laws of tiling: spans cover a side, shares add up to one, blended tiles leave no step."""
+"""Tests of tiling: spans cover a side, their weights add up to one, and blended tiles show no seam."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from diffir.inference.tiling import blend_tiles, round_tile, split_side
 
 
 def on_a_grid_of_8(x: Tensor) -> Tensor:
-    """Every pixel becomes the mean of its 8 x 8 cell: right only for tiles that start on the grid."""
+    """Replace every pixel by the mean of its 8 x 8 cell; this is correct only for tiles that start on the grid."""
     return F.interpolate(F.avg_pool2d(x, 8), scale_factor=8)
 
 
