@@ -1,4 +1,4 @@
-"""Fixtures of all tests: tiny networks, restorers of them, and checkpoints under upstream's tensor names."""
+"""Fixtures for all tests: tiny networks, restorers with them, and checkpoints with upstream's tensor names."""
 
 import re
 from collections.abc import Callable
@@ -22,22 +22,25 @@ UpstreamState = Callable[[DiffIR], dict[str, Tensor]]
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Reference figures and evaluation images that lie beside the repository where it is developed."""
+    """Folder of reference results and evaluation images, which lies beside the repository on development machines."""
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("the reference folder ../shared is not here")
+        pytest.skip("the reference folder ../shared is missing")
     return folder
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes what the user keeps."""
+    """Give every test a cache folder of its own, so that it neither reads nor writes that of the user."""
     monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture
 def make_restorer() -> MakeRestorer:
-    """A restorer of a toy network on the CPU; ``arch`` changes settings of the network, the rest goes to Restorer."""
+    """Make a restorer with a toy network on the CPU.
+
+    ``arch`` changes settings of the network; other arguments are passed to ``restorer_of``.
+    """
 
     def make(arch: dict | None = None, **arguments: object) -> Restorer:
         torch.manual_seed(0)
@@ -48,6 +51,7 @@ def make_restorer() -> MakeRestorer:
 
 
 def upstream_key(name: str, stage: int, cpen_blocks: int) -> str:
+    """Translate a parameter name of ours into that of the released checkpoints."""
     rules = (
         (r"^dirformer\.patch_embed\.", lambda m: "G.patch_embed.proj."),
         (r"^dirformer\.output\.output\.", lambda m: "G.tail.1."),
@@ -71,12 +75,13 @@ def upstream_key(name: str, stage: int, cpen_blocks: int) -> str:
 
 @pytest.fixture
 def upstream_state() -> UpstreamState:
-    """network -> the state dict that upstream's network of the same settings and weights has."""
+    """A function that returns the state dict which upstream's network with the same settings and weights has."""
 
     def convert(network: DiffIR) -> dict[str, Tensor]:
         settings, stage = network.settings, network.stage
         state = {upstream_key(name, stage, settings.cpen_blocks): t for name, t in network.state_dict().items()}
         if stage == 2:
+            # Upstream also saves constants of the schedule and second copies of CPEN and denoiser.
             constants = ("betas", "alphas_cumprod", "posterior_mean_coef1", "posterior_mean_coef2")
             state |= {f"diffusion.{name}": torch.tensor(getattr(network.schedule, name)) for name in constants}
             state |= {f"diffusion.{name}": t for name, t in state.items() if name.startswith("condition.")}
@@ -88,13 +93,13 @@ def upstream_state() -> UpstreamState:
 
 @pytest.fixture
 def tiny_network() -> DiffIR:
-    """A stage-2 network of no row of the table, with random weights."""
+    """A stage-2 network with random weights, whose settings differ from all rows of the task table."""
     torch.manual_seed(0)
     return DiffIR(TINY, 2).eval()
 
 
 @pytest.fixture
 def tiny_teacher() -> DiffIR:
-    """The same in stage 1."""
+    """A stage-1 network with the same settings as ``tiny_network``."""
     torch.manual_seed(0)
     return DiffIR(TINY, 1).eval()

@@ -1,4 +1,4 @@
-"""Cards, published weights, runs and stages of DiffIR, as tests make them in one line."""
+"""Short functions with which tests make cards, published weights, runs and stages of DiffIR."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,42 +23,42 @@ PARTS = {1: PRIOR, 2: DIFFUSION}
 
 
 def card_of(name: str, settings: ArchSettings, stage: int = 2, **facts: object) -> WeightsCard:
-    """The card of a network with these settings."""
+    """Make the card of a DiffIR network; ``facts`` are further fields of the card."""
     return WeightsCard(name, settings.to_dict(), PARTS[stage], **facts)
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard, **how: object) -> None:
-    """Publish weights of DiffIR."""
+    """Write a file of published DiffIR weights."""
     save_published(path, state, card, DIFFIR, **how)
 
 
 def empty_diffir(settings: ArchSettings, stage: int) -> DiffIR:
-    """The network on the device "meta"."""
+    """Build a network on the meta device, without values."""
     return empty_network(DIFFIR, settings.to_dict(), PARTS[stage], "the test")
 
 
 def filled_diffir(state: Mapping[str, Tensor], settings: ArchSettings, stage: int, source: str) -> DiffIR:
-    """The network with these weights."""
+    """Build a network with the given weights; ``source`` is named in messages."""
     return filled_network(state, empty_diffir(settings, stage), PARTS[stage], source)
 
 
 def check_diffir(state: Mapping[str, Tensor], settings: ArchSettings, stage: int, source: str) -> None:
-    """Raise if the tensors are not those of the network."""
+    """Raise WeightsError unless the tensors are those of a network with these settings."""
     check_fit(state, empty_diffir(settings, stage), PARTS[stage], source)
 
 
 def run_of(config: RunConfig, processes: Processes | None = None) -> Run:
-    """The run of an option file."""
+    """Make the training run of an option file."""
     return Run(config, DIFFIR, processes)
 
 
 def folder_of(config: RunConfig) -> RunFolder:
-    """The folder of a run."""
+    """The folder of the run of an option file."""
     return RunFolder(config, DIFFIR)
 
 
 def begun_stage(config: RunConfig, name: str, first_lq: Callable[[], Tensor]) -> Stage:
-    """A stage before its first step."""
+    """Build a stage for its first step, with the seed that a run would use."""
 
     def load(source: str | Path, part: str | None) -> torch.nn.Module:
         return load_network(source, {DIFFIR.name: DIFFIR}, part=part)[0]
@@ -69,5 +69,5 @@ def begun_stage(config: RunConfig, name: str, first_lq: Callable[[], Tensor]) ->
 
 
 def arch_of(config: RunConfig) -> ArchSettings:
-    """The settings of the network that an option file asks for."""
+    """The settings of the network that an option file describes."""
     return ArchSettings.from_dict(DIFFIR.row(config.network_g).settings)

@@ -1,7 +1,7 @@
-"""DiffIR written out literally, (B, C, H, W) throughout: what the faster forms are held against and timed against.
+"""DiffIR written as in the paper, with maps (B, C, H, W) throughout: a reference for results and speed.
 
-Nothing here is optimised. Parameters have the names that ``DiffIR`` gives them, so that one set of weights fits both;
-layers that are one convolution, and the network that estimates the prior, are shared: there is one way to write them.
+Nothing here is optimised. Parameters have the same names as in ``DiffIR``, so that one set of weights fits both. Layers
+that are a single convolution, and the network that estimates the prior, are shared with ``DiffIR``.
 DiffIR (Xia et al., ICCV 2023); blocks after Restormer (Zamir et al., CVPR 2022).
 """
 
@@ -14,7 +14,7 @@ from diffir.systems.diffir import ArchSettings, DiffIR
 
 
 class PlainNorm(nn.Module):
-    """Norm over the channels of each pixel, on (B, pixels, C)."""
+    """Norm over the channels of each pixel, computed on (B, pixels, C)."""
 
     def __init__(self, channels: int, bias: bool) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class PlainNorm(nn.Module):
 
 
 class PlainModulation(nn.Module):
-    """x * gain + shift, both linear in the prior."""
+    """Modulation x * gain + shift, where both are linear functions of the prior."""
 
     def __init__(self, channels: int, prior_width: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainDIRformer(nn.Module):
-    """The U; layers that are one convolution are taken over from the network itself, having one way to be written."""
+    """The U-shaped network; layers that are a single convolution are those of the network itself."""
 
     def __init__(self, network: DiffIR) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class PlainDIRformer(nn.Module):
 
 
 class PlainDiffIR(nn.Module):
-    """Stage 2 from lq and start noise to the restored image, with the weights of a ``DiffIR``."""
+    """Stage 2: restores lq from lq and the start noise, with the weights of a ``DiffIR``."""
 
     def __init__(self, network: DiffIR) -> None:
         super().__init__()

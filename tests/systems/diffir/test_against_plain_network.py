@@ -1,4 +1,4 @@
-"""The network as it is run equals the network as it is written in the paper: outputs and gradients, every row."""
+"""Tests that outputs and gradients equal those of the network as written in the paper, for every row of the table."""
 
 from dataclasses import replace
 
@@ -23,7 +23,8 @@ def network(request: pytest.FixtureRequest) -> DiffIR:
     torch.manual_seed(0)
     network = DiffIR(small(TASKS[request.param].arch))
     with torch.no_grad():
-        for parameter in network.dirformer.parameters():  # ones and zeros would hide an exchange
+        # With ones and zeros, exchanged parameters would not be noticed.
+        for parameter in network.dirformer.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return network
 
@@ -54,7 +55,7 @@ def test_gradients_equal_those_of_the_literal_form(network, batch):
 
     (network.restore(lq, prior) * weights).sum().backward()
     found = {name: parameter.grad.clone() for name, parameter in network.dirformer.named_parameters()}
-    network.zero_grad()  # layers that are one convolution are shared
+    network.zero_grad()  # both share the layers that are a single convolution
     (plain(lq, prior) * weights).sum().backward()
 
     for name, parameter in plain.named_parameters():

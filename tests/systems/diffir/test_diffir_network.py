@@ -1,4 +1,4 @@
-"""What holds for the network of every row of the task table."""
+"""Tests of the network of every row of the task table."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import TASKS, get_task
 from tests.diffir_objects import empty_diffir
 
-# G / CPEN / denoiser of stage 2, and all of stage 1, counted in the reference networks.
+# Numbers of parameters in the reference networks: DIRformer, CPEN and denoiser of stage 2, and all of stage 1.
 OFFICIAL_COUNTS = {
     "sr_x4": (24801478, 23459142, 1314688, 197376),
     "realsr_x4": (24801478, 23459142, 1314688, 197376),
@@ -28,7 +28,7 @@ def count(module: torch.nn.Module) -> int:
 
 
 def small(row: str) -> ArchSettings:
-    """The row's settings with few and narrow blocks."""
+    """The settings of a row, but with few and narrow blocks."""
     return replace(
         TASKS[row].arch, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32
     )
@@ -183,5 +183,5 @@ def test_the_oracle_prior_of_a_new_network_varies_from_image_to_image(task):
     with torch.no_grad():
         priors = DiffIR(settings, stage=1).oracle_prior(images, images)
 
-    assert priors.std(dim=0).mean() > 0.05  # torch's own start: 0.001
+    assert priors.std(dim=0).mean() > 0.05  # with torch's default initialisation: 0.001
     assert 0.7 < priors.mean() < 1.5

@@ -1,4 +1,4 @@
-"""Laws of the diffusion on prior vectors."""
+"""Tests of the diffusion of prior vectors."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from diffir.systems.diffir.diffusion import Schedule
 
 OFFICIAL = Schedule.linear_in_sqrt(4, 0.1, 0.99)
-# Stored in the released checkpoints.
+# Constants that are stored in the released checkpoints.
 TABLE = {
     "betas": (0.10000000, 0.29428563, 0.59095228, 0.99000001),
     "alphas_cumprod": (0.90000000, 0.63514292, 0.25980377, 0.00259804),
@@ -17,7 +17,7 @@ TABLE = {
 
 @pytest.mark.parametrize("name", TABLE)
 def test_the_schedule_is_that_of_the_released_networks(name):
-    assert getattr(OFFICIAL, name) == pytest.approx(TABLE[name], abs=3e-8)  # float32
+    assert getattr(OFFICIAL, name) == pytest.approx(TABLE[name], abs=3e-8)  # float32 rounding
 
 
 @pytest.mark.parametrize("num_timesteps", [1, 2, 4, 100])
@@ -29,7 +29,7 @@ def test_signal_and_noise_keep_unit_variance(num_timesteps):
 
 
 def test_the_posterior_mean_of_a_noiseless_walk_is_the_noiseless_walk():
-    """With x_t = sqrt(abar_t) x_start, the mean of x_{t-1} must be sqrt(abar_{t-1}) x_start."""
+    """If x_t = sqrt(abar_t) x_start, then the mean of x_{t-1} must be sqrt(abar_{t-1}) x_start."""
     schedule = Schedule.linear_in_sqrt(6, 0.05, 0.6)
 
     for t in range(1, 6):

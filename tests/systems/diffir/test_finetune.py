@@ -1,4 +1,4 @@
-"""What a fine-tuning run is made of."""
+"""Tests of the options that are chosen for a fine-tuning run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def start(source: str = "mine", task: str | None = "denoise_tiny", **card) -> FinetuneRequest:
-    """A request for a run from a tiny network; ``plan`` fills in the folder and the budget."""
+    """A request to fine-tune a tiny network; ``plan`` adds the folder and the budget."""
     torch.manual_seed(0)
     made = card_of("mine", TINY, task=task, **card)
     return FinetuneRequest(

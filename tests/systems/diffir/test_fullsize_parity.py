@@ -1,6 +1,6 @@
-"""Full-size networks against the figures of the reference implementation, with weights by a rule instead of a file.
+"""Tests of full-size networks against results of the reference implementation.
 
-The rule: each tensor is drawn from a generator seeded by the CRC-32 of its upstream name.
+Weights are not loaded but generated: each tensor is drawn from a generator seeded with the CRC-32 of its upstream name.
 """
 
 import json
@@ -41,7 +41,7 @@ def weight(key: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def inputs(task: str) -> tuple[Tensor, Tensor, Tensor]:
-    """lq, gt and noise of the rule."""
+    """Generate lq, ground truth and noise in the same way."""
     arch = TASKS[task].arch
     gt = draw("input:gt").random_sample((1, 3, 64 * arch.scale, 64 * arch.scale)).astype(np.float32)
     lq = draw("input:lq").random_sample((1, 3, 64, 64)).astype(np.float32)
@@ -74,7 +74,7 @@ def figures(request):
 
 
 def network_by_rule(task: str, stage: int, upstream_state) -> DiffIR:
-    """Weights by the rule under upstream's names, read as a released checkpoint would be."""
+    """Generate weights under upstream's names, and read them like a released checkpoint."""
     with torch.device("meta"):
         names = upstream_state(DiffIR(TASKS[task].arch, stage))
     state = {k: weight(k, tuple(t.shape)) for k, t in names.items() if not k.startswith("diffusion.")}

@@ -1,6 +1,6 @@
-"""Tiny networks of the reference implementation: every intermediate, training step and gradient it recorded.
+"""Tests against recorded intermediate results, training steps and gradients of tiny reference networks.
 
-The files lie outside the repository; these tests skip where they are absent.
+The recordings are not part of the repository; without them, these tests are skipped.
 """
 
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def test_stage_2_in_double_precision_equals_the_reference(golden):
 
 
 def as_recorded(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-    """The reference recorded norms before the modulation, which is a part of ours."""
+    """Our norm includes the modulation, but the reference recorded norms before it."""
     if not isinstance(module, ChannelNorm):
         return output
     unmodulated = torch.ones(1, output.shape[1]), torch.zeros(1, output.shape[1])

@@ -1,4 +1,4 @@
-"""What a stage begins with."""
+"""Tests of the initial weights of training stages."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ GAN = "{network: patch, num_feat: 4}"
 
 @pytest.fixture
 def config(tmp_path) -> RunConfig:
-    """Stages 1 and 2 are done; every stage has a discriminator."""
+    """A run whose stages 1 and 2 are finished; every stage has a discriminator."""
     sections = (f"{section}.gan={GAN}" for section in ("train", "stage2", "stage3"))
     config = load_config(TINY, ["stages=[1,2,3]", f"path.experiments_root={tmp_path}", *sections])
     settings = arch_of(config)
@@ -59,6 +59,6 @@ def test_a_first_stage_of_other_settings_starts_from_what_fits_if_it_is_told_so(
 
     ours, theirs = (network.dirformer.latent.state_dict() for network in (begun.network, donor))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    begun.network.cpen.mlp[-1].weight.detach().zero_()  # the constant that the oracle prior starts from
+    begun.network.cpen.mlp[-1].weight.detach().zero_()  # leaves the constant that the oracle prior starts from
     prior = donor.estimate_prior(batch[:, :3], noise=torch.zeros(1, begun.network.settings.prior_width))
     torch.testing.assert_close(begun.network.oracle_prior(batch, batch[:, :3]), prior)

@@ -1,4 +1,4 @@
-"""Key lists of the reference networks: settings are inferred from them, and every key finds its place."""
+"""Tests with the key lists of the reference networks: settings are inferred, and every key is translated."""
 
 import json
 
@@ -25,7 +25,7 @@ ROWS = {
 @pytest.mark.parametrize("listed", ROWS)
 def test_a_key_list_is_recognised_as_its_row(shared, listed, stage):
     entries = json.loads((shared / f"reference/state_dicts/{listed}_s{stage}.json").read_text())["state_dict"]
-    zero = torch.zeros(())  # a view of any shape costs no memory
+    zero = torch.zeros(())  # expanded to any shape, it needs no memory
     state = {e["key"]: torch.tensor(e["values"]) if "values" in e else zero.expand(e["shape"]) for e in entries}
 
     official = read_official(state, listed)

@@ -1,4 +1,4 @@
-"""What the prior buys: each kind is the vector that its name says."""
+"""Tests of the prior study: each kind of prior is the vector that its name describes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,8 @@ TINY = get_task("denoise_tiny").arch
 def restorer() -> Restorer:
     torch.manual_seed(0)
     student = DiffIR(TINY, stage=2)
-    torch.nn.init.normal_(student.denoiser.layers[-1].weight, std=0.3)  # untrained, it hardly looks at its input
+    # An untrained denoiser hardly depends on its input.
+    torch.nn.init.normal_(student.denoiser.layers[-1].weight, std=0.3)
     return restorer_of(student, device="cpu")
 
 
@@ -44,7 +45,7 @@ def samples() -> list[Sample]:
 
 def prior(restorer: Restorer, kind: str, samples: list[Sample], teacher: Teacher | None = None) -> torch.Tensor:
     guide = Guide(restorer, kind, teacher)
-    guide.look_at(samples)
+    guide.estimate_priors(samples)
     return guide.prior_of(samples[0])
 
 

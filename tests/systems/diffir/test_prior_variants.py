@@ -1,4 +1,4 @@
-"""Variants of stages are what their names say."""
+"""Tests of the variants of stages for the ablation study."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Released checkpoints: settings told from names and shapes, at widths no table row has; and what is refused."""
+"""Tests of reading released checkpoints: settings are inferred at widths that no row has, and bad files are refused."""
 
 from dataclasses import replace
 
@@ -80,7 +80,7 @@ def test_constants_of_another_schedule_are_refused(upstream_state, tiny_network,
     state = upstream_state(tiny_network)
     state[f"diffusion.{name}"][1] += 0.01
 
-    with pytest.raises(WeightsError, match="is not of a schedule linear in sqrt"):
+    with pytest.raises(WeightsError, match="does not belong to a schedule linear in sqrt"):
         read_official(state, "file")
 
 
@@ -88,7 +88,7 @@ def test_constants_of_another_schedule_are_refused(upstream_state, tiny_network,
     ("name", "shape", "said"),
     [
         ("G.patch_embed.proj.weight", None, "G.patch_embed.proj.weight is missing"),
-        ("G.patch_embed.proj.weight", (8,), "odd shape"),
+        ("G.patch_embed.proj.weight", (8,), "unexpected shape"),
         ("G.patch_embed.proj.weight", (8, 5, 3, 3), "no image explains 5 input channels"),
         ("condition.E.0.weight", (8, 3, 3, 3), "no image explains 3 input channels of G and 3 of condition"),
         ("condition.mlp.2.weight", (30, 30), "prior_width must be a multiple of 4"),

@@ -1,4 +1,4 @@
-"""Option files of DiffIR itself: read as they are, with the rates upstream trains with; what is lost is said."""
+"""Tests of option files of the DiffIR authors: they are translated with the learning rates in effect, or refused."""
 
 import logging
 from copy import deepcopy
@@ -14,7 +14,7 @@ from diffir.errors import ConfigError
 from diffir.systems.diffir.released_options import is_official, to_our_options
 from diffir.systems.diffir.system import DIFFIR
 
-# Written for these tests in the layout of upstream's files; the figures are those of the released options.
+# Written for these tests in the layout of upstream's files, with the values of the released options.
 MOTION_1 = """
 name: blur_one
 model_type: DiffIRS1Model
@@ -119,12 +119,12 @@ FILES = {"motion": MOTION_1, "real": REAL_2, "gan": GAN_3}
 
 
 def typed(values: dict) -> RunConfig:
-    """Upstream's options as a run of ours."""
+    """Translate upstream's options into a run of ours."""
     return typed_config(to_our_options(values), DIFFIR, "options")
 
 
 def first_stage(config: RunConfig) -> TrainConfig:
-    """The section of the stage that runs."""
+    """The options of the first stage that is run."""
     return config.stages[config.run_stages[0]]
 
 

@@ -1,4 +1,4 @@
-"""What learns in which stage."""
+"""Tests of the training stages: which parameters are trained in which phase."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_the_prior_that_stage_one_takes_over_is_the_mean_one_of_either_sign():
     mean = student.estimate_prior(LQ, noise=torch.zeros(2, TINY.prior_width)).mean(dim=0)
 
     stage.take_over(student, LQ)
-    stage.network.cpen.mlp[-1].weight.zero_()  # the constant alone
+    stage.network.cpen.mlp[-1].weight.zero_()  # leaves the bias alone
 
     assert mean.min() < 0 < mean.max()
     torch.testing.assert_close(stage.network.oracle_prior(LQ, GT), mean.expand(2, -1))

@@ -1,4 +1,4 @@
-"""A network that starts from another row's weights."""
+"""Tests of networks that start from the weights of another task."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ TINY = get_task("denoise_tiny").arch
 
 
 def pair(**changes) -> tuple[DiffIR, DiffIR]:
-    """A network of other settings, and the donor."""
+    """A network and a donor with other settings."""
     torch.manual_seed(0)
     return DiffIR(replace(TINY, **changes)), DiffIR(TINY)
 

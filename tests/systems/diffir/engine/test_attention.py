@@ -1,4 +1,4 @@
-"""Sums near a place: what local statistics are made of."""
+"""Tests of the sums over windows that local statistics consist of."""
 
 import pytest
 import torch

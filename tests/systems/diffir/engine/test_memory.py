@@ -1,4 +1,4 @@
-"""Pieces that fit: the law, for every row of the task table."""
+"""Tests that the chosen tiles fit into memory for every row of the task table."""
 
 import pytest
 import torch

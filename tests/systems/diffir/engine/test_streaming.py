@@ -1,4 +1,4 @@
-"""Strips change memory, never the result: all rows of the task table, all statistics."""
+"""Tests that strips do not change the result, for all rows of the task table and all statistics."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def small(settings: ArchSettings) -> ArchSettings:
         prior_width=16,
         cpen_blocks=1,
         heads=(1, 2, 2, 4),
-        hole_fill="zeros",  # what is compared takes rows as they come; the sources below have filled the holes
+        hole_fill="zeros",  # the sources below have filled the holes already
     )
 
 
