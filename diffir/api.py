@@ -18,8 +18,9 @@ from diffir.near_names import meant
 from diffir.system import System
 from diffir.systems import SYSTEMS
 from diffir.weights import load as weights_load
-from diffir.weights.card import WeightsCard, system_of
+from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
 from diffir.weights.catalogue import default_name
+from diffir.weights.header import is_safetensors, read_header
 
 if TYPE_CHECKING:
     from diffir.config import RunConfig
@@ -37,8 +38,12 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
         WeightsError: the file does not hold a network that restores.
     """
     network, card = load_network(default_name() if name_or_path is None else name_or_path, restores=True)
+    return restorer_of_card(network, card, **options)
+
+
+def restorer_of_card(network: nn.Module, card: WeightsCard, **options: Any) -> Restorer:
+    """A restorer with a network that was loaded with its card; options as ``load`` takes them."""
     system = SYSTEMS[card.system]
-    # Replace "auto" in the system's options by the values recommended for these weights.
     shared, own = _typed_options(system, options)
     own = system.suited_options(own, card.task, card.settings, card.gt_patch)
     return _restorer(system, network, shared, own, card.name, card.task)
@@ -57,6 +62,14 @@ def restorer_of(
         options: the same options as for ``load``.
     """
     return _restorer(SYSTEMS[system], network, *_typed_options(SYSTEMS[system], options), name, task)
+
+
+def system_of_source(name_or_path: str | Path | None) -> System:
+    """The system of the weights of that name or in that file; where only the tensors can tell, they are read."""
+    path = locate(default_name() if name_or_path is None else name_or_path)
+    if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
+        return system_of(WeightsCard.from_metadata(read_header(path).metadata, str(path)), SYSTEMS, str(path))
+    return SYSTEMS[load_network(path)[1].system]
 
 
 def load_network(

@@ -37,10 +37,12 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[s
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no options")
     for system in systems.values():
-        values = system.translated_options(values) or values
-
-    # Apply the overrides; the system comes first, because the names of the stages depend on it.
-    name = next((o.partition("=")[2] for o in overrides if o.startswith("system=")), values.get("system", "diffir"))
+        translated = system.translated_options(values)
+        if translated is not None:
+            values = {"system": system.name, **translated}
+            break
+    chosen = [override.partition("=")[2] for override in overrides if override.startswith("system=")]
+    name = chosen[-1] if chosen else values.get("system", "diffir")
     if name not in systems:
         raise ConfigError(f"{path}: unknown system {name!r}; {meant(str(name), systems)}")
 
@@ -67,7 +69,7 @@ def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfi
 
     # Build the sections of the stages, then everything else.
     sections = _sections(values, system, where)
-    stages = {stage: _stage(section, system, f"{where}: {place}") for stage, (section, place) in sections.items()}
+    stages = {name: _stage(name, section, system, f"{where}: {place}") for name, (section, place) in sections.items()}
     rest = {key: value for key, value in values.items() if key not in (*_numbered(system), "stages", "run_stages")}
     config = build(RunConfig, {**rest, "stages": stages, "run_stages": _chosen(values, system)}, where)
     try:
@@ -123,7 +125,7 @@ def _chosen(values: dict[str, Any], system: System) -> Any:
     return [numbers.get(stage, str(stage)) if isinstance(stage, int) else stage for stage in chosen]
 
 
-def _stage(section: Any, system: System, where: str) -> TrainConfig:
+def _stage(name: str, section: Any, system: System, where: str) -> TrainConfig:
     """Build the options of a stage: shared keys become a ``TrainConfig``, the system's own keys its dataclass."""
     if not isinstance(section, dict):
         raise ConfigError(f"{where}: expected keys and values, got {section!r}")
@@ -139,7 +141,7 @@ def _stage(section: Any, system: System, where: str) -> TrainConfig:
     typed: object = build(system.training_options, {key: value for key, value in section.items() if key in own}, where)
     stage = replace(stage, own=typed)
     try:
-        system.check(stage)
+        system.check(name, stage)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return stage

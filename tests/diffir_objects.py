@@ -65,7 +65,9 @@ def begun_stage(config: RunConfig, name: str, first_lq: Callable[[], Tensor]) ->
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.manual_seed + config.number(name))
-        return build_stage(name, StageStart(config, folder_of(config).weights, load, first_lq))
+        return build_stage(
+            name, StageStart(config, folder_of(config).weights, load, lambda: (first_lq(), torch.empty(0)))
+        )
 
 
 def arch_of(config: RunConfig) -> ArchSettings:

@@ -49,7 +49,8 @@ HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public na
 # Floors inside two folders; a module imports those of lower numbers only.
 ROOMS = {
     "inference": {
-        "device": 0, "options": 0, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0, "finishing": 1, "runner": 1,
+        "device": 0, "options": 0, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0, "finishing": 1, "whole": 1,
+        "runner": 1,
         "restorer": 2,
     },
     "training": {

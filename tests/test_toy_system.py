@@ -1,15 +1,25 @@
 """A system that the package does not know does everything that a system can, through the commands users type."""
 
+import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 
 from diffir.api import load, load_network
 from diffir.cli.main import main
+from diffir.cli.system_flags import add_system_flags, foreign_options, given_options
+from diffir.errors import WeightsError
 from diffir.image_io import read_image, write_image
+from diffir.system import System
 from diffir.systems import SYSTEMS
+from diffir.weights.card import WeightsCard
+from diffir.weights.load import load_network as load_weights
+from diffir.weights.published import save_published
 from tests.toy_system import ToySystem
 
 OPTIONS = """
@@ -29,6 +39,13 @@ val: {val_freq: 10}
 logger: {print_freq: 10, save_checkpoint_freq: 10, use_tb_logger: false}
 path: {experiments_root: RUNS}
 """
+
+
+@dataclass(frozen=True)
+class ScheduledOptions:
+    steps: int | None = None
+    fast: bool = True
+    order: Literal[1, 2] = 1
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +128,58 @@ def test_it_is_measured_and_shown_in_a_report(weights: Path, photos: Path, tmp_p
     result = json.loads(document.read_text("utf-8"))["results"][1]
     assert (result["method"], result["network"]["gain"], result["multiply_adds"]) == ("toy", 1.0, 225 * 256**2)
     assert "one convolution" in page.read_text("utf-8")
+
+
+class Scheduled(ToySystem):
+    """A toy with a noise schedule in a buffer, part names that are no stage names, and richer options."""
+
+    name, restoring_part, restore_options = "scheduled", "sampler", ScheduledOptions
+
+    def build(self, settings, part):
+        network = super().build(settings, part)
+        network.register_buffer("alphas_cumprod", torch.tensor([0.9999, 0.5]))
+        network.register_buffer("count", torch.tensor(70_001))
+        return network
+
+
+def test_buffers_keep_their_precision_when_weights_are_published_in_half(tmp_path: Path) -> None:
+    system, settings = Scheduled(), {"side": 3}
+    state = system.build(settings, "sampler").state_dict()
+    card = WeightsCard("scheduled", settings, "sampler", "scheduled")
+
+    save_published(tmp_path / "s.safetensors", state, card, system)
+    network, _ = load_weights(tmp_path / "s.safetensors", {"scheduled": system}, restores=True)
+
+    assert network.weight.dtype == torch.float32 and network.count.dtype == torch.int64
+    assert torch.equal(network.alphas_cumprod, state["alphas_cumprod"]) and network.count == 70_001
+
+
+def test_weights_of_another_part_are_refused_by_its_name(tmp_path: Path) -> None:
+    system, settings = Scheduled(), {"side": 3}
+    card = WeightsCard("scheduled", settings, "encoder", "scheduled")
+    save_published(tmp_path / "e.safetensors", system.build(settings, "encoder").state_dict(), card, system)
+
+    with pytest.raises(WeightsError, match="the part encoder of scheduled, and the part sampler is needed"):
+        load_weights(tmp_path / "e.safetensors", {"scheduled": system}, restores=True)
+
+
+def test_numbers_truth_values_and_choices_of_options_become_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYSTEMS, "scheduled", Scheduled())
+    parser = argparse.ArgumentParser()
+    add_system_flags(parser)
+
+    args = parser.parse_args(["--steps", "5", "--no-fast", "--order", "2"])
+
+    assert given_options(args, Scheduled()) == {"steps": 5, "fast": False, "order": 2}
+    assert foreign_options(args, [ToySystem()]) == ["fast", "order", "steps"]
+
+
+def test_an_incomplete_system_cannot_be_made() -> None:
+    class Half(System):
+        name = "half"
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()
 
 
 def test_what_it_does_not_offer_is_one_clear_line(weights: Path, photos: Path, tmp_path: Path, capsys) -> None:

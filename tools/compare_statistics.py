@@ -46,8 +46,8 @@ ROWS = {
 class DownscaledEngine(DiffIREngine):
     """Uses the statistics of the photo at half its size in every tile; it exists only for this comparison."""
 
-    def open(self, photos, *, seed, prior, tile):
-        session = super().open(photos, seed=seed, prior=prior, tile=tile)
+    def open(self, photos, *, seed, prior, tile, precision):
+        session = super().open(photos, seed=seed, prior=prior, tile=tile, precision=precision)
         lq = F.interpolate(photos.rows(0, photos.height), scale_factor=0.5, mode="area")
         half = Source.whole(lq.permute(0, 2, 3, 1).numpy(), None, self.facts)
         session.restore(half, lambda top, rows: None, "fp32", lambda share: None)

@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from diffir.api import load, locate
+from diffir.api import load_network, locate, restorer_of_card
 from diffir.baselines.baseline_table import BASELINES
 from diffir.baselines.foreign import load_foreign
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, EvalPlan
 from diffir.cli.scores import metrics_from, protocol_from
-from diffir.cli.system_flags import given_options
+from diffir.cli.system_flags import foreign_options, given_options
 from diffir.data.cards.cards import DatasetCard, find_images, load_card
 from diffir.errors import UsageError
 from diffir.evaluation import (
@@ -37,6 +37,7 @@ from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
 from diffir.public_files import cache_folder
+from diffir.systems import SYSTEMS
 from diffir.systems.diffir.prior_study import Teacher, load_teacher, with_prior
 
 FOREIGN = "spandrel:"
@@ -67,6 +68,9 @@ def make_plan(args: argparse.Namespace) -> EvalPlan:
 
     # Combine every set with the degradations that fit it.
     refuse_idle_flags(args, cards, degradations, entrants)
+    present = [SYSTEMS[entrant.restorer.system] for entrant in entrants if entrant.restorer is not None]
+    for option in foreign_options(args, present):
+        raise UsageError(f"--{option} is no option of these networks: drop it")
     benchmarks = [
         Benchmark(
             card.name,
@@ -175,8 +179,10 @@ def _entrant(
     except UsageError as error:
         reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
         raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
-    own = given_options(args)
-    restorer = load(path, device=args.device, precision=args.precision, tile=args.tile, tta=args.tta, **own)
+    net, card = load_network(path, restores=True)
+    own = given_options(args, SYSTEMS[card.system])
+    how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
+    restorer = restorer_of_card(net, card, **how, **own)
     # Two networks may have the same name; the file distinguishes them.
     if restorer.name in taken:
         restorer.name = f"{restorer.name} ({path.stem})"

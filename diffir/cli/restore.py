@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffir.cli.restore_report import JSON_FIELDS, JsonReport, Report, Tally, TextReport
-from diffir.cli.system_flags import add_system_flags, given_options
+from diffir.cli.system_flags import add_system_flags, foreign_options, given_options
 from diffir.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -190,13 +190,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> list[Restorer]:
-    from diffir.api import load
+    """A restorer for each device."""
+    from diffir.api import load, system_of_source
 
+    source = args.model_path or args.model_name
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
+        system = system_of_source(source)
+        for option in foreign_options(args, [system]):
+            raise UsageError(f"--{option} is no option of {system.name} networks: drop it")
         return [
             load(
-                args.model_path or args.model_name,
+                source,
                 device=device,
                 precision=args.precision,
                 tile=args.tile,
@@ -204,11 +209,11 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 tta=args.tta,
                 strength=args.strength,
                 seed=args.seed,
-                **given_options(args),
+                **given_options(args, system),
             )
             for device in devices
         ]
-    except WeightsError as error:  # in what a flag has named
+    except WeightsError as error:  # the file that a flag names is at fault
         raise UsageError(str(error)) from error
 
 

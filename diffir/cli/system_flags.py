@@ -1,36 +1,55 @@
-"""Flags for the own restore options of every system, made from the fields of their dataclasses.
+"""Flags for the restore options that only one system has, made from the fields of their dataclasses.
 
-In: the table of systems. Out: one group of flags a system, and from parsed flags the options that were given. Options
-that two systems share get one flag.
+In: the table of systems. Out: a group of flags for each system, and the options that were given in parsed flags. An
+option that two systems share gets one flag.
 """
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import Field, fields
-from typing import Any, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from diffir.system import System
 from diffir.systems import SYSTEMS
 
 
 def add_system_flags(parser: argparse.ArgumentParser) -> None:
-    """A group of flags for each system that has options of its own."""
-    seen: set[str] = set()
+    """Add a group of flags for each system that has options of its own."""
+    seen: set[str] = set()  # names of options that have a flag already
     for system in SYSTEMS.values():
         hints = get_type_hints(system.restore_options)
         new = [field for field in _flag_fields(system.restore_options) if field.name not in seen]
-        if not new:
-            continue
-        group = parser.add_argument_group(f"{system.name} networks")
+        group = parser.add_argument_group(f"networks of {system.name}") if new else None
         for field in new:
+            assert group is not None
             seen.add(field.name)
-            choices = get_args(hints[field.name]) or None
-            kind = None if choices else type(field.default)
-            group.add_argument(f"--{field.name}", choices=choices, type=kind or str, help=field.metadata.get("help"))
+            group.add_argument(f"--{field.name}", help=field.metadata.get("help"), **_kind(hints[field.name]))
 
 
-def given_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The systems' own options that were given on the command line."""
-    names = {field.name for system in SYSTEMS.values() for field in _flag_fields(system.restore_options)}
-    return {name: value for name in sorted(names) if (value := getattr(args, name, None)) is not None}
+def given_options(args: argparse.Namespace, system: System) -> dict[str, Any]:
+    """The own options of a system that were given on the command line."""
+    names = [field.name for field in _flag_fields(system.restore_options)]
+    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+
+
+def foreign_options(args: argparse.Namespace, systems: Iterable[System]) -> list[str]:
+    """Options that were given on the command line and that none of these systems has."""
+    known = {field.name for system in systems for field in _flag_fields(system.restore_options)}
+    every = {field.name for system in SYSTEMS.values() for field in _flag_fields(system.restore_options)}
+    return sorted(name for name in every - known if getattr(args, name, None) is not None)
+
+
+def _kind(hint: Any) -> dict[str, Any]:
+    """Arguments of ``add_argument`` for a value of this type; the flag is None where it is not given."""
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if get_origin(hint) is Literal:
+        return {"choices": get_args(hint), "type": type(get_args(hint)[0])}
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction, "default": None}
+    assert hint in (int, float, str), f"no flag can hold a {hint}"
+    return {"type": hint}
 
 
 def _flag_fields(options: type) -> list[Field]:

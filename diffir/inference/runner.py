@@ -39,7 +39,7 @@ class Runner:
         self.engine = engine
         self.precision = precision
         self.tile = tile
-        self.overlap = overlap
+        self.overlap = max(overlap, engine.least_overlap)
         self.last_tile: int | None = None
         """Side of the tiles of the latest photo; None if it was restored whole."""
         self.notes: list[str] = []
@@ -67,7 +67,7 @@ class Runner:
     ) -> None:
         # Restore the photo whole if it fits into memory.
         tile = self._tile(source)
-        session = self.engine.open(source, seed=seed, prior=prior, tile=tile)
+        session = self.engine.open(source, seed=seed, prior=prior, tile=tile, precision=self.precision)
         self.last_tile = tile
         progress = _Progress(on_progress)
         if tile is None:

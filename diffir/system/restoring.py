@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Write = Callable[[int, "Tensor"], None]
-"""Receives restored rows (B, 3, h, W), float32, and before them the number of the first of these rows in the output."""
+"""Called as ``write(top, rows)``: restored rows (B, 3, h, W), float32, which begin at row ``top`` of the output."""
 OnProgress = Callable[[float], None]
 """Receives the fraction of the work that is done, above 0 and up to 1."""
 
@@ -38,6 +38,16 @@ class Region(Protocol):
         """Number of photos in the batch."""
         ...
 
+    @property
+    def top(self) -> int:
+        """Row of the photo at which the region begins."""
+        ...
+
+    @property
+    def left(self) -> int:
+        """Column of the photo at which the region begins."""
+        ...
+
     def rows(self, start: int, stop: int) -> "Tensor":
         """Rows of the low-quality images: (B, C, stop - start, width), float32 on the CPU, in [0, 1]."""
         ...
@@ -52,12 +62,13 @@ class Session(Protocol):
     """The state of one batch of photos while it is restored region by region."""
 
     passes: int
-    """1 normally; 2 if a first pass over all tiles gathers statistics of the whole photo."""
+    """1 normally; with tiles it may be 2: a first pass over all tiles gathers statistics of the whole photo."""
 
     def restore(self, region: Region, write: Write, precision: Precision, on_progress: OnProgress) -> None:
         """Restore a region and pass its rows to ``write``; the caller ignores the rows of a first pass.
 
-        The caller may repeat a region that failed because memory ran out or because values were not finite.
+        The caller may repeat a region that failed because memory ran out or because values were not finite. So random
+        numbers must depend on the seed and on the place of the region alone, not on earlier calls.
         """
         ...
 
@@ -73,15 +84,17 @@ class Engine(Protocol):
     device: "torch.device"
     seed_meaning: str
     """Name of the seed in tables, such as "prior seed"."""
+    least_overlap: int
+    """Pixels that neighbouring tiles must share at least; users may choose more."""
 
     @property
     def network(self) -> "nn.Module":
-        """The network, which is on ``device``."""
+        """The network; the caller moves it to ``device`` by ``to`` before the first photo."""
         ...
 
     @property
     def tile_step(self) -> int:
-        """Tiles start at multiples of this number of pixels."""
+        """Tiles start at multiples of this number of pixels, itself a multiple of ``Facts.multiple_of``."""
         ...
 
     @property
@@ -97,14 +110,17 @@ class Engine(Protocol):
         """Side of the largest square tile whose feature maps fit into free memory; None if the whole photo fits."""
         ...
 
-    def open(self, photos: Region, *, seed: int, prior: "Tensor | None", tile: int | None) -> Session:
-        """Begin to restore whole photos.
+    def open(
+        self, photos: Region, *, seed: int, prior: "Tensor | None", tile: int | None, precision: Precision
+    ) -> Session:
+        """Begin to restore whole photos. Long work belongs into ``Session.restore``, which reports its progress.
 
         Args:
-            seed: determines every random number.
+            seed: determines every random number; a photo of a batch gets the numbers that it would get alone.
             prior: result of an earlier ``estimate_prior``, to use instead of estimating the prior of these photos.
-            tile: side of the tiles that will be restored; working memory must not exceed that of one tile. None
-                means that the photos are restored whole.
+            tile: side of the tiles that will be restored; working memory, here too, must not exceed that of one tile.
+                None means that the photos are restored whole.
+            precision: of the work that is done here.
         """
         ...
 

@@ -4,6 +4,7 @@ A system subclasses ``System`` and inherits the defaults of everything it does n
 the smallest complete example.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,7 +36,7 @@ class System(Protocol):
     usual_stages: tuple[str, ...]
     """Stages that run if an option file does not list any."""
     restoring_part: str
-    """Name of the part whose weights restore photos without needing their ground truth."""
+    """The part that ``diffir restore`` loads; it holds every network that restoring needs, such as an autoencoder."""
     can_finetune: bool = False
     """True if the system implements ``plan_finetuning``."""
     restore_options: type = NoOptions
@@ -46,6 +47,7 @@ class System(Protocol):
         """Frozen dataclass of keys that only this system has in a stage's section of an option file."""
         return NoOptions
 
+    @abstractmethod
     def row(self, network: "NetworkConfig") -> NetworkRow:
         """The network that an option file describes.
 
@@ -55,14 +57,21 @@ class System(Protocol):
         """
         ...
 
+    @abstractmethod
     def facts(self, settings: Mapping[str, Any]) -> Facts:
         """Facts of a network with these settings; raises ConfigError as ``row`` does."""
         ...
 
+    @abstractmethod
     def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
-        """Build a part of the system with newly initialised float32 weights on torch's default device."""
+        """Build a part of the system with newly initialised float32 weights on torch's default device.
+
+        That device may be "meta": constants such as noise schedules are Python numbers or persistent buffers. The
+        module keeps its settings, since ``engine`` receives nothing else.
+        """
         ...
 
+    @abstractmethod
     def engine(self, network: "nn.Module", device: "torch.device", precision: Precision, options: Any) -> Engine:
         """Make the engine that restores with a network of the part ``restoring_part``.
 
@@ -73,6 +82,7 @@ class System(Protocol):
         """
         ...
 
+    @abstractmethod
     def stage(self, name: str, start: StageStart) -> Stage:
         """Prepare a stage for its first step, with random numbers of torch's global generator, which the caller seeds.
 
@@ -83,7 +93,7 @@ class System(Protocol):
         ...
 
     def suited_options(self, options: Any, task: str | None, settings: Mapping[str, Any], gt_patch: int | None) -> Any:
-        """The options with ``auto`` replaced by the values that are recommended for certain weights.
+        """The options with ``auto`` replaced by what is recommended for certain weights; only ``diffir.load`` asks.
 
         Args:
             options: an instance of ``restore_options``.
@@ -92,8 +102,8 @@ class System(Protocol):
         """
         return options
 
-    def check(self, stage: "TrainConfig") -> None:
-        """Raise ConfigError if the system cannot train with this section of an option file."""
+    def check(self, name: str, stage: "TrainConfig") -> None:
+        """Raise ConfigError if a stage of this name cannot be trained with this section of an option file."""
 
     def shortened(self, own: Any, steps: int) -> Any:
         """A copy of a stage's ``training_options`` for a rehearsal in which no phase lasts longer than ``steps``."""

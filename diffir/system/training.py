@@ -75,7 +75,7 @@ class Stage(Protocol):
         ...
 
     def losses(self, lq: "Tensor", gt: "Tensor", phase: Phase, noise: Noise) -> Iterator[Losses]:
-        """Yield the losses of each learner of the phase in order; the caller runs backward before it takes the next.
+        """Yield one ``Losses`` for each learner of the phase, in order; backward runs on each before the next is taken.
 
         Args:
             lq: low-quality images (B, C, h, w) in [0, 1].
@@ -85,11 +85,11 @@ class Stage(Protocol):
         ...
 
     def draw_noise(self, lq: "Tensor", generator: "torch.Generator") -> Noise:
-        """Draw the random tensors for a batch of the shape of ``lq``, on the CPU."""
+        """Draw the random numbers of a batch on the CPU: one tensor for each quantity, such as noise and time steps."""
         ...
 
     def extra_modules(self) -> list["nn.Module"]:
-        """Other networks that must be on the same device as ``network``, such as a teacher."""
+        """Networks beside ``network``, such as a teacher: moved to its device, neither trained by it nor saved."""
         ...
 
     def keep_activations(self, keep: bool) -> None:
@@ -97,7 +97,10 @@ class Stage(Protocol):
         ...
 
     def restore(self, network: "nn.Module", lq: "np.ndarray", gt: "np.ndarray") -> "np.ndarray":
-        """Restore a validation image with a network of this stage; arguments as in ``RestoreImage``."""
+        """Restore a validation image with a network of this stage; arguments as in ``RestoreImage``.
+
+        Validation uses one fixed seed and goes through the engine (``diffir.inference.whole.restore_whole``).
+        """
         ...
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
@@ -117,11 +120,11 @@ class StageStart:
 
     config: "RunConfig"
     weights: Callable[[str], Path]
-    """Stage name -> path of the finished weights of that stage in this run."""
+    """Stage name -> where this run keeps the finished weights of that stage, whether they exist or not."""
     load: "Callable[[str | Path, str | None], nn.Module]"
     """(name or file of weights, required part or None for any) -> network."""
-    first_lq: Callable[[], "Tensor"]
-    """Returns low-quality images (B, C, h, w) of the first training samples; it is called only if they are needed."""
+    first_samples: Callable[[], "tuple[Tensor, Tensor]"]
+    """Returns lq (B, C, h, w) and gt (B, 3, H, W) of the first training samples; called only if they are needed."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Run:
         def load(source: str | Path, part: str | None) -> nn.Module:
             return load_network(source, {self.system.name: self.system}, part=part)[0]
 
-        start = StageStart(self.config, self.folder.weights, load, partial(self.samples.first_lq, name))
+        start = StageStart(self.config, self.folder.weights, load, partial(self.samples.first_samples, name))
         # Random weights depend on the seed and the stage only, however the run got here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.manual_seed + self.config.number(name))

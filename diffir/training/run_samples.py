@@ -44,12 +44,16 @@ class RunSamples:
         pairs = training_facts(self.config.datasets.train)
         pairs.check(self.facts, network="the network", pairs="the training pairs are")
 
-    def first_lq(self, stage: str) -> Tensor:
-        """Return lq (8, C, h, w) of a stage's first samples; neither processes nor batch size change them."""
+    def first_samples(self, stage: str) -> tuple[Tensor, Tensor]:
+        """lq (B, C, h, w) and gt (B, 3, H, W) of the first samples of a stage.
+
+        They are the same for any number of processes and any batch size.
+        """
         train = self.config.datasets.train
         samples = open_training_set(train, seed=self._seed(stage))
         size = (self.config.stages[stage].gt_sizes or (train.gt_size,))[0]
-        return torch.stack([samples[PatchRequest(index, size)].lq for index in range(FIRST_SAMPLES)])
+        pairs = [samples[PatchRequest(index, size)] for index in range(FIRST_SAMPLES)]
+        return torch.stack([pair.lq for pair in pairs]), torch.stack([pair.gt for pair in pairs])
 
     def batches(self, stage: str, first_step: int, processes: Processes, *, pin_memory: bool) -> Iterator[Pair]:
         """Yield the training batches of this process, from those of ``first_step`` on."""

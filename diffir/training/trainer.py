@@ -287,6 +287,8 @@ class Trainer:
         # The average forgets faster at first; otherwise a short run would publish little more than its random weights.
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         get_ema_multi_avg_fn(decay)(list(self.ema.parameters()), list(self.network.parameters()), self.step)
+        for ours, theirs in zip(self.ema.buffers(), self.network.buffers(), strict=True):
+            ours.copy_(theirs)
 
     def _validate(self, validate: Validate, log: RunLog) -> None:
         """Score the network, and keep or restore the best weights according to the first score."""

@@ -30,7 +30,7 @@ class Validator:
 
     def __call__(self, stage: Stage, network: nn.Module, show: Show) -> dict[str, float]:
         """Return the mean of each metric over all photos, and further scores of the stage in the first metric."""
-        was_training = network.training
+        modes = {module: module.training for module in network.modules()}
         scores = dict(self.evaluate(stage, network, show).means)
         metric = self.config.metrics[0]
 
@@ -42,7 +42,8 @@ class Validator:
 
         # A stage may restore in other ways as well, such as with the oracle prior.
         scores |= stage.further_scores(metric, scores[metric], mean_of)
-        network.train(was_training)
+        for module, was_training in modes.items():  # each its own: a frozen part stays in eval mode
+            module.training = was_training
         return scores
 
     def evaluate(self, stage: Stage, network: nn.Module, show: Show | None = None) -> Evaluation:

@@ -42,7 +42,7 @@ def _stage_one(start: StageStart) -> StageOne:
         if network.stage == 1 and network.settings == stage.network.settings:
             stage.network.load_state_dict(network.state_dict())
         else:
-            stage.take_over(network, start.first_lq())
+            stage.take_over(network, start.first_samples()[0])
     return stage
 
 

@@ -55,7 +55,7 @@ def without_prior(name: str, start: StageStart) -> NoPrior:
         raise ConfigError("path.pretrain_network_g: name the weights to start from")
     torch.manual_seed(start.config.manual_seed)
     stage = NoPrior(arch_of(start), start.config.stages[PRIOR])
-    stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_lq())
+    stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples()[0])
     return stage
 
 

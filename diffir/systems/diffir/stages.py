@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from diffir.config import TrainConfig
 from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
-from diffir.inference.source import Source
+from diffir.inference.whole import restore_whole
 from diffir.seeds import generator_for
 from diffir.system import Learner, Losses, Noise, Phase, RestoreImage
 from diffir.systems.diffir.dirformer import Level
@@ -43,35 +43,23 @@ PriorOf = Callable[[DiffIR, Tensor, Tensor, Tensor], Tensor]
 def restore_under(
     prior_of: PriorOf, network: nn.Module, lq: np.ndarray, gt: np.ndarray, strip_pixels: int
 ) -> np.ndarray:
-    """Restore a validation image whole, in fp32 and in strips, with the same engine as for users.
+    """Restore a validation image under a given kind of prior, in fp32 and in strips, as the engine does it for users.
 
     Args:
-        prior_of: computes the prior that the image is restored under.
         lq, gt: low-quality image h x w x C and ground truth H x W x 3.
-        strip_pixels: number of pixels of a strip; 0 chooses by device and free memory.
+        strip_pixels: pixels of a strip; 0 for what suits the device.
     Returns:
         H x W x 3 float32.
     """
-    # Compute the prior from the whole image and from noise that is the same in every validation.
+    # The prior comes from the whole image, and from noise that is the same in every validation.
     assert isinstance(network, DiffIR)
     device = next(network.parameters()).device
     noise = torch.randn(1, network.settings.prior_width, generator=generator_for(SEED)).to(device)
     lq_tensor, gt_tensor = (to_tensor(image)[None].to(device) for image in (lq, gt))
     prior = prior_of(network, lq_tensor, gt_tensor, noise)
-
-    # Run the engine into an array.
-    facts = network.settings.facts
-    source = Source.whole(lq[None, ..., :3], lq[None, ..., 3] if facts.has_mask else None, facts)
-    restored = np.empty((facts.scale * source.height, facts.scale * source.width, 3), np.float32)
-
-    def write(top: int, rows: Tensor) -> None:
-        restored[top : top + rows.shape[2]] = rows[0].float().cpu().numpy().transpose(1, 2, 0)
-
     options = DiffIROptions(engine="torch", stats="global")
     engine = DiffIREngine(network, device, "fp32", options, strip_pixels=strip_pixels)
-    session = engine.open(source, seed=SEED, prior=prior, tile=None)
-    session.restore(source, write, "fp32", lambda share: None)
-    return restored
+    return restore_whole(engine, lq, seed=SEED, prior=prior)
 
 
 class _DiffIRStage:

@@ -99,7 +99,7 @@ class DiffIRSystem(System):
 
         return build_stage(name, start)
 
-    def check(self, stage: "TrainConfig") -> None:
+    def check(self, name: str, stage: "TrainConfig") -> None:
         if stage.own.encoder_iter > stage.total_iter:
             raise ConfigError(f"encoder_iter {stage.own.encoder_iter} exceeds total_iter {stage.total_iter}")
 
@@ -114,7 +114,7 @@ class DiffIRSystem(System):
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         from diffir.systems.diffir.released import read_official
 
-        if not any(name.startswith(("G.", "dirformer.")) for name in state):
+        if not any(name.startswith(("G.patch_embed.", "dirformer.")) for name in state):
             return None
         official = read_official(state, source)
         part = next(part for part, stage in NETWORK_STAGE.items() if stage == official.stage)

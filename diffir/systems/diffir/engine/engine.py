@@ -28,6 +28,7 @@ class DiffIREngine:
     """A stage-2 network on its device, ready to restore; the methods are described in ``diffir.system.Engine``."""
 
     seed_meaning = "prior seed"
+    least_overlap = 0
 
     def __init__(
         self,
@@ -99,7 +100,9 @@ class DiffIREngine:
             self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
         return self._packed[precision]
 
-    def open(self, photos: Region, *, seed: int, prior: Tensor | None, tile: int | None) -> "DiffIRSession":
+    def open(
+        self, photos: Region, *, seed: int, prior: Tensor | None, tile: int | None, precision: Precision
+    ) -> "DiffIRSession":
         if prior is None:
             prior = self.estimate_prior(photos, seed=seed, tile=tile)
         prior = prior.to(self.device).expand(photos.batch, -1)
