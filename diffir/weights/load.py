@@ -55,7 +55,8 @@ def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
     reason = why_refused(path)
     if is_name and (reason or not path.is_file()):
         shipped = PRETRAINED / f"{source}.safetensors"
-        return shipped if shipped.is_file() else _shipped_path(find_entry(str(source), systems))
+        is_shipped = not why_refused(shipped) and shipped.is_file()
+        return shipped if is_shipped else _shipped_path(find_entry(str(source), systems))
     if reason:
         raise UsageError(f"{path}: cannot be read ({reason})")
     if not path.is_file():
