@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from diffir.errors import UsageError
 from diffir.system.facts import Facts, NetworkRow, Released, ReleasedRow
 from diffir.system.restoring import Engine, Precision
-from diffir.system.training import FinetuneRequest, Stage, StageStart
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from diffir.config import NetworkConfig, RunConfig, TrainConfig
+    from diffir.system.training import FinetuneRequest, Stage, StageStart
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class System(Protocol):
         ...
 
     @abstractmethod
-    def stage(self, name: str, start: StageStart) -> Stage:
+    def stage(self, name: str, start: "StageStart") -> "Stage":
         """Prepare a stage for its first step, with random numbers of torch's global generator, which the caller seeds.
 
         Raises:
@@ -109,7 +109,7 @@ class System(Protocol):
         """A copy of a stage's ``training_options`` for a rehearsal in which no phase lasts longer than ``steps``."""
         return own
 
-    def plan_finetuning(self, request: FinetuneRequest) -> "RunConfig":
+    def plan_finetuning(self, request: "FinetuneRequest") -> "RunConfig":
         """Choose the options of a fine-tuning run.
 
         Raises:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +141,17 @@ def test_flags_that_cannot_be_meant_end_with_2_and_one_line(
     assert stopped.value.code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_help_imports_neither_torch_nor_the_table_of_networks_nor_the_types_of_training() -> None:
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "diffir", "restore", "--help"], capture_output=True, check=True
+    )
+    modules = {line.rpartition("|")[2].strip() for line in imported.stderr.decode().splitlines()}
+
+    assert "diffir.systems.diffir.restore_options" in modules  # its fields are flags
+    assert not modules & {"torch", "numpy", "diffir.systems.diffir.settings", "diffir.systems.diffir.tasks"}
+    assert not modules & {"diffir.system.training", "diffir.metrics.protocol"}
 
 
 def test_unknown_models_are_named(photos: Path, capsys: pytest.CaptureFixture) -> None:

@@ -2,7 +2,8 @@
 
 Stage ``prior`` trains DIRformer and CPEN with the ground truth as a second input; stage ``diffusion`` learns to
 estimate the same prior from the low-quality image alone; stage ``gan`` continues it, usually with a discriminator. Xia
-et al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023. torch is imported only where it is needed.
+et al., "DiffIR: Efficient Diffusion Model for Image Restoration", ICCV 2023. Methods import what they need, since the
+command line reads ``restore_options`` of every system.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,31 +11,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from diffir.errors import ConfigError, UsageError
-from diffir.system import (
-    Facts,
-    FinetuneRequest,
-    NetworkRow,
-    Precision,
-    Released,
-    ReleasedRow,
-    Stage,
-    StageStart,
-    System,
-)
+from diffir.system import Facts, NetworkRow, Precision, Released, ReleasedRow, System
 from diffir.systems.diffir.restore_options import DiffIROptions
-from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.settings import Stage as StageNumber
-from diffir.systems.diffir.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from diffir.config import NetworkConfig, RunConfig, TrainConfig
+    from diffir.system import FinetuneRequest, Stage, StageStart
     from diffir.systems.diffir.engine.engine import DiffIREngine
+    from diffir.systems.diffir.settings import Stage as StageNumber
 
 PRIOR, DIFFUSION, GAN = "prior", "diffusion", "gan"
-NETWORK_STAGE: dict[str, StageNumber] = {PRIOR: 1, DIFFUSION: 2}  # part -> ``DiffIR.stage``
+NETWORK_STAGE: dict[str, "StageNumber"] = {PRIOR: 1, DIFFUSION: 2}  # part -> ``DiffIR.stage``
 
 
 class DiffIRSystem(System):
@@ -54,15 +44,21 @@ class DiffIRSystem(System):
         return DiffIRTraining
 
     def row(self, network: "NetworkConfig") -> NetworkRow:
+        from diffir.systems.diffir.settings import ArchSettings
+        from diffir.systems.diffir.tasks import get_task
+
         task = get_task(network.task)
         arch = ArchSettings.from_dict({**task.arch.to_dict(), **network.settings}, "network_g: settings")
         return NetworkRow(task.name, task.summary, arch.to_dict(), arch.facts, task.protocol)
 
     def facts(self, settings: Mapping[str, Any]) -> Facts:
+        from diffir.systems.diffir.settings import ArchSettings
+
         return ArchSettings.from_dict(dict(settings)).facts
 
     def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
         from diffir.systems.diffir.network import DiffIR
+        from diffir.systems.diffir.settings import ArchSettings
 
         if part not in NETWORK_STAGE:
             raise ConfigError(f"DiffIR has no part {part!r}; known: {', '.join(NETWORK_STAGE)}")
@@ -81,6 +77,8 @@ class DiffIRSystem(System):
     def suited_options(
         self, options: DiffIROptions, task: str | None, settings: Mapping[str, Any], gt_patch: int | None
     ) -> DiffIROptions:
+        from diffir.systems.diffir.tasks import TASKS
+
         # Choose the statistics of attention.
         row, facts = TASKS.get(task or ""), self.facts(settings)
         patch = gt_patch // facts.scale if gt_patch else None
@@ -94,7 +92,7 @@ class DiffIRSystem(System):
             patch = row.patch // row.arch.scale
         return replace(options, stats=stats, patch=patch)
 
-    def stage(self, name: str, start: StageStart) -> Stage:
+    def stage(self, name: str, start: "StageStart") -> "Stage":
         from diffir.systems.diffir.initial_weights import build_stage
 
         return build_stage(name, start)
@@ -106,7 +104,7 @@ class DiffIRSystem(System):
     def shortened(self, own: Any, steps: int) -> Any:
         return replace(own, encoder_iter=min(own.encoder_iter, steps))
 
-    def plan_finetuning(self, request: FinetuneRequest) -> "RunConfig":
+    def plan_finetuning(self, request: "FinetuneRequest") -> "RunConfig":
         from diffir.systems.diffir.finetune import plan_run
 
         return plan_run(request)
@@ -122,6 +120,7 @@ class DiffIRSystem(System):
 
     def matching_rows(self, settings: Mapping[str, Any], part: str) -> Sequence[str]:
         from diffir.systems.diffir.released import matching_tasks
+        from diffir.systems.diffir.settings import ArchSettings
 
         return matching_tasks(ArchSettings.from_dict(dict(settings)), NETWORK_STAGE[part])
 
