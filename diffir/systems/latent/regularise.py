@@ -1,0 +1,85 @@
+"""The two regularisers of the latent: a normal distribution near the standard one (kl), and a codebook (vq).
+
+Source: Rombach et al., CVPR 2022, section 3.1 and appendix G; van den Oord et al., "Neural Discrete Representation
+Learning", NeurIPS 2017.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+CODE_WEIGHT = 0.25
+"""Weight of the term that moves the codes towards the latents. The paper of VQ-VAE puts beta on the other term, which
+moves the latents; the released networks were trained with it here, and we keep their form."""
+LOG_VARIANCE_RANGE = (-30.0, 20.0)
+
+
+@dataclass(frozen=True)
+class NormalLatent:
+    """Normal distribution of latents: mean and log variance, each (B, Z, h, w)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    @classmethod
+    def of_moments(cls, moments: Tensor) -> "NormalLatent":
+        """Split the encoder's output (B, 2 Z, h, w) into means and log variances."""
+        mean, log_variance = moments.chunk(2, dim=1)
+        return cls(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Draw latents (B, Z, h, w) with standard normal noise of the same shape."""
+        return self.mean + (0.5 * self.log_variance).exp() * noise
+
+    def divergence(self) -> Tensor:
+        """KL divergence from the standard normal distribution, in nats: (B,), the sum over all elements."""
+        terms = self.mean.square() + self.log_variance.exp() - 1 - self.log_variance
+        return 0.5 * terms.sum(dim=(1, 2, 3))
+
+
+class Quantised(NamedTuple):
+    """Latents after rounding, and what training needs of it."""
+
+    latents: Tensor
+    """(B, Z, h, w); their gradient passes to the latents before rounding."""
+    codes: Tensor
+    """Numbers of the nearest codes, (B, h, w)."""
+    loss: Tensor
+    """Scalar that draws latents and codes to each other."""
+
+
+class Codebook(nn.Module):
+    """Rounds each latent vector to the nearest of K codes in Euclidean distance."""
+
+    def __init__(self, codes: int, channels: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(codes, channels)
+        nn.init.uniform_(self.embedding.weight, -1 / codes, 1 / codes)
+
+    def forward(self, latents: Tensor) -> Quantised:
+        vectors = rearrange(latents, "b c h w -> (b h w) c")
+        codes = self.nearest(vectors)
+        chosen = rearrange(self.embedding(codes), "(b h w) c -> b c h w", b=len(latents), h=latents.shape[2])
+        to_codes = (chosen.detach() - latents).square().mean()
+        to_latents = (chosen - latents.detach()).square().mean()
+        rounded = latents + (chosen - latents).detach()  # straight-through estimator
+        shape = (len(latents), *latents.shape[2:])
+        return Quantised(rounded, codes.view(shape), to_codes + CODE_WEIGHT * to_latents)
+
+    @torch.no_grad()
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Number of the nearest code for each vector: (N, Z) -> (N,); in blocks, since distances need K numbers each."""
+        table = self.embedding.weight
+        lengths = table.square().sum(dim=1)
+        blocks = vectors.split(max(1, 2**24 // len(table)))
+        return torch.cat([(lengths - 2 * block @ table.T).argmin(dim=1) for block in blocks])
+
+    def usage(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Share of the codes that occur, and their perplexity: exp of the entropy of their frequencies."""
+        counts = torch.bincount(codes.flatten(), minlength=self.embedding.num_embeddings).float()
+        frequencies = counts / counts.sum()
+        entropy = -(frequencies * frequencies.clamp_min(1e-12).log()).sum()
+        return (counts > 0).float().mean(), entropy.exp()
