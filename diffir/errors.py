@@ -7,6 +7,7 @@
     ├── WeightsError            a file holds no weights, or not those of the expected network
     ├── PairingError            restored and ground-truth files do not match one to one
     ├── TrainingError           a run cannot start, continue or be resumed
+    ├── FaultError              diffir or a library is at fault, not the user's file (``diffir.faults``)
     └── MissingDependency       an optional package is not installed
 
 A message is one line that states what was given, what is allowed, and what to do.
@@ -39,6 +40,10 @@ class PairingError(DiffIRError):
 
 class TrainingError(DiffIRError):
     """Raised if a training run cannot start, continue or be resumed."""
+
+
+class FaultError(DiffIRError):
+    """Raised if diffir or a library that it uses fails in a way that says nothing about the user's file."""
 
 
 class MissingDependency(DiffIRError):

@@ -12,6 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_version": 0,
     "errors": 0,
+    "faults": 0,
     "files": 0,
     "near_names": 0,
     "pixels": 0,

@@ -4,14 +4,15 @@ In: ``Settings``, which hold for all files, and ``Stop``, which ends a run from 
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
 from diffir.batch.jobs import Job
-from diffir.errors import DiffIRError
+from diffir.errors import DiffIRError, FaultError
+from diffir.faults import description, is_fault
 from diffir.image_io import MAX_PIXELS
 
 AUTO_BATCH = 0  # value of ``batch_size``: one photo at a time on the CPU, several on CUDA
@@ -39,17 +40,21 @@ class Event:
     """Other remarks for the user, such as a change of format or a smaller tile."""
     error: str = ""
     """One line that says why the job failed."""
+    cause: Exception | None = field(default=None, repr=False)
+    """The exception of a failed job."""
 
     @classmethod
     def failure(cls, job: Job, error: Exception) -> "Event":
         """A failed event whose error is one line that names the file, whatever the exception says."""
+        if is_fault(error):
+            error = FaultError(description(error))
         # Other libraries put several lines into a message, and often omit the file.
         message = " ".join(str(error).split())
         if not isinstance(error, DiffIRError):
             message = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        named = tuple(str(path) for path in (job.source, job.target, job.mask) if path is not None)
+        named = tuple(" ".join(str(path).split()) for path in (job.source, job.target, job.mask) if path is not None)
         line = message if message.startswith(named) else f"{job.source}: {message}"
-        return cls(job, "failed", job.target, error=line)
+        return cls(job, "failed", job.target, error=line, cause=error)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """Read an image file of any supported format; every error message is one line that begins with the path.
 
 In: a path, and the largest number of pixels. Out: a ``Photo`` or an ``Animation``. The content of the file decides
-which reader is used, not its name. Whatever a decoder raises on a damaged file is converted to ``ImageError``.
+which reader is used, not its name. What a decoder raises about a damaged file is converted to ``ImageError``, and an
+error of the program to ``FaultError``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from diffir.errors import DiffIRError, ImageError
+from diffir.errors import DiffIRError, FaultError, ImageError
+from diffir.faults import description, is_fault_of_reader
 from diffir.image_io.by_pillow import read_by_pillow
 from diffir.image_io.formats import kind_of
 from diffir.image_io.photo import MAX_PIXELS, Animation, Limits, Photo
@@ -28,6 +32,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         ImageError: the file does not exist, is empty, damaged, truncated or no image, has more than ``max_pixels``,
             or holds an animation.
         MissingDependency: the file is HEIC, JPEG XL or camera raw, and the package for it is not installed.
+        FaultError: diffir or a library failed, and the file is not to blame.
     """
     found = _read(Path(path), Limits(max_pixels, animations=False))
     assert isinstance(found, Photo)
@@ -38,22 +43,36 @@ def read_file(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo | Anim
     """Read the photo or the animation in a file; ``max_pixels`` limits all frames together.
 
     Raises:
-        ImageError, MissingDependency: in the cases that ``read_image`` lists, except for animations.
+        ImageError, MissingDependency, FaultError: in the cases that ``read_image`` lists, except for animations.
     """
     return _read(Path(path), Limits(max_pixels))
 
 
 def _read(path: Path, limits: Limits) -> Photo | Animation:
+    with one_line_errors(str(path)):
+        return _decode(_read_bytes(path), path.suffix, limits)
+
+
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Silence the decoders, and convert what they raise to errors of one line that begins with ``name``.
+
+    Raises:
+        ImageError: the file is damaged or does not fit into memory.
+        FaultError: the error says nothing about the file.
+    """
     try:
         with quiet_decoders():
-            return _decode(_read_bytes(path), path.suffix, limits)
+            yield
     except DiffIRError as error:
-        error.args = (f"{path}: {error}",)
+        error.args = (f"{name}: {error}",)
         raise
     except MemoryError as error:
-        raise ImageError(f"{path}: there is not enough memory for it") from error
+        raise ImageError(f"{name}: there is not enough memory for it") from error
     except Exception as error:  # decoders raise errors of many types on damaged bytes
-        raise ImageError(f"{path}: damaged or truncated ({' '.join(str(error).split())})") from error
+        if is_fault_of_reader(error):
+            raise FaultError(f"{name}: {description(error)}") from error
+        raise ImageError(f"{name}: damaged or truncated ({' '.join(str(error).split())})") from error
 
 
 def _read_bytes(path: Path) -> bytes:
