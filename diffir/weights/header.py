@@ -1,4 +1,4 @@
-"""Read the header of a safetensors file without torch and without reading its tensors.
+"""Read the header of a safetensors file without torch and without reading its tensors; write one with sorted metadata.
 
 In: a path. Out: names, dtypes and shapes of its tensors, and its metadata. The file is checked for missing bytes.
 Layout of the safetensors format 0.4: 8 bytes of length (little endian), JSON of that length, bytes of the tensors.
@@ -14,6 +14,7 @@ from diffir.errors import WeightsError
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
+_ALIGNMENT = 8  # bytes; the library pads the header with spaces, so that tensors begin at a multiple of it
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,24 @@ class Header:
         return "/".join(sorted({name.lower().replace("f", "fp") for name in self.dtypes.values()}))
 
 
+def with_sorted_metadata(content: bytes) -> tuple[bytes, memoryview]:
+    """Return the start of a safetensors file with its metadata sorted by key, and the bytes of the tensors behind it.
+
+    The safetensors library writes metadata in an order that differs from call to call. Everything else in its files,
+    such as the order of the tensors, follows from their names and types.
+
+    Args:
+        content: a whole file, as ``safetensors.torch.save`` returns it.
+    """
+    end = _LENGTH_BYTES + _length(content)
+    entries = json.loads(content[_LENGTH_BYTES:end])
+    if "__metadata__" in entries:
+        entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text, memoryview(content)[end:]
+
+
 def is_safetensors(path: Path) -> bool:
     """Return True if the file begins with a length and an opening brace, as safetensors files do."""
     with path.open("rb") as file:
@@ -60,9 +79,9 @@ def read_header(path: Path) -> Header:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = _length(file.read(_LENGTH_BYTES))
+        if _LENGTH_BYTES + length > size:  # before memory for it is asked for
+            raise _truncated(path, size)
         text = file.read(length)
-    if len(text) < length:
-        raise _truncated(path, size)
 
     # Parse it, and compare the end of the last tensor with the size of the file.
     try:

@@ -17,7 +17,7 @@ from diffir.system import System
 from diffir.weights.card import WeightsCard
 from diffir.weights.checkpoint_file import read_tensors
 from diffir.weights.fit import check_fit, empty_network
-from diffir.weights.header import read_header
+from diffir.weights.header import read_header, with_sorted_metadata
 
 
 def save_published(
@@ -29,6 +29,8 @@ def save_published(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write ``state`` and ``card`` to ``path``; an existing file is replaced only after all was written.
+
+    Equal tensors and cards make equal bytes, so that the sum of a file can be noted down and compared.
 
     Args:
         state: tensors with the names and shapes of ``system.build(card.settings, card.part)``, any device and dtype.
@@ -45,9 +47,10 @@ def save_published(
     parameters = {name for name, _ in network.named_parameters()}
     # Only parameters may lose precision: a noise schedule or a running mean in a buffer would not survive it.
     stored = {name: _stored(name, state[name], dtype if name in parameters else state[name].dtype) for name in state}
-    content = save(stored, card.to_metadata())
+    start, tensors = with_sorted_metadata(save(stored, card.to_metadata()))
     with write_atomically(path) as file:
-        file.write(content)
+        file.write(start)
+        file.write(tensors)
 
 
 def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:

@@ -1,11 +1,15 @@
 """Published weights: what is written can be read again, and every fault of a file gives one clear message."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from diffir.api import load_network
@@ -45,6 +49,27 @@ def test_tensors_come_back_in_float32(tmp_path, tiny_network, card, dtype, toler
     assert state.keys() == tiny_network.state_dict().keys()
     for name, tensor in tiny_network.state_dict().items():
         torch.testing.assert_close(state[name], tensor, rtol=0, atol=tolerance)
+
+
+def test_the_same_weights_make_the_same_bytes_every_time(tmp_path, tiny_network, card):
+    for number in range(8):  # the safetensors library changes the order of two entries in every second call
+        save_weights(tmp_path / str(number), tiny_network.state_dict(), card)
+
+    assert len({(tmp_path / str(number)).read_bytes() for number in range(8)}) == 1
+    assert sorted(safe_open(tmp_path / "0", "pt").metadata()) == ["diffir", "format"]
+    assert read_published(tmp_path / "0")[1] == card
+
+
+@pytest.mark.slow
+def test_processes_with_other_hash_seeds_convert_to_the_same_bytes(tmp_path, tiny_network, upstream_state):
+    torch.save({"params_ema": upstream_state(tiny_network)}, tmp_path / "released.pth")
+
+    for seed in ("1", "2", "3"):
+        command = [sys.executable, "-m", "diffir", "convert", str(tmp_path / "released.pth"), "--name", "mine"]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([*command, str(tmp_path / f"{seed}.safetensors")], check=True, env=environment)
+
+    assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
 
 
 def test_half_precision_makes_half_the_file(tmp_path, tiny_network, card):
