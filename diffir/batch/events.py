@@ -47,7 +47,9 @@ class Event:
     def failure(cls, job: Job, error: Exception) -> "Event":
         """A failed event whose error is one line that names the file, whatever the exception says."""
         if is_fault(error):
-            error = FaultError(description(error))
+            fault = FaultError(description(error))
+            fault.__cause__ = error
+            error = fault
         # Other libraries put several lines into a message, and often omit the file.
         message = " ".join(str(error).split())
         if not isinstance(error, DiffIRError):
