@@ -13,8 +13,8 @@ from torch import nn
 from diffir.errors import UsageError
 from diffir.inference.device import resolve_device, resolve_precision
 from diffir.inference.options import RestoreOptions
-from diffir.inference.restorer import Restorer
 from diffir.near_names import meant
+from diffir.photo_restorer import Restorer
 from diffir.system import System
 from diffir.systems import SYSTEMS
 from diffir.weights import load as weights_load

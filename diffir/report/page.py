@@ -62,7 +62,12 @@ def _page(document: EvaluationDocument, cases: Sequence[Case], published: Sequen
         )
         for number, section in enumerate(sections)
     ]
-    body = tag("body", _head(document, sections, title), tag("main", *shown), _script())
+    return whole_page(title, _head(document, sections, title), tag("main", *shown))
+
+
+def whole_page(title: str, *content: Html) -> Html:
+    """Return a page with this content and with the styles, the script and the policy of the report."""
+    body = tag("body", *content, _script())
     return join(Html("<!doctype html>\n"), tag("html", tag("head", *_meta(title)), body, lang="en"))
 
 
