@@ -12,10 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from diffir.cli.terminal import progress_bar, say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from diffir.data.checking.findings import Finding
     from diffir.data.checking.parts import NamedParts
@@ -152,13 +153,10 @@ def _place(name: str, args: argparse.Namespace, *, lq: bool = True) -> NamedPart
 
 
 def _survey(part: Part, threads: int) -> Survey:
-    from tqdm import tqdm
-
     from diffir.data.checking.survey import Survey, survey
 
-    entries: Iterator = survey(part, threads)
-    total = len(part.pairs)
-    return Survey(part, list(tqdm(entries, part.title, total, leave=False, unit="image", disable=None)))
+    entries = progress_bar(part.title, len(part.pairs), iterable=survey(part, threads), unit="image")
+    return Survey(part, list(entries))
 
 
 def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int:
@@ -167,15 +165,15 @@ def _print_report(surveys: Sequence[Survey], findings: Sequence[Finding]) -> int
 
     for surveyed in surveys:
         title = surveyed.part.title
-        print(f"{title}: {_numbers(surveyed)}, {_sizes(surveyed)}")
+        say(f"{title}: {_numbers(surveyed)}, {_sizes(surveyed)}")
         for finding in (finding for finding in findings if finding.part == title):
-            print(f"  {'FAULT' if finding.is_fault else 'remark'}: {finding.text}")
+            say(f"  {'FAULT' if finding.is_fault else 'remark'}: {finding.text}")
             for name in finding.names[:SHOWN]:
-                print(f"    {name}")
+                say(f"    {name}")
             if len(finding.names) > SHOWN:
-                print(f"    and {len(finding.names) - SHOWN} more (--json FILE names all)")
+                say(f"    and {len(finding.names) - SHOWN} more (--json FILE names all)")
     faults = sum(finding.is_fault for finding in findings)
-    print(counted(faults, "fault") if faults else "no fault found")
+    say(counted(faults, "fault") if faults else "no fault found")
     return faults
 
 

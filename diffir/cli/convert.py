@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffir.cli.terminal import say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     )
     save_published(target, network.state_dict(), card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
-    print(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
+    say(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
     return 0
 
 

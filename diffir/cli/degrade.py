@@ -8,11 +8,11 @@ cannot be read does not stop the others.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffir.cli.terminal import complain, say
 from diffir.errors import ImageError, MissingDependency, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan_jobs(args.inputs, args.output or "degraded/", ext=ext, recursive=args.recursive)
     _check_targets(args, recipe, jobs)
     # Degrade the photos one by one.
-    print(f"recipe {args.recipe}, scale {recipe.scale}, channels {recipe.channels}, seed {args.seed}")
+    say(f"recipe {args.recipe}, scale {recipe.scale}, channels {recipe.channels}, seed {args.seed}")
     return _degrade_all(args, recipe, jobs)
 
 
@@ -100,13 +100,13 @@ def _degrade_all(args: argparse.Namespace, recipe: Recipe, jobs: Sequence[Job]) 
     for job in jobs:
         # A sheet alone needs only as many photos as it has rows.
         if args.output is None and len(rows) == PREVIEW_ROWS:
-            print(f"the contact sheet is full: {len(jobs) - len(rows) - failed} more photos are not shown")
+            say(f"the contact sheet is full: {len(jobs) - len(rows) - failed} more photos are not shown")
             break
         try:
             row = _degrade_one(args, recipe, job)
         except (ImageError, MissingDependency) as error:
             failed += 1
-            print(f"diffir: {error}", file=sys.stderr)
+            complain(error)
         else:
             rows += [row] if args.preview is not None and len(rows) < PREVIEW_ROWS else []
     if rows:
@@ -184,7 +184,7 @@ def _write(target: Path, mask: Path | None, lq: np.ndarray, source: Path) -> Non
     if mask is not None:
         write_image(mask, to_kind(lq[:, :, 3:], np.uint8))
         line += f", {lq[:, :, 3].mean():.0%} missing ({mask})"
-    print(line)
+    say(line)
 
 
 def _write_sheet(path: Path, rows: list[list[Picture]]) -> None:
@@ -195,7 +195,7 @@ def _write_sheet(path: Path, rows: list[list[Picture]]) -> None:
         write_image(path, contact_sheet(rows))
     except ImageError as error:
         raise UsageError(f"--preview {error}") from error
-    print(f"preview {path}")
+    say(f"preview {path}")
 
 
 def _print_recipes() -> None:
@@ -204,7 +204,7 @@ def _print_recipes() -> None:
     names = shipped_recipes()
     width = max(map(len, names))
     for name in names:
-        print(f"{name.ljust(width)}  {read_recipe(name).summary}")
+        say(f"{name.ljust(width)}  {read_recipe(name).summary}")
 
 
 def _words(suffixes: Sequence[str]) -> str:

@@ -17,13 +17,12 @@ from diffir.cli.scores import (
     add_metric_arguments,
     check_target,
     meter_from,
-    say,
-    say_as_it_is,
     scores_table,
     skipped_lines,
     write_json,
 )
 from diffir.cli.system_flags import add_system_flags
+from diffir.cli.terminal import progress_bar, say, say_lines, say_paragraph
 
 if TYPE_CHECKING:
     from diffir.cli.eval_setup import EvalPlan
@@ -153,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json and results:
             write_json(args.json, document_to_json(document_of(results, plan.device)))
     for line in dict.fromkeys(f"{result.method}: {result.summary}" for result in results):
-        say(line)
+        say_paragraph(line)
     if args.html:
         _write_html(args.html, document_of(results, plan.device), plan, args.cases)
     return 0
@@ -177,11 +176,9 @@ def _tables(args: argparse.Namespace, plan: EvalPlan) -> Iterator[list[Result]]:
 
 
 def _measured(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics, cache: Path | None) -> Evaluation:
-    from tqdm import tqdm
-
     from diffir.evaluation.benchmark import measure
 
-    with tqdm(desc=contestant.name, total=len(benchmark.files), leave=False, unit="image", disable=None) as bar:
+    with progress_bar(contestant.name, len(benchmark.files), unit="image") as bar:
 
         def on_image(name: str) -> None:
             bar.update()
@@ -190,17 +187,19 @@ def _measured(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics
 
 
 def _print_table(title: str, table: list[Result]) -> None:
-    say_as_it_is(scores_table(title, [(result.method, result.evaluation) for result in table]))
+    say_lines(scores_table(title, [(result.method, result.evaluation) for result in table]))
     # The protocol line is that of a method whose output is rounded; methods without rounding are listed after it.
     described = next((result for result in table if result.evaluation.round_output), table[0])
-    say(f"protocol: {described.protocol_line}")
+    say_paragraph(f"protocol: {described.protocol_line}")
     exact = [result.method for result in table if not result.evaluation.round_output]
     if exact:
-        say(f"scored as it is, not rounded: {', '.join(exact)}")
+        say_paragraph(f"scored as it is, not rounded: {', '.join(exact)}")
     for metric, names in described.evaluation.unscored.items():
         number = f"{len(names)} of {described.count} images"
-        say(f"{metric} could not score {number}, which are too small: {', '.join(names)}")
-    say("\n".join([*skipped_lines(described.evaluation.skipped), ""]))
+        say_paragraph(f"{metric} could not score {number}, which are too small: {', '.join(names)}")
+    for line in skipped_lines(described.evaluation.skipped):
+        say_paragraph(line)
+    say("")
 
 
 def _with_spreads(table: list[Result], plan: EvalPlan, benchmark: Benchmark, noises: int) -> list[Result]:
@@ -210,7 +209,8 @@ def _with_spreads(table: list[Result], plan: EvalPlan, benchmark: Benchmark, noi
     spreads = {}
     for name, restorers in plan.restorers_of_noises(noises).items():
         spread = spread_over_noises(restorers, benchmark.samples(), benchmark.protocol)
-        say(f"{name}, {spread}\n")
+        say_paragraph(f"{name}, {spread}")
+        say("")
         spreads[name] = asdict(spread)
     return [replace(result, prior_spread=spreads.get(result.method, {})) for result in table]
 
@@ -227,4 +227,4 @@ def _write_html(path: Path, document: EvaluationDocument, plan: EvalPlan, shown:
     # Choose more images than are shown, then take them evenly from all sets.
     chosen = choose_cases(document, per_group=-(-shown // len(plan.benchmarks)))
     write_report(path, document, cases_of(evenly(chosen, shown), plan, document.results), published=published)
-    say(f"report {path}")
+    say_paragraph(f"report {path}")

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffir.cli.terminal import say
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     # Train, then compare on the held-out photos.
     weights = Run(config, system).start(auto_resume=True)
     _report(args, config, system, source, weights)
-    print(weights)
+    say(str(weights))
     return 0
 
 
@@ -111,10 +113,10 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     pieces = args.output / "photos"
     split = hold_out(args.photos, pieces, seed=args.seed)
     left_out = f", {len(split.left_out)} left out" if split.left_out else ""
-    print(f"photos: {len(split.training)} for training, {len(split.validation)} for validation{left_out}", flush=True)
+    say(f"photos: {len(split.training)} for training, {len(split.validation)} for validation{left_out}")
     photos = {path.stem: read_image(path).pixels for path in list_images(pieces / "val")[:PREVIEW_PHOTOS]}
     write_image(args.output / "preview.png", preview_sheet(photos, recipe, seed=args.seed, draws=PREVIEW_DRAWS))
-    print(f"preview of the degradation: {args.output / 'preview.png'}", flush=True)
+    say(f"preview of the degradation: {args.output / 'preview.png'}")
 
     # Plan the run.
     request = FinetuneRequest(
@@ -124,8 +126,8 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     config = system.plan_finetuning(request)
     train = config.datasets.train
     steps = " + ".join(map(str, _total_steps(config)))
-    print(f"{steps} steps of {train.batch_size_per_gpu} patches of {train.gt_size}", flush=True)
-    print("stage 2 starts with low scores: unlike stage 1, it does not get the clean photo as an input", flush=True)
+    say(f"{steps} steps of {train.batch_size_per_gpu} patches of {train.gt_size}")
+    say("stage 2 starts with low scores: unlike stage 1, it does not get the clean photo as an input")
     return config
 
 
@@ -157,7 +159,7 @@ def _report(args: argparse.Namespace, config: RunConfig, system: System, source:
     # Print the result.
     metric = config.val.metrics[0]
     means = (round(scores.means[metric], 2) for scores in (result.input, result.before, result.after))
-    print("PSNR in dB: input {}, before {}, after {}".format(*means) + f", gain {result.gain:+.2f}")
+    say("PSNR in dB: input {}, before {}, after {}".format(*means) + f", gain {result.gain:+.2f}")
     if result.gain <= 0:
-        print(f"no gain: keep using {source}, or train longer (--minutes) on more photos")
-    print(f"report: {args.output / 'report.md'}, {args.output / 'before_after.png'}")
+        say(f"no gain: keep using {source}, or train longer (--minutes) on more photos")
+    say(f"report: {args.output / 'report.md'}, {args.output / 'before_after.png'}")

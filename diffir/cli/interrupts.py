@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from diffir.batch.events import Stop
+from diffir.cli.early_interrupts import EXIT_INTERRUPTED
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, the convention of shells
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STDERR = 2
 

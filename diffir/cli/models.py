@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from diffir.cli.terminal import say, say_lines
+
 MEGA = 1_000_000
 
 
@@ -25,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     entries = [find_entry(args.name, SYSTEMS)] if args.name else list(catalogue(SYSTEMS).values())
     if args.json:
         rows = [_plain(entry) for entry in entries]
-        print(json.dumps(rows[0] if args.name else rows, indent=2, ensure_ascii=False))
+        say_lines(json.dumps(rows[0] if args.name else rows, indent=2).splitlines())
     elif args.name:
-        print("\n".join(f"{key:<12}{text}" for key, text in _details(entries[0])))
+        say_lines([f"{key:<12}{text}" for key, text in _details(entries[0])])
     else:
         _print_table([_row(entry) for entry in entries])
     return 0
@@ -49,7 +51,7 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
     table = [("NAME", "TASK", "SCALE", "PARAMETERS", "SIZE", "WHERE", "LICENCE"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _details(entry: Any) -> list[tuple[str, str]]:

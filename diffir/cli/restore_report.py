@@ -7,12 +7,13 @@ JSON, all events go to stdout and nothing else does. Each line is flushed.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
+
+from diffir.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -80,11 +81,9 @@ class TextReport:
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
         """Print one line and show the bar, which counts fractions of files; a redirected stderr gets no bar."""
-        from tqdm import tqdm
-
         _say(headline(restorers), sys.stdout)
         layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        self._bar: tqdm = tqdm(total=files, leave=False, disable=None, bar_format=layout)
+        self._bar: tqdm = progress_bar(None, files, bar_format=layout)
         self._ended = 0
         self._fractions: dict[Path, float] = {}
 
@@ -175,16 +174,8 @@ class JsonReport:
 
 
 def _say(line: str, stream: TextIO) -> None:
-    """Print a line; if the stream is closed, as after ``| head``, discard it and all further output.
-
-    Restoring goes on in that case, since the photos matter more than the report.
-    """
-    try:
-        print(line, file=stream, flush=True)
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # the content of the stream's buffer is discarded as well
-        os.close(nowhere)
+    """Print a line; if it cannot be written, restoring goes on, since the photos matter more than the report."""
+    say(line, stream, must_arrive=False)
 
 
 def headline(restorers: Sequence[Restorer]) -> str:

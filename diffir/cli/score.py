@@ -18,12 +18,11 @@ from diffir.cli.scores import (
     meter_from,
     metrics_from,
     protocol_from,
-    say,
-    say_as_it_is,
     scores_table,
     skipped_lines,
     write_json,
 )
+from diffir.cli.terminal import progress_bar, say_lines, say_paragraph
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, print and write the JSON file; return the exit code."""
     check_target(args.json, "--json")
-    from tqdm import tqdm
-
     from diffir.evaluation import evaluate
     from diffir.evaluation.document import conventions, document_of, document_to_json
     from diffir.metrics.protocol import Protocol
@@ -60,17 +57,17 @@ def run(args: argparse.Namespace) -> int:
     meter = meter_from(args, names)
 
     # Score the images as they are stored: nothing is restored, rounded or timed.
-    samples = _read(tqdm(pairs, "score", leave=False, unit="image", disable=None))
+    samples = _read(progress_bar("score", len(pairs), iterable=pairs, unit="image"))
     evaluation = evaluate(lambda sample: sample.lq, samples, meter, protocol, round_output=False, timed=False)
 
     # Print the table with its conventions.
     number = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
     against = "without ground truth" if args.gt is None else f"against {args.gt.name}"
     line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(evaluation.scores))])
-    say_as_it_is(scores_table("images", [(args.restored.name, evaluation)]))
-    say(f"protocol: {line}")
+    say_lines(scores_table("images", [(args.restored.name, evaluation)]))
+    say_paragraph(f"protocol: {line}")
     for skipped in skipped_lines(evaluation.skipped):
-        say(skipped)
+        say_paragraph(skipped)
     if args.json:
         write_json(args.json, document_to_json(document_of([_result(args, pairs, evaluation, line)])))
     return 0

@@ -6,14 +6,12 @@ import argparse
 import json
 import math
 import os
-import shutil
-import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffir.cli.terminal import printable
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,8 +83,8 @@ def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
     return [f"{name} skipped: {reason}" for name, reason in skipped.items()]
 
 
-def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
-    """Format an aligned table: one row per method with its means, the interval of the first and seconds per image.
+def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> list[str]:
+    """Format an aligned table as lines: a row per method with its means, an interval and seconds per image.
 
     Args:
         rows: name of the method, and its scores.
@@ -107,8 +105,9 @@ def scores_table(title: str, rows: Sequence[tuple[str, Evaluation]]) -> str:
         lines.append([name, *means, *([interval(evaluation)] if sure else []), *([seconds] if timed else [])])
 
     # Align the first column to the left, the numbers to the right.
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
+    return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
 
 
 def interval(evaluation: Evaluation) -> str:
@@ -120,22 +119,6 @@ def interval(evaluation: Evaluation) -> str:
         return ""
     digits = get_metrics([name])[0].digits
     return f"{score.low:.{digits}f} to {score.high:.{digits}f}"
-
-
-def say(text: str) -> None:
-    """Print a paragraph; in a terminal, lines are wrapped at its width."""
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        text = "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in text.split("\n"))
-    say_as_it_is(text)
-
-
-def say_as_it_is(text: str) -> None:
-    """Print text without wrapping, such as a table; a closed pipe does not stop the command."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # diffir eval ... --json FILE | head
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
 
 
 def check_target(path: Path | None, flag: str) -> None:

@@ -6,6 +6,8 @@ With several GPUs or machines, torchrun starts it: ``torchrun --nproc_per_node 4
 import argparse
 from pathlib import Path
 
+from diffir.cli.terminal import say, say_lines
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags, which are spelled as in BasicSR."""
@@ -55,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         from diffir.training.dry_run import dry_run
 
-        print(dump_config(config), end="", flush=True)
+        say_lines(dump_config(config).splitlines())
         for line in dry_run(config, system):
-            print(f"# {line}", flush=True)
+            say(f"# {line}")
         return 0
 
     from diffir.training.run import Run
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         weights = training.start(auto_resume=args.auto_resume, start_over=args.debug)
         if training.processes.is_first:
-            print(weights)
+            say(str(weights))
     finally:
         training.processes.close()
     return 0

@@ -108,7 +108,7 @@ def _files(folder: Path, pattern: str) -> dict[tuple[str, str], Path]:
     found: dict[tuple[str, str], Path] = {}
     for directory in sorted(folder.glob(parent)) if "*" in parent else [folder / parent]:
         for path in list_images(directory, with_plugins=False) if directory.is_dir() else []:
-            match = re.fullmatch(regex, path.stem)
+            match = re.fullmatch(regex, path.stem, re.DOTALL)  # a name may contain a newline
             if match is None:
                 continue
             matched = match.groupdict()

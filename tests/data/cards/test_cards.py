@@ -213,3 +213,7 @@ def test_a_long_list_of_missing_partners_is_shortened() -> None:
 
     with pytest.raises(PairingError, match="9 without gt: 00, 01, 02, 03, 04 and 4 more"):
         matched_ids(names, [], "restored", "gt")
+
+
+def test_a_name_with_a_newline_is_an_image_like_any_other(tmp_path: Path) -> None:
+    assert list(files_by_id(write_images(tmp_path, "a\nb.png"), "{id}")) == ["a\nb"]
