@@ -1,7 +1,8 @@
 """The log of a run: one JSON object per line, a progress bar, and TensorBoard files if tensorboard is installed.
 
-In: the numbers of a step. Out: ``train_log.jsonl`` in the run's folder; names contain units (``images_per_s``). If
-several processes train, only the first one writes.
+In: the numbers of a step. Out: ``train_log.jsonl`` in the run's folder; names contain units (``images_per_s``). A
+resumed run first cuts the steps that it will repeat, so that each step stands in the log once. If several processes
+train, only the first one writes.
 """
 
 import importlib.util
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
+
+from diffir.files import write_atomically
 
 logger = logging.getLogger(__name__)
 # Values that the progress bar shows, if a step has them.
@@ -65,7 +68,9 @@ class RunLog:
         self._open = ExitStack()
         self._board = _tensorboard(folder, self._open) if use_tb_logger and is_first else None
         if is_first:
-            self._file = self._open.enter_context((folder / "train_log.jsonl").open("a", encoding="utf-8"))
+            path = folder / "train_log.jsonl"
+            cut_log(path, stage=stage, step=first_step)
+            self._file = self._open.enter_context(path.open("a", encoding="utf-8"))
         self._bar = self._open.enter_context(
             tqdm(
                 total=total_iter,
@@ -73,7 +78,7 @@ class RunLog:
                 desc=f"stage {stage}",
                 unit="step",
                 file=sys.stderr,
-                disable=None if is_first else True,  # None: show the bar on terminals only
+                disable=None if is_first and sys.stderr is not None else True,  # None: show the bar on terminals only
                 dynamic_ncols=True,
             )
         )
@@ -115,6 +120,29 @@ class RunLog:
         """Show a validation picture, H x W x 3 uint8 RGB, in TensorBoard."""
         if self._board is not None:
             self._board.add_image(f"stage{self.stage}/{name}", pixels, step, dataformats="HWC")
+
+
+def cut_log(path: Path, *, stage: int, step: int) -> None:
+    """Remove what a killed run logged of a stage after the step at which it resumes, and a line that is incomplete.
+
+    A run that begins, at step 0, has logged nothing yet, so even its step 0 is removed. Other lines stay as they are.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as log:
+        lines = list(log)
+    kept = [line for line in lines if line.endswith(b"\n") and not _is_repeated(line, stage, step)]
+    if kept != lines:
+        with write_atomically(path) as file:
+            file.writelines(kept)
+
+
+def _is_repeated(line: bytes, stage: int, step: int) -> bool:
+    try:
+        entry = json.loads(line)
+        return entry["stage"] == stage and (entry["step"] > step or step == 0)
+    except (ValueError, TypeError, KeyError, RecursionError):  # somebody else's line
+        return False
 
 
 def _tensorboard(folder: Path, opened: ExitStack) -> Any:

@@ -1,5 +1,6 @@
 """A run that was stopped and resumed ends in the same state, bit for bit, as a run that was not stopped."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,22 @@ def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, stop, tmp_pa
         start(kind, tmp_path, auto_resume=False)
 
     assert differences(expected, state_after(kind, tmp_path, auto_resume=True)) == []
+
+
+def test_the_log_of_a_stopped_run_has_each_step_once(tmp_path, monkeypatch):
+    def stop_before_saving(checkpoints, number, step, state, save=Checkpoints.save):
+        if step == 3:  # its lines are in the log already
+            raise KeyboardInterrupt
+        save(checkpoints, number, step, state)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "save", stop_before_saving)
+        start("early stopping", tmp_path, auto_resume=False)
+    start("early stopping", tmp_path, auto_resume=True)
+
+    entries = map(json.loads, (tmp_path / "tiny/train_log.jsonl").read_text("utf-8").splitlines())
+    logged = [(entry["step"], entry["event"]) for entry in entries]
+    assert logged == [(step, "validation") for step in range(5)]
 
 
 def test_the_runs_use_everything_that_is_to_be_resumed(whole):
