@@ -1,12 +1,12 @@
 """Blur of a soft lens and ringing of a hard filter: the image is convolved with a drawn kernel, borders mirrored.
 
 In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: the same shape. The kernels and their mixture are
-those of Wang et al., "Real-ESRGAN", ICCVW 2021.
+those of Wang et al., "Real-ESRGAN", ICCVW 2021; even variances are those of Zhang et al., "BSRGAN", ICCV 2021.
 """
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -54,6 +54,8 @@ class Blur:
     """Exponent beta of the generalised kinds; values below and above 1 are equally likely."""
     betap: Annotated[tuple[float, float], Within(0.1)] = (1.0, 2.0)
     """Exponent beta of the plateau kinds; values below and above 1 are equally likely."""
+    even_in: Literal["sigma", "variance"] = "sigma"
+    """What is drawn evenly: sigma itself, or its square, so that wide kernels are more likely."""
 
     def __post_init__(self) -> None:
         # The names first: an empty mapping has no weights to check.
@@ -65,9 +67,13 @@ class Blur:
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
         size = draw_kernel_size(self.kernel_size, draw)
         family, is_round = KINDS[draw.choose(list(self.kinds), list(self.kinds.values()))]
-        first = draw.uniform(*self.sigma)
-        second, angle = (first, 0.0) if is_round else (draw.uniform(*self.sigma), draw.uniform(-math.pi, math.pi))
+        first = self._sigma(draw)
+        second, angle = (first, 0.0) if is_round else (self._sigma(draw), draw.uniform(-math.pi, math.pi))
         return filter2d(image, bell_kernel(size, (first, second), angle, family=family, beta=self._beta(family, draw)))
+
+    def _sigma(self, draw: Draw) -> float:
+        low, high = self.sigma
+        return draw.uniform(low, high) if self.even_in == "sigma" else math.sqrt(draw.uniform(low**2, high**2))
 
     def _beta(self, family: Family, draw: Draw) -> float:
         if family == "gaussian":

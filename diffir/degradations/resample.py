@@ -1,4 +1,4 @@
-"""Steps that change the size: by a drawn factor, to the size of lq, and by MATLAB's bicubic of the benchmarks.
+"""Steps that change the size: by a drawn factor, to the size of lq, by decimation, and by MATLAB's bicubic.
 
 In: one image (1, C, H, W) float on any device, and its ``Draw``. Out: an image of another size. ``area``, ``bilinear``
 and ``bicubic`` are those of torch without antialiasing, as in Real-ESRGAN (Wang et al., ICCVW 2021), because aliasing
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from diffir.degradations.draw import Draw
 from diffir.degradations.resize import imresize
+from diffir.degradations.shapes.convolution import filter_separable, gaussian_weights
 from diffir.errors import ConfigError
 from diffir.field_ranges import NotEmpty, Weights, Within, check_fields
 from diffir.pixels import to_float, to_kind
@@ -53,13 +54,15 @@ class Resize:
     """Weights of the three cases up, down and keep."""
     modes: Annotated[tuple[Mode, ...], NotEmpty()] = ALL_MODES
     """Filters, of which one is drawn."""
+    even_in: Literal["factor", "inverse"] = "factor"
+    """What is drawn evenly: the factor s itself, or 1/s, as Zhang et al., "BSRGAN", ICCV 2021 draw it."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        size = _scaled((image.shape[2], image.shape[3]), _draw_scale(self.scale, self.up_down_keep, draw))
-        return resize_to(image, size, draw.choose(self.modes))
+        factor = _draw_scale(self.scale, self.up_down_keep, draw, is_inverse=self.even_in == "inverse")
+        return resize_to(image, _scaled((image.shape[2], image.shape[3]), factor), draw.choose(self.modes))
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,31 @@ class ResizeBack:
 
 
 @dataclass(frozen=True)
+class Decimate:
+    """y = every ``scale``-th pixel of g * x, g a Gaussian around the middle of each block of scale x scale pixels.
+
+    Between two pixels the middle is reached by linear interpolation, so that y is not shifted against the image. Rows
+    and columns of an incomplete block are left out. Zhang et al., "BSRGAN", ICCV 2021.
+    """
+
+    sigma: Annotated[tuple[float, float], Within(0)]
+    """Standard deviation of g in pixels."""
+    scale: Annotated[int, Within(1)] = field(default=1, metadata=FROM_RECIPE)
+    """Side of the image over the side of y; the recipe's scale unless given."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def __call__(self, image: Tensor, draw: Draw) -> Tensor:
+        weights = gaussian_weights(draw.uniform(*self.sigma))
+        if self.scale % 2 == 0:  # the middle of a block lies half a pixel behind the pixel that is taken
+            weights = np.convolve(weights, [0.5, 0.5, 0.0])
+        blurred = filter_separable(image, weights)
+        rows, columns = (_middles(side, self.scale) for side in image.shape[2:])
+        return blurred[:, :, rows, columns]
+
+
+@dataclass(frozen=True)
 class MatlabBicubic:
     """Divides both sides by ``scale`` as MATLAB's imresize does (``resize.imresize``): the lq of the benchmarks."""
 
@@ -104,10 +132,19 @@ class MatlabBicubic:
         return torch.from_numpy(to_float(small)).permute(2, 0, 1)[None].to(image)
 
 
-def _draw_scale(given: tuple[float, float], up_down_keep: tuple[float, float, float], draw: Draw) -> float:
+def _draw_scale(
+    given: tuple[float, float], up_down_keep: tuple[float, float, float], draw: Draw, *, is_inverse: bool = False
+) -> float:
     case = draw.choose(["up", "down", "keep"], up_down_keep)
     ranges = {"up": (1.0, given[1]), "down": (given[0], 1.0), "keep": (1.0, 1.0)}
-    return draw.uniform(*ranges[case])
+    low, high = ranges[case]
+    return 1 / draw.uniform(1 / high, 1 / low) if is_inverse else draw.uniform(low, high)
+
+
+def _middles(side: int, scale: int) -> slice:
+    """Return the slice of the pixels at or half a pixel before the middle of each complete block, at least of one."""
+    first = min((scale - 1) // 2, side - 1)
+    return slice(first, max(1, side // scale) * scale, scale)
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from diffir.degradations.noise import GaussianNoise, PoissonNoise
 from diffir.degradations.old_photo import Fading, Stains
 from diffir.degradations.optical_blur import DefocusBlur, MotionBlur
 from diffir.degradations.rain import Rain
-from diffir.degradations.resample import MatlabBicubic, Resize, ResizeBack
+from diffir.degradations.resample import Decimate, MatlabBicubic, Resize, ResizeBack
 from diffir.degradations.shapes.strokes import Strokes
 from diffir.degradations.sharpen import USMSharpen
 from diffir.degradations.snow import Snow
@@ -54,9 +54,21 @@ class Shuffled:
     """Applies all steps, in an order drawn for each image."""
 
     steps: tuple[Step, ...]
+    in_order: tuple[int, ...] = ()
+    """Numbers of steps, from 1, that always follow each other in this order, with any other steps between them."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.in_order)) < len(self.in_order) or set(self.in_order) - set(range(1, len(self.steps) + 1)):
+            raise ConfigError(
+                f"in_order must be different numbers of steps, from 1 to {len(self.steps)}, got {list(self.in_order)}"
+            )
 
     def __call__(self, image: Tensor, draw: Draw) -> Tensor:
-        return apply_steps(draw.shuffled(self.steps), image, draw)
+        drawn = draw.shuffled(range(1, len(self.steps) + 1))
+        # The places that were drawn for the listed steps are given to them in their order.
+        listed = iter(self.in_order)
+        order = [next(listed) if number in self.in_order else number for number in drawn]
+        return apply_steps([self.steps[number - 1] for number in order], image, draw)
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,7 @@ STEPS: dict[str, type] = {
     "camera_noise": CameraNoise,
     "resize": Resize,
     "resize_back": ResizeBack,
+    "decimate": Decimate,
     "matlab_bicubic": MatlabBicubic,
     "jpeg": JPEG,
     "webp": WebP,

@@ -26,7 +26,7 @@ def rows(text):
 _STEPS, _ALLOWED = TEXT.split("## Allowed values")
 KEYS, LIMITS = rows(_STEPS), rows(_ALLOWED)
 OURS = ["blur", "sinc_blur", "motion_blur", "defocus_blur", "gaussian_noise", "poisson_noise", "camera_noise"]
-OURS += ["usm_sharpen", "resize", "resize_back", "matlab_bicubic", "jpeg", "webp", "clip", "quantize"]
+OURS += ["usm_sharpen", "resize", "resize_back", "decimate", "matlab_bicubic", "jpeg", "webp", "clip", "quantize"]
 
 
 def examples(language):

@@ -11,7 +11,15 @@ from diffir.degradations.recipes import load_recipe
 from diffir.image_io import read_image
 
 SAMPLES = Path(__file__).resolve().parents[2] / "datasets" / "samples" / "clean"
-SCALES = {"bicubic_x2": 2, "bicubic_x3": 3, "bicubic_x4": 4, "realesrgan": 4, "realesrgan_x2": 2}
+SCALES = {
+    "bicubic_x2": 2,
+    "bicubic_x3": 3,
+    "bicubic_x4": 4,
+    "realesrgan": 4,
+    "realesrgan_x2": 2,
+    "bsr": 4,
+    "bsr_light": 4,
+}
 
 
 def seeded(seed):
