@@ -9,7 +9,9 @@ from diffir.data.cards import published_rows
 from diffir.data.cards.published_rows import load_published, rows_for
 from diffir.errors import ConfigError
 
-CONDITION = re.compile(r"sigma \d+|bicubic x[234]|JPEG \d+(, grey)?|mask (thin|medium|wide)|as given")
+CONDITION = re.compile(
+    r"sigma \d+|bicubic x[234]|JPEG \d+(, grey)?|mask (thin|medium|wide)(, 40-50 %)?|as given|reconstruction"
+)
 GROUP = """
 - task: toys
   source: "somebody, https://example.org"
@@ -101,6 +103,18 @@ def test_every_row_that_ships_says_where_it_comes_from_and_how_it_was_taken() ->
         assert CONDITION.fullmatch(row.degradation), row
 
 
+def test_the_ldm_that_diffir_compares_with_is_not_the_released_one() -> None:
+    rows = {row.method: row for row in rows_for("places2", "mask wide")}
+
+    compared, small, released = (
+        rows[name] for name in ("LDM", "LDM-4 (215 M), with attention", "LDM-4 big (387 M), tuned at 512")
+    )
+    assert compared.scores == small.scores
+    assert released.scores["fid"] < rows["DiffIR-S2"].scores["fid"] < compared.scores["fid"]
+    assert rows["DiffIR-S2"].scores["lpips_vgg"] < released.scores["lpips_vgg"]
+    assert compared.source != released.source  # a table of its own for each source
+
+
 @pytest.mark.parametrize(
     ("dataset", "condition", "method", "scores"),
     [
@@ -110,6 +124,10 @@ def test_every_row_that_ships_says_where_it_comes_from_and_how_it_was_taken() ->
         ("classic5", "JPEG 40, grey", "SwinIR", {"psnr": 34.52, "ssim": 0.9082, "psnr_b": 33.66}),
         ("celeba_hq:test", "mask wide", "DiffIR-S2", {"fid": 5.1440, "lpips_vgg": 0.0918}),
         ("urban100:test", "bicubic x4", "DiffIR-S2", {"psnr": 26.05, "lpips_alex": 0.1007}),
+        ("places2:val", "mask wide", "LDM-4 big (387 M), tuned at 512", {"fid": 1.50, "lpips_vgg": 0.137}),
+        ("places2:val", "mask wide, 40-50 %", "LaMa, of its authors", {"fid": 12.0, "lpips_vgg": 0.24}),
+        ("imagenet:val", "bicubic x4", "LDM-4 (169 M), 100 steps", {"psnr": 24.4, "ssim": 0.69, "fid": 2.8}),
+        ("imagenet:val", "reconstruction", "KL f8 (c 4)", {"psnr": 24.19, "fid": 0.90}),
     ],
 )
 def test_known_numbers_of_the_field_are_there(dataset: str, condition: str, method: str, scores: dict) -> None:
