@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError
 from diffir.field_ranges import Above, EachIn, NotEmpty, Within, check_fields
+from diffir.losses.foreign import check_losses
 from diffir.metrics.table import METRICS
 
 
@@ -177,6 +178,8 @@ class TrainConfig:
     """Loss in the features of a pretrained network; none if not given."""
     gan: GanConfig | None = None
     """Discriminator and adversarial losses; none if not given."""
+    losses: dict[str, Any] = field(default_factory=dict)
+    """Losses of other packages by name, each with its weight and its options: {NAME: {weight: 0.1}}."""
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     """Target images of the losses, and the weights of known and missing region."""
     iters: Annotated[tuple[int, ...], EachIn(1, math.inf)] = ()
@@ -188,6 +191,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_losses(self.losses)
         if not len(self.iters) == len(self.gt_sizes) == len(self.mini_batch_sizes):
             raise ConfigError("iters, gt_sizes and mini_batch_sizes need the same length")
         if self.iters and sum(self.iters) != self.total_iter:
@@ -241,6 +245,8 @@ class LoggerConfig:
     """Number of training states that are kept; older ones are deleted."""
     use_tb_logger: bool = True
     """Write TensorBoard files beside the log if tensorboard is installed."""
+    loggers: tuple[str, ...] = ()
+    """Loggers of other packages that follow the run, by the names of their entry points (docs/extending.md)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

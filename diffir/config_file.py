@@ -140,6 +140,8 @@ def _stage(name: str, section: Any, system: System, where: str) -> TrainConfig:
     stage = build(TrainConfig, {key: value for key, value in section.items() if key in shared}, where)
     typed: object = build(system.training_options, {key: value for key, value in section.items() if key in own}, where)
     stage = replace(stage, own=typed)
+    if stage.losses and not system.takes_losses:
+        raise ConfigError(f"{where}: losses: the system {system.name} has its own losses only; drop this section")
     try:
         system.check(name, stage)
     except ConfigError as error:

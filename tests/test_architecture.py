@@ -17,6 +17,7 @@ FLOORS = {
     "near_names": 0,
     "pixels": 0,
     "allocator": 1,
+    "extensions": 1,
     "image_io": 1,
     "public_files": 1,
     "field_ranges": 1,

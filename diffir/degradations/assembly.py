@@ -6,7 +6,6 @@ Dataclasses of other packages join through an entry point of the group ``diffir.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from diffir.degradations.recipe_file import find_recipe, read_recipe
 from diffir.degradations.resample import FROM_RECIPE
 from diffir.degradations.steps import GROUPS, STEPS, AllOf, Sometimes, Step
 from diffir.errors import ConfigError, UsageError
+from diffir.extensions import Extended
 from diffir.near_names import meant
 from diffir.typed_mapping import build
 
-ENTRY_POINTS = "diffir.degradations"
 RECIPE = "recipe"
 _DEEPEST = 50  # levels of nested steps; an alias in YAML can make a list that contains itself
 
@@ -62,7 +61,7 @@ def build_steps(steps: object, place: Place = Place()) -> list[Step]:
 
 def known_steps() -> list[str]:
     """Return all values that ``type`` may have, the steps of other packages included."""
-    return [*GROUPS, RECIPE, *STEPS, *_foreign_steps()]
+    return [*GROUPS, RECIPE, *_CLASSES]
 
 
 def _build_step(step: object, place: Place) -> Step:
@@ -104,22 +103,18 @@ def _included(given: dict[str, Any], where: str, place: Place) -> Step:
 
 
 def _step_class(name: str, place: Place) -> type:
-    """Find the class of a step; names of this package come first, so that no other package can replace them."""
-    if name in STEPS:
-        return STEPS[name]
-    foreign = _foreign_steps()
-    if name not in foreign:
+    """Find the class of a step, of this package or of another one."""
+    if name not in _CLASSES:
         raise ConfigError(f"{place.path}: unknown degradation {name!r}; {meant(name, known_steps())}")
     try:
-        loaded = foreign[name].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{place.path}: {name} ({foreign[name].value}) cannot be loaded: {error}") from error
-    if not isinstance(loaded, type) or not is_dataclass(loaded) or not issubclass(loaded, Step):
-        raise ConfigError(
-            f"{place.path}: {name} ({foreign[name].value}) must be a dataclass with __call__(image, draw)"
-        )
-    return loaded
+        return _CLASSES[name]
+    except ConfigError as error:
+        raise ConfigError(f"{place.path}: {error}") from error
 
 
-def _foreign_steps() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+def _what_is_wrong(name: str, loaded: object) -> str:
+    is_step = isinstance(loaded, type) and is_dataclass(loaded) and issubclass(loaded, Step)
+    return "" if is_step else "must be a dataclass with __call__(image, draw)"
+
+
+_CLASSES: Extended[type] = Extended("diffir.degradations", "degradation", STEPS, _what_is_wrong)

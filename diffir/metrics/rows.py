@@ -7,6 +7,7 @@ metric is imported when the metric is loaded.
 from collections.abc import Callable
 from math import inf
 
+from diffir.extensions import Extended
 from diffir.metrics.blocking import psnr_b
 from diffir.metrics.fidelity import psnr, psnr_hole, ssim, ssim_3d, ssim_hole
 from diffir.metrics.metric import Metric, Paths, Score, SetDistance
@@ -235,5 +236,15 @@ _ROWS = (
     _pyiqa_row("pi", -inf, -inf, inf, "Blau et al. 2018"),
 )
 
-METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
-"""Every metric by its name."""
+ALIASES = {alias: row.name for row in _ROWS for alias in row.aliases}
+"""Names of metrics by the other names under which they may be chosen."""
+
+
+def _what_is_wrong(name: str, row: object) -> str:
+    if not isinstance(row, Metric):
+        return "must be a diffir.metrics.metric.Metric"
+    return "" if row.name == name else f"must have the name of its entry point, not {row.name!r}"
+
+
+METRICS: Extended[Metric] = Extended("diffir.metrics", "metric", {row.name: row for row in _ROWS}, _what_is_wrong)
+"""Every metric by its name, those of other packages included."""

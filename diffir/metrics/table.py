@@ -17,15 +17,13 @@ import numpy as np
 from diffir.errors import ImageError, MissingDependency, UsageError
 from diffir.metrics.metric import Metric, Score, SetDistance
 from diffir.metrics.protocol import Protocol
-from diffir.metrics.rows import METRICS
+from diffir.metrics.rows import ALIASES, METRICS
 from diffir.metrics.weight_files import PUBLIC_FILES
 from diffir.near_names import meant
 from diffir.pixels import as_rgb
 from diffir.public_files import find
 
 __all__ = ["METRICS", "LoadedMetrics", "Metric", "SetScores", "get_metrics", "measure"]
-
-_BY_ANY_NAME = {name: row for row in METRICS.values() for name in (row.name, *row.aliases)}
 
 
 def get_metrics(names: Sequence[str]) -> list[Metric]:
@@ -36,10 +34,11 @@ def get_metrics(names: Sequence[str]) -> list[Metric]:
     """
     if not names:
         raise UsageError(f"no metric is named; known: {', '.join(METRICS)}")
-    for name in names:
-        if name not in _BY_ANY_NAME:
-            raise UsageError(f"unknown metric {name!r}; {meant(name, _BY_ANY_NAME)}")
-    return list(dict.fromkeys(_BY_ANY_NAME[name] for name in names))
+    full = [ALIASES.get(name, name) for name in names]
+    for name in full:
+        if name not in METRICS:
+            raise UsageError(f"unknown metric {name!r}; {meant(name, [*METRICS, *ALIASES])}")
+    return list(dict.fromkeys(METRICS[name] for name in full))
 
 
 class LoadedMetrics:

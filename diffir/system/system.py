@@ -39,6 +39,8 @@ class System(Protocol):
     """The part that ``diffir restore`` loads; it holds every network that restoring needs, such as an autoencoder."""
     can_finetune: bool = False
     """True if the system implements ``plan_finetuning``."""
+    takes_losses: bool = False
+    """True if the stages add the losses of other packages, the section ``losses`` of an option file, to their own."""
     restore_options: type = NoOptions
     """Frozen dataclass of options for restoring that only this system has; its fields become command-line flags."""
 

@@ -1,4 +1,4 @@
-"""The losses between restored and clean images: pixel, perceptual and adversarial.
+"""The losses between restored and clean images: pixel, perceptual, adversarial, and those of other packages.
 
 In: restored and clean images (B, 3, H, W), and lq, whose last channel is the mask for networks that fill holes. Out:
 the scalar to minimise and its unweighted terms for the log. All losses are computed in float32, even under autocast.
@@ -19,6 +19,7 @@ from diffir.errors import ConfigError
 from diffir.losses import masked_l1, pixel_l1
 from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
 from diffir.losses.discriminators import DiscriminatorOutput
+from diffir.losses.foreign import build_losses
 from diffir.system import Losses
 from diffir.training.backbone_files import load_perceptual
 from diffir.training.discriminator_files import load_discriminator
@@ -40,7 +41,9 @@ class Criterion:
             raise ConfigError("targets: known_weight and hole_weight are for networks that take a mask; leave them out")
         self.discriminator = load_discriminator(config.gan) if config.gan is not None else None
         self.perceptual = load_perceptual(config.perceptual) if config.perceptual is not None else None
-        self.frozen: list[nn.Module] = [self.perceptual] if self.perceptual is not None else []
+        self.foreign = build_losses(config.losses)
+        networks = [self.perceptual, *(item.loss for item in self.foreign)]
+        self.frozen: list[nn.Module] = [network for network in networks if isinstance(network, nn.Module)]
 
     @property
     def optim_d(self) -> OptimConfig:
@@ -49,7 +52,7 @@ class Criterion:
         return OptimConfig("Adam", gan.lr, gan.weight_decay, gan.betas)
 
     def modules(self) -> list[nn.Module]:
-        """Return the perceptual network and the discriminator, as far as there are any."""
+        """Return the perceptual network, other losses with weights and the discriminator, as far as there are any."""
         return [*self.frozen, *([self.discriminator] if self.discriminator is not None else [])]
 
     def cpen_target(self, gt: Tensor) -> Tensor:
@@ -74,6 +77,8 @@ class Criterion:
             if self.perceptual is not None and self.config.perceptual is not None:
                 weights["l_percep"] = self.config.perceptual.weight
                 terms["l_percep"] = self.perceptual(restored, sharp if self.targets.percep_gt_usm else plain)
+            for item in self.foreign:
+                weights[f"l_{item.name}"], terms[f"l_{item.name}"] = item.weight, item.loss(restored, plain)
             if self.discriminator is not None:
                 weights |= {"l_gan": self._gan.weight, "l_fm": self._gan.feature_matching}
                 terms |= self._adversarial(restored, sharp if self.targets.gan_gt_usm else plain)

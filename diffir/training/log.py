@@ -1,15 +1,15 @@
-"""The log of a run: one JSON object per line, a progress bar, and TensorBoard files if tensorboard is installed.
+"""The log of a run: one JSON object per line, a progress bar, TensorBoard files and other loggers.
 
 In: the numbers of a step. Out: ``train_log.jsonl`` in the run's folder; names contain units (``images_per_s``). A
 resumed run first cuts the steps that it will repeat, so that each step stands in the log once. If several processes
 train, only the first one writes.
 """
 
-import importlib.util
 import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from diffir.files import write_atomically
+from diffir.training.loggers import LOGGERS, has_tensorboard
 
 logger = logging.getLogger(__name__)
 # Values that the progress bar shows, if a step has them.
@@ -56,17 +57,32 @@ class Meter:
 
 
 class RunLog:
-    """Writes the log of one stage to a file, the progress bar and TensorBoard."""
+    """Writes the log of one stage to a file, the progress bar, TensorBoard and loggers of other packages."""
 
     def __init__(
-        self, folder: Path, *, stage: int, total_iter: int, first_step: int, use_tb_logger: bool, is_first: bool = True
+        self,
+        folder: Path,
+        *,
+        stage: int,
+        total_iter: int,
+        first_step: int,
+        use_tb_logger: bool,
+        loggers: Sequence[str] = (),
+        is_first: bool = True,
     ) -> None:
+        """
+        Args:
+            loggers: names of ``LOGGERS`` that also receive every record and picture.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.stage = stage
         self.is_first = is_first
         self._open = ExitStack()
-        self._board = _tensorboard(folder, self._open) if use_tb_logger and is_first else None
+        names = [*(["tensorboard"] if use_tb_logger and has_tensorboard() else []), *loggers]
+        self._loggers = [LOGGERS.find(name, "loggers")(folder, stage) for name in names] if is_first else []
+        for follower in self._loggers:
+            self._open.callback(follower.close)
         if is_first:
             path = folder / "train_log.jsonl"
             cut_log(path, stage=stage, step=first_step)
@@ -110,16 +126,13 @@ class RunLog:
             logger.info("stage %d, step %d, %s: %s", self.stage, step, event, text)
         self._shown |= {key: f"{values[key]:.4g}" for key in _ON_THE_BAR if key in values}
         self._bar.set_postfix(self._shown, refresh=False)
-        # Draw curves in TensorBoard.
-        if self._board is not None:
-            for key, value in values.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(f"stage{self.stage}/{event}/{key}", value, step)
+        for follower in self._loggers:
+            follower.record(step, event, values)
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """Show a validation picture, H x W x 3 uint8 RGB, in TensorBoard."""
-        if self._board is not None:
-            self._board.add_image(f"stage{self.stage}/{name}", pixels, step, dataformats="HWC")
+        """Give a validation picture, H x W x 3 uint8 RGB, to TensorBoard and the other loggers."""
+        for follower in self._loggers:
+            follower.picture(step, name, pixels)
 
 
 def cut_log(path: Path, *, stage: int, step: int) -> None:
@@ -143,13 +156,3 @@ def _is_repeated(line: bytes, stage: int, step: int) -> bool:
         return entry["stage"] == stage and (entry["step"] > step or step == 0)
     except (ValueError, TypeError, KeyError, RecursionError):  # somebody else's line
         return False
-
-
-def _tensorboard(folder: Path, opened: ExitStack) -> Any:
-    if importlib.util.find_spec("tensorboard") is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    board = SummaryWriter(str(folder / "tb_logger"))
-    opened.callback(board.close)
-    return board

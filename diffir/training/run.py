@@ -150,6 +150,7 @@ class Run:
             total_iter=learning.total_iter,
             first_step=trainer.step,
             use_tb_logger=self.config.logger.use_tb_logger,
+            loggers=self.config.logger.loggers,
             is_first=self.processes.is_first,
         ) as log:
 

@@ -35,6 +35,7 @@ class DiffIRSystem(System):
     usual_stages = (PRIOR, DIFFUSION)
     restoring_part = DIFFUSION
     can_finetune = True
+    takes_losses = True
     restore_options = DiffIROptions
 
     @property
