@@ -15,6 +15,7 @@ import cv2
 from PIL import Image
 
 _LOGGERS = ("PIL", "tifffile")
+_SILENT = 0  # OpenCV's number of LOG_LEVEL_SILENT
 _lock = threading.Lock()
 _readers = 0
 _restoration = ExitStack()
@@ -45,7 +46,8 @@ def _silence(restoration: ExitStack) -> None:
         logger = logging.getLogger(name)
         restoration.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.CRITICAL + 1)
-    logs = cv2.utils.logging
-    restoration.callback(logs.setLogLevel, logs.setLogLevel(logs.LOG_LEVEL_SILENT))
+    # Versions from 4.13 on have the function in a module, older ones in cv2 itself.
+    set_log_level = (cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2).setLogLevel
+    restoration.callback(set_log_level, set_log_level(_SILENT))
     restoration.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     Image.MAX_IMAGE_PIXELS = None

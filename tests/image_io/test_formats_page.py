@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageCms
 
@@ -73,6 +74,8 @@ def test_depth(tmp_path: Path, name: str, value: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, column, value in cells() if column == "grey"])
 def test_grey(tmp_path: Path, name: str, value: str) -> None:
+    if name == "AVIF" and tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 3):
+        pytest.skip("Pillow before 12.3 writes grey AVIF with three equal channels")
     found = written_and_read(tmp_path / f"a{SUFFIX[name]}", Photo(rgb()[:, :, :1]))
 
     assert (found.pixels.shape[2] == 1) is (value == "yes")

@@ -132,7 +132,7 @@ def test_deflated_bytes_beyond_the_picture_are_never_unpacked(tmp_path: Path) ->
 
 
 def settings_of_the_process() -> tuple[object, ...]:
-    level = cv2.utils.logging.getLogLevel()
+    level = (cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2).getLogLevel()
     return Image.MAX_IMAGE_PIXELS, level, logging.getLogger("PIL").level, warnings.filters[:]
 
 

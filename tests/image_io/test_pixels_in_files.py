@@ -268,7 +268,7 @@ def test_deep_ppm_and_jpeg2000_keep_their_depth(tmp_path: Path, draw) -> None:
 def test_an_avif_of_more_bits_says_that_it_was_cut(tmp_path: Path, draw) -> None:
     for name, array in (("deep.avif", draw(64, 64, 3, dtype=np.uint16) >> 6), ("a.avif", draw(64, 64, 3))):
         depth = [cv2.IMWRITE_AVIF_DEPTH, 10] if name == "deep.avif" else []
-        if not cv2.imwrite(str(tmp_path / name), array, depth):
+        if not cv2.haveImageWriter(name) or not cv2.imwrite(str(tmp_path / name), array, depth):
             pytest.skip("OpenCV without AVIF")
 
     assert read_image(tmp_path / "deep.avif").note == "more than 8 bit read as 8 bit"
