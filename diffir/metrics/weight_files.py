@@ -6,7 +6,6 @@ ships with the package. Out: tensors or arrays by name. The functions that need 
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,9 +62,6 @@ PUBLIC_FILES: dict[str, PublicFile] = {
 }
 """Public weight files by the name under which a user may give their path."""
 
-# Errors that torch.load raises for a file that is damaged or was not written by torch.
-_DAMAGE = (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError)
-
 
 def read_shipped(name: str) -> dict[str, np.ndarray]:
     """Read the arrays of a file that ships with the package, by name."""
@@ -77,16 +73,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a public file by name, on the CPU; entries of other types are ignored.
 
     Raises:
-        WeightsError: the file is damaged, was not written by torch, or holds objects other than a plain state dict.
+        WeightsError: the file is damaged, was not written by torch, or holds no tensors by name.
     """
-    import torch
+    from torch import Tensor
 
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.detach() for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
-    except _DAMAGE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{path} does not hold tensors by name ({reason}): download it again") from error
+    from diffir.torch_file import read_torch_file
+
+    content = read_torch_file(path)
+    state = content if isinstance(content, dict) else {}
+    tensors = {name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{path} does not hold tensors by name: download it again")
+    return tensors
 
 
 def take(state: Mapping[str, Tensor], name: str, shape: tuple[int, ...], source: Path) -> Tensor:

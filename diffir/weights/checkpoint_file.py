@@ -1,62 +1,27 @@
 """Read checkpoint files of other projects into a dict of tensors without running code from them.
 
 In: .pth, .pt, .ckpt or .safetensors, recognised by their first bytes. Out: name -> tensor on the CPU, with wrappers and
-prefixes removed. Foreign classes in a Lightning file (OmegaConf settings, callbacks) are replaced by inert stand-ins:
-the classes are neither imported nor called, and their objects are dropped.
+prefixes removed. Foreign objects in a Lightning file (OmegaConf settings, callbacks) are dropped; ``torch_file``
+neither imports nor calls their classes.
 """
 
-import pickle
-import struct
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from diffir.errors import UsageError, WeightsError
+from diffir.torch_file import is_torch_file, read_torch_file
 from diffir.weights.header import is_safetensors, read_header
 
 # Keys under which projects in this field store weights; the first one found is used, as averaged weights are better.
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
-_ZIP = b"PK\x03\x04"
-_LEGACY_PICKLE = b"\x80\x02"  # torch.save before 1.6
 _NOT_WEIGHTS = {
     b"<": "a web page (the download was answered by a page, not by the file)",
     b"version https://git-lfs": "a Git LFS pointer (fetch the file itself with git lfs pull)",
 }
-# What torch.load raises for a damaged pickle, depending on where it is damaged.
-_DAMAGE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    struct.error,
-)
-
-
-class _Inert:
-    """Stand-in for a foreign class: accepts any arguments and any state, and ignores them."""
-
-    def __new__(cls, *args: object, **kwargs: object) -> "_Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *args: object, **kwargs: object) -> None: ...
-
-    def __setstate__(self, state: object) -> None: ...
-
-
-class _InertDict:
-    """Stand-in for a foreign dict class; creates an OrderedDict, because torch can fill only known dict classes."""
-
-    def __new__(cls, *args: object, **kwargs: object) -> "OrderedDict[object, object]":  # type: ignore[misc]
-        return OrderedDict()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -77,8 +42,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         start = file.read(64)
     if is_safetensors(path):
         return unwrap(read_tensors(path), str(path))
-    if start.startswith((_ZIP, _LEGACY_PICKLE)):
-        return unwrap(_load(path, is_zip=start.startswith(_ZIP)), str(path))
+    if is_torch_file(start):
+        return unwrap(read_torch_file(path), str(path))
 
     # Say what else the file is.
     for signature, what in _NOT_WEIGHTS.items():
@@ -121,22 +86,3 @@ def unwrap(content: object, source: str) -> dict[str, Tensor]:
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     generator = {name.removeprefix("generator."): t for name, t in state.items() if name.startswith("generator.")}
     return generator or state
-
-
-def _load(path: Path, *, is_zip: bool) -> object:
-    try:
-        foreign = get_unsafe_globals_in_checkpoint(path) if is_zip else []
-        with safe_globals([_stand_in(name) for name in foreign]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except _DAMAGE as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        if "central directory" in str(error) or isinstance(error, EOFError):
-            raise WeightsError(f"{path} is cut short ({path.stat().st_size:,} bytes): download it again") from error
-        raise WeightsError(f"{path} cannot be read as a checkpoint without running code from it ({reason})") from error
-
-
-def _stand_in(name: str) -> type:
-    """Create an inert class with the full name of a foreign class; torch compares nothing but the name."""
-    module, _, last = name.rpartition(".")
-    base = _InertDict if last.lower().endswith("dict") else _Inert
-    return type(last, (base,), {"__module__": module, "__qualname__": last})

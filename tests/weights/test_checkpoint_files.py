@@ -99,7 +99,7 @@ def test_a_pickle_that_calls_the_shell_is_refused(tmp_path):
     marker = tmp_path / "marker"
     path = written(tmp_path / "bad.pth", {"params": STATE, "x": Malicious(os.system, f"touch '{marker}'")})
 
-    with pytest.raises(WeightsError, match="without running code"):
+    with pytest.raises(WeightsError, match=r"it would call \w+\.system"):
         read_checkpoint(path)
     assert not marker.exists()
 
