@@ -67,6 +67,27 @@ def _check_degradation(photos: PhotosConfig, degradation: tuple[dict[str, Any], 
 
 
 @dataclass(frozen=True)
+class TeacherConfig:
+    """A trained network that the run imitates: its outputs replace the clean patches as targets (distillation).
+
+    It restores a fixed number of degraded patches before the first step. The results are kept on disk, under a hash of
+    the teacher and of each degraded patch, and later runs find them there.
+    """
+
+    file: str
+    """Weights of any architecture that spandrel knows, weights published by diffir, or the name of shipped ones."""
+    patches: Annotated[int, Above(0)] = 2000
+    """Number of different patches, each of the largest patch size of the run; training goes through them in rounds."""
+    share: Annotated[float, Within(0, 1)] = 1.0
+    """Share of the samples whose target is the teacher's output; the target of the others is the clean patch."""
+    licence: str = ""
+    """Licence of the teacher's weights, for the card of the student; the card of published weights names it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class TrainSetConfig(PhotosConfig):
     """Training photos, and how patches are cut from them and degraded."""
 
@@ -82,6 +103,8 @@ class TrainSetConfig(PhotosConfig):
     """Keep decoded photos in the memory of every reading process: 0.8 MB for a photo of 512 x 512."""
     degradation: tuple[dict[str, Any], ...] = ()
     """Steps that turn a clean image into a low-quality one, in order."""
+    teacher: TeacherConfig | None = None
+    """Network whose outputs are the targets, in training and in validation; none if not given."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -91,6 +114,8 @@ class TrainSetConfig(PhotosConfig):
             raise ConfigError(
                 "degradation is empty: name at least one step, such as gaussian_noise, or dataroot_lq or dataroot_mask"
             )
+        if self.teacher is not None and self.dataroot_mask is not None:
+            raise ConfigError("teacher and dataroot_mask exclude each other: teachers restore photos without holes")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
     parser.add_argument("-n", "--model_name", help="weights to start from (default: as diffir restore)")
     parser.add_argument("--model_path", type=Path, help="file of weights to start from, instead of a name")
+    parser.add_argument(
+        "--teacher", metavar="FILE", help="learn from the outputs of this network instead of the clean photos"
+    )
     parser.add_argument("--minutes", type=float, default=25.0, help="training time on this machine (default 25)")
     parser.add_argument("--steps", type=int, help="training steps, instead of --minutes")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
@@ -78,10 +81,12 @@ def _resumed(args: argparse.Namespace, config: RunConfig, source: str) -> RunCon
     """Return the options of an existing run, after a check that the flags are those of its start."""
     from diffir.errors import TrainingError
 
+    teacher = config.datasets.train.teacher
     compared = {
         "weights": (config.path.pretrain_network_g, source),
         "--recipe": (config.datasets.train.degradation[0].get("name"), args.recipe),
         "--seed": (config.manual_seed, args.seed),
+        "--teacher": (teacher and teacher.file, args.teacher),
     }
     if args.steps is not None:
         compared["--steps"] = (sum(_total_steps(config)), args.steps)
@@ -94,7 +99,8 @@ def _resumed(args: argparse.Namespace, config: RunConfig, source: str) -> RunCon
 
 
 def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card: WeightsCard, source: str) -> RunConfig:
-    """Check the recipe, split the photos, draw the preview, and plan the run."""
+    """Check the recipe and the teacher, split the photos, draw the preview, and plan the run."""
+    from diffir.config import TeacherConfig
     from diffir.data.holdout import hold_out
     from diffir.data.training_set import TrainingFacts
     from diffir.degradations.preview import preview_sheet
@@ -102,12 +108,16 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     from diffir.image_io import list_images, read_image, write_image
     from diffir.inference.device import resolve_device
     from diffir.system import Budget, FinetuneRequest
+    from diffir.training.teacher import teacher_file
 
     # Refuse a recipe whose scale or channels do not suit the network.
     budget, device = Budget(args.steps, args.minutes), resolve_device(args.device)
     recipe = load_recipe(args.recipe)
     facts = TrainingFacts(recipe.scale, recipe.channels)
     facts.check(system.facts(card.settings), network=source, pairs="the recipe makes")
+    teacher = TeacherConfig(args.teacher) if args.teacher else None
+    if teacher is not None:
+        teacher_file(teacher, system)  # refuses a file that does not exist
 
     # Split the photos, and draw some of them with the degradation.
     pieces = args.output / "photos"
@@ -125,6 +135,11 @@ def _prepare(args: argparse.Namespace, system: System, network: nn.Module, card:
     )  # fmt: skip
     config = system.plan_finetuning(request)
     train = config.datasets.train
+    if teacher is not None:
+        # No more targets than training has samples.
+        samples = sum(_total_steps(config)) * train.batch_size_per_gpu
+        train = replace(train, teacher=replace(teacher, patches=min(teacher.patches, samples)))
+        config = replace(config, datasets=replace(config.datasets, train=train))
     steps = " + ".join(map(str, _total_steps(config)))
     say(f"{steps} steps of {train.batch_size_per_gpu} patches of {train.gt_size}")
     say("stage 2 starts with low scores: unlike stage 1, it does not get the clean photo as an input")
@@ -154,6 +169,10 @@ def _report(args: argparse.Namespace, config: RunConfig, system: System, source:
         f"{' + '.join(map(str, _total_steps(config)))} steps of {train.batch_size_per_gpu} patches of "
         f"{train.gt_size} pixels at a learning rate of {last.optim_g.lr:g}, seed {config.manual_seed}.",
     ]
+    if train.teacher is not None:
+        lines.append(
+            f"Teacher: `{train.teacher.file}`. The scores compare with its outputs, not with the clean photos."
+        )
     write_report(result, args.output, title=f"Fine-tuning on {args.recipe}", lines=lines)
 
     # Print the result.

@@ -168,8 +168,13 @@ def _size(shape: Sequence[int]) -> str:
 
 def _nth(photos: PhotoSource, seed: tuple[int, ...], index: int) -> str:
     """The name of the photo that the sample with this index uses."""
-    epoch, place = divmod(index, len(photos.names))
-    return photos.names[_order(seed, epoch, len(photos.names))[place]]
+    return photos.names[shuffled_place(seed, index, len(photos.names))]
+
+
+def shuffled_place(seed: tuple[int, ...], index: int, count: int) -> int:
+    """Which of ``count`` things the sample with this index uses: each of them once in every epoch, in random order."""
+    epoch, place = divmod(index, count)
+    return int(_order(seed, epoch, count)[place])
 
 
 @lru_cache(maxsize=4)  # a million photos take 30 ms to shuffle, which every sample would pay

@@ -4,12 +4,17 @@ In: a ``RunConfig``. Out: lines that describe the run, or the error that it woul
 short run that goes through all stages, phases and outputs (``shortened``). Nothing is written here.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from diffir.config import RunConfig, TrainConfig
+import numpy as np
+
+from diffir.config import RunConfig, TrainConfig, TrainSetConfig
 from diffir.system import System
 from diffir.training.run import Run
+from diffir.training.run_samples import largest_patch
+from diffir.training.teacher import open_targets
 
 STEPS = 16  # steps of a stage in a shortened run
 EVERY = 8  # steps between its validations and between its saved states
@@ -20,6 +25,7 @@ def shortened(config: RunConfig, system: System) -> RunConfig:
     return replace(
         config,
         name=f"debug_{config.name}",
+        datasets=replace(config.datasets, train=_with_few_targets(config.datasets.train)),
         stages={name: _shortened(stage, system) for name, stage in config.stages.items()},
         val=replace(config.val, val_freq=EVERY),
         logger=replace(config.logger, print_freq=1, save_checkpoint_freq=EVERY),
@@ -32,9 +38,34 @@ def dry_run(config: RunConfig, system: System) -> Iterator[str]:
     Raises:
         ConfigError: the run itself would end with this error.
     """
-    run = Run(config, system)
+    teacher, train = config.datasets.train.teacher, config.datasets.train
+    # Without its teacher, a run makes no targets, which would be written.
+    run = Run(replace(config, datasets=replace(config.datasets, train=replace(train, teacher=None))), system)
     yield f"device {run.device}, processes {run.processes.size}"
+    if teacher is not None:
+        seconds = _seconds_a_target(config, system, run)
+        minutes = seconds * teacher.patches / 60
+        yield f"teacher: {seconds:.1f} s a target, {minutes:.0f} minutes for all {teacher.patches} if none is on disk"
     yield from run.facts()
+
+
+def _seconds_a_target(config: RunConfig, system: System, run: Run) -> float:
+    """Time the second of two targets of random noise; raises the errors of ``TeacherTargets.ask``."""
+    scale = run.row.facts.scale
+    targets = open_targets(config, system, run.device, scale=scale)
+    assert targets is not None
+    side = largest_patch(config) // scale
+    lq = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    targets.ask(lq)
+    began = time.perf_counter()
+    targets.ask(lq)
+    return time.perf_counter() - began
+
+
+def _with_few_targets(train: TrainSetConfig) -> TrainSetConfig:
+    if train.teacher is None:
+        return train
+    return replace(train, teacher=replace(train.teacher, patches=min(train.teacher.patches, STEPS)))
 
 
 def _shortened(stage: TrainConfig, system: System) -> TrainConfig:

@@ -16,6 +16,7 @@ from diffir.degradations.recipes import build_recipe
 from diffir.errors import TrainingError
 from diffir.metrics.table import METRICS
 from diffir.system import NetworkRow, Stage, System
+from diffir.training.teacher import described
 from diffir.weights.card import Score, WeightsCard
 from diffir.weights.published import save_published
 
@@ -44,6 +45,7 @@ def publish(
         raise TrainingError(f"stage {number} ends with weights that are not finite: lower train.optim_g.lr")
 
     # Describe the weights.
+    teacher = config.datasets.train.teacher
     card = WeightsCard(
         name=config.name,
         settings=row.settings,
@@ -59,6 +61,7 @@ def publish(
             if name in METRICS
         ),
         licence=config.licence,
+        notes="" if teacher is None else described(teacher, system),
     )
 
     # Store weights for a later stage exactly, and weights that people download in half precision.
@@ -72,6 +75,8 @@ def _recipe(config: RunConfig, last: str) -> dict[str, object]:
     values = yaml.safe_load(dump_config(config))
     train_set = {key: value for key, value in values["datasets"]["train"].items() if key not in _LOCAL}
     train_set["degradation"] = [_readable(step) for step in train_set["degradation"]]
+    if train_set["teacher"] is not None:
+        train_set["teacher"]["file"] = Path(train_set["teacher"]["file"]).stem
     start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
     # The stages that have run so far.
     stages = [stage for stage in config.run_stages if config.number(stage) <= config.number(last)]

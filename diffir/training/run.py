@@ -25,6 +25,7 @@ from diffir.training.processes import Processes
 from diffir.training.publishing import publish
 from diffir.training.run_folder import RunFolder
 from diffir.training.run_samples import RunSamples
+from diffir.training.teacher import open_targets
 from diffir.training.trainer import Intervals, Trainer
 from diffir.training.validation import Validator
 from diffir.weights.load import load_network
@@ -53,10 +54,11 @@ class Run:
         self.config = config
         self.system = system
         self.row = system.row(config.network_g)
-        self.samples = RunSamples(config, self.row.facts)
         self.folder = RunFolder(config, system)
         self.processes = processes or Processes.from_environment()
         self.device = self.processes.device(resolve_device(config.device))
+        targets = open_targets(config, system, self.device, scale=self.row.facts.scale)
+        self.samples = RunSamples(config, self.row.facts, targets)
         self._build = build or system.stage
 
     def facts(self) -> Iterator[str]:
@@ -98,6 +100,8 @@ class Run:
             self.folder.open(auto_resume=auto_resume)
         self.processes.wait()
         self.samples.check()
+        self.samples.prepare(self.processes)
+        self.processes.wait()
         validator = self._validator()
 
         # Train the stages that have no weights yet.

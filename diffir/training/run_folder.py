@@ -19,6 +19,8 @@ from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.system import System
 from diffir.training.checkpoint import Checkpoints
+from diffir.training.teacher import teacher_file
+from diffir.weights.fingerprint import fingerprint
 
 # Beginnings of the option keys that may change when a run is resumed, because they do not change its weights.
 _MAY_CHANGE: tuple[str, ...] = (
@@ -36,6 +38,8 @@ _MAY_CHANGE: tuple[str, ...] = (
     "datasets.train.dataroot_mask",
     "datasets.train.num_worker_per_gpu",
     "datasets.train.cache_images",
+    "datasets.train.teacher.file",
+    "datasets.train.teacher.licence",
 )
 # Validation may change, too, unless its scores decide about the weights (``_depends_on_validation``).
 _VALIDATION: tuple[str, ...] = ("val.", "datasets.val")
@@ -88,7 +92,8 @@ class RunFolder:
         # Compare the photos and the degradation.
         if self.training_set.is_file() and self.training_set.read_text("utf-8") != self._training_set_now():
             raise TrainingError(
-                f"{self.path} was started with other photos or another degradation: {self.training_set} describes them"
+                f"{self.path} was started with other photos, another degradation or another teacher: "
+                f"{self.training_set} describes them"
             )
 
     def delete(self) -> None:
@@ -111,7 +116,10 @@ class RunFolder:
         # A hash shows that names changed without a list of perhaps a million of them.
         names = hashlib.sha256("\n".join(photos.names).encode()).hexdigest()
         steps = pformat(build_recipe(train.degradation).steps if train.degradation else (), width=118)
-        return f"{len(photos.names)} photos, SHA-256 of their names {names}\n{steps}\n"
+        lines = [f"{len(photos.names)} photos, SHA-256 of their names {names}", steps]
+        if train.teacher is not None:
+            lines.append(f"teacher, SHA-256 of its weights {fingerprint(teacher_file(train.teacher, self.system))}")
+        return "".join(f"{line}\n" for line in lines)
 
     def _has_started(self, stage: str) -> bool:
         return self.weights(stage).exists() or bool(self.checkpoints.paths(self.config.number(stage)))

@@ -5,34 +5,49 @@ sample is a function of the seed, the stage and its number, so a resumed run get
 """
 
 import logging
+import math
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from diffir.config import RunConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
 from diffir.data.samples import Pair
+from diffir.data.taught_patches import TaughtPatches, TeacherTargets, pixels_of
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 from diffir.evaluation import Sample
+from diffir.pixels import to_float, to_kind
 from diffir.system import Facts
 from diffir.training.processes import Processes
 
 logger = logging.getLogger(__name__)
+REPORTED = 50  # targets between two lines about the teacher's progress
 FIRST_SAMPLES = 8  # number of samples for the initialisation of a stage
 
 
 class RunSamples:
     """Training batches and validation photos of one run."""
 
-    def __init__(self, config: RunConfig, facts: Facts) -> None:
+    def __init__(self, config: RunConfig, facts: Facts, targets: TeacherTargets | None = None) -> None:
+        """
+        Args:
+            facts: those of the network.
+            targets: the outputs of the teacher that the options name.
+        """
+        assert (targets is None) == (config.datasets.train.teacher is None)
         self.config = config
         self.facts = facts
+        self.targets = targets
 
     def check(self) -> None:
         """Check that there are training pairs and that they suit the network.
@@ -44,13 +59,36 @@ class RunSamples:
         pairs = training_facts(self.config.datasets.train)
         pairs.check(self.facts, network="the network", pairs="the training pairs are")
 
+    def prepare(self, processes: Processes) -> None:
+        """Make the teacher's targets that are not on disk yet; each process makes its share. Without teacher: nothing.
+
+        Raises:
+            ConfigError: the teacher has another scale than the training pairs.
+        """
+        if self.targets is None:
+            return
+        # Read the patches as in training, so that workers degrade them with the same number of threads.
+        count = math.ceil(self.targets.teacher.patches / processes.size)
+        plan = BatchPlan(
+            [PatchSize(count, largest_patch(self.config), batch_size=1)], rank=processes.rank, processes=processes.size
+        )
+        workers = _workers(self.config.datasets.train.num_worker_per_gpu)
+        patches = load_batches(self._patches(), plan, workers=workers, pin_memory=False)
+        # Have the missing targets made.
+        made, began = 0, time.perf_counter()
+        for number, pair in enumerate(patches, 1):
+            made += self.targets.make(pixels_of(pair.lq[0]))
+            if made and number % REPORTED == 0:
+                minutes = (time.perf_counter() - began) / number * (count - number) / 60
+                logger.info("teacher: %d of %d targets, %.0f minutes to go", number, count, minutes)
+
     def first_samples(self, stage: str) -> tuple[Tensor, Tensor]:
         """lq (B, C, h, w) and gt (B, 3, H, W) of the first samples of a stage.
 
         They are the same for any number of processes and any batch size.
         """
         train = self.config.datasets.train
-        samples = open_training_set(train, seed=self._seed(stage))
+        samples = self._open(stage)
         size = (self.config.stages[stage].gt_sizes or (train.gt_size,))[0]
         pairs = [samples[PatchRequest(index, size)] for index in range(FIRST_SAMPLES)]
         return torch.stack([pair.lq for pair in pairs]), torch.stack([pair.gt for pair in pairs])
@@ -65,7 +103,7 @@ class RunSamples:
         plan = BatchPlan(
             plan_sizes, first_step, accumulate=learning.accum_iter, rank=processes.rank, processes=processes.size
         )
-        samples = open_training_set(train, seed=self._seed(stage))
+        samples = self._open(stage)
         return load_batches(samples, plan, workers=_workers(train.num_worker_per_gpu), pin_memory=pin_memory)
 
     def validation(self) -> list[Sample]:
@@ -82,10 +120,35 @@ class RunSamples:
                 f"datasets.val makes {pairs[0].lq.shape[2]} channels, the network takes {self.facts.in_channels}: "
                 "give it dataroot_mask or a degradation with a mask, as training has"
             )
-        return [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
+        samples = [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
+        return samples if self.targets is None else [_taught(sample, self.targets) for sample in samples]
+
+    def _open(self, stage: str) -> Dataset[Pair]:
+        """The training set of a stage, with the teacher's targets if there is one."""
+        train = self.config.datasets.train
+        if self.targets is None:
+            return open_training_set(train, seed=self._seed(stage))
+        size = largest_patch(self.config)
+        return TaughtPatches(self._patches(), self.targets, train, seed=self._seed(stage), size=size)
+
+    def _patches(self) -> Dataset[Pair]:
+        """The patches that the teacher restores, which are the same in every stage."""
+        return open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
 
     def _seed(self, stage: str) -> tuple[int, int]:
         return self.config.manual_seed, self.config.number(stage)
+
+
+def largest_patch(config: RunConfig) -> int:
+    """Side of the largest patches of all stages that run, in pixels of the ground truth."""
+    usual = config.datasets.train.gt_size
+    return max(max(config.stages[stage].gt_sizes or (usual,)) for stage in config.run_stages)
+
+
+def _taught(sample: Sample, targets: TeacherTargets) -> Sample:
+    """The sample in 8 bit, with the teacher's output as its ground truth: a student is scored against its teacher."""
+    lq = to_kind(sample.lq, np.uint8)
+    return replace(sample, lq=to_float(lq), gt=targets.target_of(lq))
 
 
 def _workers(asked: int) -> int:

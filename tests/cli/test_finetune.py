@@ -59,6 +59,19 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
     assert "was started with --seed 0, not 5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_teacher_replaces_the_clean_photos(photos, weights, recipe, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["finetune", str(photos), "--recipe", str(recipe), "--model_path", str(weights), "-o", str(out)]
+
+    assert main([*command, "--steps", "100", "--teacher", str(weights)]) == 0
+
+    assert f"Teacher: `{weights}`" in (out / "report.md").read_text("utf-8")
+    assert load_network(out / "models/run_stage2.safetensors")[1].notes.startswith("Learnt from the outputs of mine")
+    assert main([*command, "--steps", "100", "--auto_resume"]) == 1
+    assert "was started with --teacher" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -66,6 +79,7 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
         (["--recipe", "bicubic_x2"], "the recipe makes x2"),
         (["--recipe", "rain", "--steps", "3"], "--steps must be 100 or more"),
         (["--recipe", "rain", "-n", "denoise"], "give one"),
+        (["--recipe", "rain", "--teacher", "nobody.pth"], "nobody.pth"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(photos, weights, tmp_path, capsys, flags, message):

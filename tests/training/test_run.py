@@ -197,7 +197,7 @@ def test_a_run_does_not_go_on_with_an_edited_recipe(tmp_path):
 
     recipe.write_text("steps: [{type: gaussian_noise, sigma: [70, 70]}]", "utf-8")
 
-    with pytest.raises(TrainingError, match="started with other photos or another degradation"):
+    with pytest.raises(TrainingError, match="started with other photos, another degradation"):
         run_of(options(tmp_path, damaged_by_it)).start(auto_resume=True)
 
 
