@@ -14,7 +14,8 @@ import yaml
 
 from diffir.config import RunConfig, TrainConfig
 from diffir.errors import ConfigError
-from diffir.near_names import meant
+from diffir.near_names import meant, nearest
+from diffir.shipped_files import option_file, option_name, option_names
 from diffir.system import System
 from diffir.typed_mapping import build
 from diffir.yaml_file import parse_yaml, read_yaml
@@ -25,13 +26,24 @@ BASE = "train"  # the section whose settings all stages inherit
 def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[str, System]) -> RunConfig:
     """Read an option file and apply overrides.
 
+    Args:
+        path: path of a file, or the name of one that ships, such as ``denoise/small``.
+        overrides: texts such as ``train.total_iter=1000``.
+        systems: the table of systems.
     Raises:
         ConfigError: the file is missing or not YAML, or a key is unknown, missing or has a value of another kind.
         UsageError: the table of networks has no such row.
     """
     # Read the file; a system may translate option files of other projects.
+    path = option_file(path)
     try:
         values = read_yaml(path)
+    except FileNotFoundError as error:
+        near = nearest(option_name(path), option_names())
+        hint = f"did you mean {near}? " if near else ""
+        raise ConfigError(
+            f"cannot read option file {path}: neither a file nor one that ships; {hint}diffir options lists those"
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot read option file {path}: {error.strerror}") from error
     if not isinstance(values, dict):

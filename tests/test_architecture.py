@@ -16,6 +16,7 @@ FLOORS = {
     "files": 0,
     "near_names": 0,
     "pixels": 0,
+    "shipped_files": 0,
     "allocator": 1,
     "inert_pickle": 0,
     "torch_file": 1,

@@ -125,9 +125,10 @@ def _refuse_idle_flags(args: argparse.Namespace) -> None:
 
 def _is_option_file(name: str) -> bool:
     """True for a YAML file with a section of datasets, which a card does not have."""
+    from diffir.shipped_files import option_file
     from diffir.yaml_file import read_yaml
 
-    path = Path(name)
+    path = option_file(name)
     if path.suffix.lower() not in (".yml", ".yaml") or not path.is_file():
         return False
     values = read_yaml(path)

@@ -17,6 +17,7 @@ COMMANDS = {
     "check-data": "look for faults in a dataset before training or measuring on it",
     "eval": "score a method on a benchmark",
     "score": "score a folder of restored images against its ground truth",
+    "options": "list, show and copy the option files that ship",
     "models": "list the available networks",
     "convert": "turn a released checkpoint into a safetensors file",
 }

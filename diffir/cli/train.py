@@ -11,7 +11,14 @@ from diffir.cli.terminal import say, say_lines
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags, which are spelled as in BasicSR."""
-    parser.add_argument("-opt", "--opt", required=True, type=Path, metavar="FILE", help="option file (YAML)")
+    parser.add_argument(
+        "-opt",
+        "--opt",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="option file (YAML), or the name of a shipped one, such as denoise/small",
+    )
     parser.add_argument("--auto_resume", action="store_true", help="continue from the last training state of this run")
     parser.add_argument(
         "--dry_run",

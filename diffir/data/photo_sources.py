@@ -15,6 +15,7 @@ from diffir.data.shards import ShardedPhotos
 from diffir.errors import ConfigError
 from diffir.image_io import Photo, list_images, read_image
 from diffir.pixels import as_rgb, to_float, to_kind
+from diffir.shipped_files import own_or_shipped
 
 
 class PhotoSource(Protocol):
@@ -68,7 +69,8 @@ def open_photos(
     """Open the photo source at a path.
 
     Args:
-        root: a folder, a folder ending in .lmdb, a file ending in .tar, or a folder that holds such files and no photo.
+        root: a folder, a folder ending in .lmdb, a file ending in .tar, or a folder that holds such files and no photo;
+            also a folder that ships, such as datasets/samples/train.
         key: name of the option or flag that gives the path, for messages.
         meta_info_file: text file with the names to use, one per line, relative to ``root``.
         recursive: also read photos in folders below the folder.
@@ -78,9 +80,9 @@ def open_photos(
         ConfigError: the path does not exist or holds no photo, or the list cannot be read or names a missing photo.
         MissingDependency: the path is an LMDB, and the package for it is not installed.
     """
-    source = _open(Path(root), key, recursive=recursive or meta_info_file is not None)
+    source = _open(own_or_shipped(root), key, recursive=recursive or meta_info_file is not None)
     if meta_info_file is not None:
-        source = ListedPhotos(source, _listed(source, root, Path(meta_info_file)))
+        source = ListedPhotos(source, _listed(source, root, own_or_shipped(meta_info_file)))
     if not source.names:
         hint = "" if recursive else f"; {deeper} also searches its folders"
         raise ConfigError(f"no photo in {key} {root}{hint}")

@@ -12,12 +12,13 @@ from diffir.data.photo_names import matched_ids
 from diffir.errors import ConfigError, UsageError
 from diffir.metrics.protocol import Protocol
 from diffir.near_names import meant
+from diffir.shipped_files import shipped_folder
 from diffir.typed_mapping import build
 from diffir.yaml_file import read_yaml
 
 __all__ = ["DatasetCard", "ImageFiles", "Split", "files_by_id", "find_images", "load_card", "matched_ids"]
 
-CARDS = Path(__file__).resolve().parents[3] / "datasets" / "cards"  # only in a checkout; data files are not installed
+CARDS = shipped_folder("datasets") / "cards"
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,7 @@ def load_card(name: str) -> DatasetCard:
     if Path(name).is_dir():
         path = Path(name).resolve()
         return DatasetCard(path.name, "a folder of clean images", source="", folder=str(path))
-    names = sorted(card.stem for card in CARDS.glob("*.yml"))
-    hint = meant(title.lower(), names) if names else "cards come with a checkout"
+    hint = meant(title.lower(), sorted(card.stem for card in CARDS.glob("*.yml")))
     raise UsageError(f"unknown dataset {name!r}, neither a card nor the path of a card or a folder; {hint}")
 
 

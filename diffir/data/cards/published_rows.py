@@ -14,12 +14,11 @@ from typing import Any
 from diffir.errors import ConfigError
 from diffir.metrics.table import METRICS
 from diffir.near_names import meant
+from diffir.shipped_files import shipped_folder
 from diffir.typed_mapping import build
 from diffir.yaml_file import read_yaml
 
-PUBLISHED = (
-    Path(__file__).resolve().parents[3] / "datasets" / "published.yml"
-)  # only in a checkout; it is not installed
+PUBLISHED = shipped_folder("datasets") / "published.yml"
 TEST_SPLITS = ("test", "val", "valid")  # splits that papers report; other splits have no published rows
 
 
@@ -55,13 +54,13 @@ def load_published(path: Path | None = None) -> tuple[PublishedRow, ...]:
     """Read all rows of a file in their order.
 
     Args:
-        path: None: the file of this checkout; an installation without a checkout has no rows.
+        path: None: the file that ships.
 
     Raises:
         ConfigError: the file cannot be read or is invalid; the message names file and row.
     """
     if path is None:
-        return _rows_of_checkout()
+        return _shipped_rows()
     # Read the groups.
     try:
         groups = read_yaml(path)
@@ -89,7 +88,7 @@ def rows_for(dataset: str, degradation: str, rows: Sequence[PublishedRow] | None
     Args:
         dataset: name in upper or lower case; ``gopro:test`` finds rows of GoPro, ``gopro:train`` does not.
         degradation: label of the degradation.
-        rows: rows to search; None: the rows of this checkout.
+        rows: rows to search; None: the rows that ship.
     """
     name, _, split = dataset.casefold().partition(":")
     if split and split not in TEST_SPLITS:
@@ -99,8 +98,8 @@ def rows_for(dataset: str, degradation: str, rows: Sequence[PublishedRow] | None
 
 
 @cache
-def _rows_of_checkout() -> tuple[PublishedRow, ...]:
-    return load_published(PUBLISHED) if PUBLISHED.is_file() else ()
+def _shipped_rows() -> tuple[PublishedRow, ...]:
+    return load_published(PUBLISHED)
 
 
 def _rows_of(group: _Group, path: Path) -> Iterator[PublishedRow]:

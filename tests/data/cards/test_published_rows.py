@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from diffir.data.cards import published_rows
 from diffir.data.cards.published_rows import load_published, rows_for
 from diffir.errors import ConfigError
 
@@ -81,16 +80,9 @@ def test_a_mistake_is_named_with_file_and_row(toys, old: str, new: str, message:
         load_published(toys(old, new))
 
 
-def test_a_file_that_is_not_there_is_an_error_but_a_missing_checkout_is_none(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read published rows .*x\.yml: No such file"):
         load_published(tmp_path / "x.yml")
-
-    monkeypatch.setattr(published_rows, "PUBLISHED", tmp_path / "x.yml")
-    published_rows._rows_of_checkout.cache_clear()
-    try:
-        assert load_published() == ()
-    finally:
-        published_rows._rows_of_checkout.cache_clear()
 
 
 def test_every_row_that_ships_says_where_it_comes_from_and_how_it_was_taken() -> None:
