@@ -37,7 +37,8 @@ class PerceptualConfig:
     """File with the weights of the network; if not given, the cache folders are searched. Without the weights,
     training goes on without this loss."""
     download: bool = False
-    """Download the weights if no file is found: 550 MB for vgg19, 95 MB for ade20k."""
+    """Download the weights of vgg19 (550 MB) if no file is found. Those of ade20k have no published checksum, so they
+    are taken only from ``backbone``."""
 
     def __post_init__(self) -> None:
         check_fields(self)

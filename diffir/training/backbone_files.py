@@ -20,8 +20,10 @@ SOURCES: dict[BackboneName, PublicFile] = {
         "vgg19-dcbb9e9d.pth",
         "hub/checkpoints/vgg19-dcbb9e9d.pth",
         "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
     ),
-    "ade20k": PublicFile(_ADE20K, f"ade20k/{_ADE20K}", f"http://sceneparsing.csail.mit.edu/model/pytorch/{_ADE20K}"),
+    # Its authors publish no checksum, so it is used only if ``perceptual.backbone`` names it.
+    "ade20k": PublicFile(_ADE20K, f"ade20k/{_ADE20K}", f"https://sceneparsing.csail.mit.edu/model/pytorch/{_ADE20K}"),
 }
 
 
@@ -33,7 +35,8 @@ def load_perceptual(config: PerceptualConfig) -> PerceptualLoss | None:
     """
     path, reason = find(SOURCES[config.network], config.backbone, download=config.download)
     if path is None:
-        advice = "perceptual.backbone names a file elsewhere, perceptual.download=true fetches it"
+        advice = "perceptual.backbone names a file elsewhere"
+        advice += ", perceptual.download=true fetches it" if SOURCES[config.network].sha256 else ""
         # Training without this loss is possible, so missing weights do not stop the run.
         logger.warning("perceptual loss skipped, training goes on without it: %s; %s", reason, advice)
         return None

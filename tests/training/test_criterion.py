@@ -1,6 +1,8 @@
 """The losses: their terms and weights, their gradients, and the weights that they need."""
 
+import hashlib
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from diffir.config import TrainConfig
 from diffir.config_losses import GanConfig, PerceptualConfig, TargetsConfig
 from diffir.errors import ConfigError, WeightsError
 from diffir.losses import pixel_l1
-from diffir.losses.backbones import VGG19
+from diffir.losses.backbones import VGG19, DilatedResNet50
 from diffir.losses.discriminators import build_discriminator
+from diffir.public_files import PublicFile
 from diffir.systems.diffir.tasks import get_task
 from diffir.training.backbone_files import SOURCES, load_perceptual
 from diffir.training.checkpoint import Checkpoints
@@ -37,6 +40,10 @@ def vgg(tmp_path) -> str:
     path = tmp_path / "small.pth"
     torch.save(VGG19(4).state_dict(), path)
     return str(path)
+
+
+def sum_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def criterion(settings=TINY, **sections) -> Criterion:
@@ -193,18 +200,21 @@ def test_without_weights_training_goes_on_and_one_line_says_what_to_do(given, ca
 
 @pytest.mark.parametrize("place", ["cache", "torch"])
 def test_weights_are_found_in_either_cache(place, tmp_path, monkeypatch):
-    source = SOURCES["vgg19"]._replace(in_cache="small.pth", in_torch_home="hub/checkpoints/small.pth")
-    monkeypatch.setitem(SOURCES, "vgg19", source)
     path = tmp_path / {"cache": "cache/small.pth", "torch": "torch/hub/checkpoints/small.pth"}[place]
     path.parent.mkdir(parents=True)
     torch.save(VGG19(4).state_dict(), path)
+    source = SOURCES["vgg19"]._replace(
+        in_cache="small.pth", in_torch_home="hub/checkpoints/small.pth", sha256=sum_of(path)
+    )
+    monkeypatch.setitem(SOURCES, "vgg19", source)
 
     assert load_perceptual(PerceptualConfig()) is not None
 
 
 def test_weights_are_fetched_once_and_only_when_asked(vgg, tmp_path, monkeypatch):
-    home = SOURCES["vgg19"]._replace(in_cache="small.pth", in_torch_home="-", url=f"file://{vgg}")
+    home = PublicFile("small.pth", "-", f"file://{vgg}", sum_of(Path(vgg)))
     monkeypatch.setitem(SOURCES, "vgg19", home)
+    monkeypatch.setattr("diffir.public_files.SCHEMES", ("file",))
 
     assert load_perceptual(PerceptualConfig()) is None
     assert load_perceptual(PerceptualConfig(download=True)) is not None
@@ -213,11 +223,27 @@ def test_weights_are_fetched_once_and_only_when_asked(vgg, tmp_path, monkeypatch
 
 
 def test_a_failed_fetch_leaves_the_loss_out(monkeypatch, tmp_path, caplog):
-    monkeypatch.setitem(SOURCES, "ade20k", SOURCES["ade20k"]._replace(url=f"file://{tmp_path}/gone"))
+    monkeypatch.setitem(SOURCES, "vgg19", SOURCES["vgg19"]._replace(url=f"file://{tmp_path}/gone"))
 
-    assert load_perceptual(PerceptualConfig("ade20k", download=True)) is None
+    assert load_perceptual(PerceptualConfig(download=True)) is None
     assert "could not be downloaded" in caplog.messages[-1]
     assert not list((tmp_path / "cache").rglob("*.*"))
+
+
+def test_a_network_without_a_known_sum_is_taken_only_from_a_named_file(tmp_path, caplog):
+    path = tmp_path / "torch" / SOURCES["ade20k"].in_torch_home
+    path.parent.mkdir(parents=True)
+    torch.save(DilatedResNet50(4).state_dict(), path)
+
+    assert load_perceptual(PerceptualConfig("ade20k", download=True)) is None
+    assert "no checksum" in caplog.messages[-1] and "perceptual.download" not in caplog.messages[-1]
+    assert load_perceptual(PerceptualConfig("ade20k", backbone=str(path))) is not None
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_address_is_safe_and_a_sum_is_whole_or_absent(name):
+    assert SOURCES[name].url.startswith("https://")
+    assert re.fullmatch("([0-9a-f]{64})?", SOURCES[name].sha256)
 
 
 def test_a_file_whose_sum_is_not_the_one_in_its_name_is_refused(vgg, tmp_path):
