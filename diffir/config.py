@@ -308,8 +308,10 @@ class RunConfig:
             raise ConfigError(f"name must be the name of a folder, without / and \\, got {self.name!r}")
         order = [stage for stage in self.stages if stage in self.run_stages]
         if not self.run_stages or list(self.run_stages) != order:
-            known = ", ".join(self.stages)
-            raise ConfigError(f"stages must be some of {known} in this order, got {list(self.run_stages)}")
+            known = ", ".join(f"{number} ({stage})" for number, stage in enumerate(self.stages, 1))
+            raise ConfigError(
+                f"stages must be some of {known} in this order, got {', '.join(self.run_stages) or 'none'}"
+            )
 
     def number(self, stage: str) -> int:
         """Return the place of a stage in its system, counted from 1; file names and seeds depend on it."""

@@ -1,17 +1,20 @@
 """Check a run before it takes days, with a dry run or with a run of a few steps.
 
 In: a ``RunConfig``. Out: lines that describe the run, or the error that it would end with (``dry_run``); options of a
-short run that goes through all stages, phases and outputs (``shortened``). Nothing is written here.
+short run that goes through all stages, phases and outputs (``shortened``). A dry run writes to a temporary folder only.
 """
 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from diffir.config import RunConfig, TrainConfig, TrainSetConfig
 from diffir.system import System
+from diffir.training.publishing import publish
 from diffir.training.run import Run
 from diffir.training.run_samples import largest_patch
 from diffir.training.teacher import open_targets
@@ -33,7 +36,7 @@ def shortened(config: RunConfig, system: System) -> RunConfig:
 
 
 def dry_run(config: RunConfig, system: System) -> Iterator[str]:
-    """Build everything that the first step needs, and describe it in lines.
+    """Build everything that the first step of each stage needs, and describe it in lines, the stages last.
 
     Raises:
         ConfigError: the run itself would end with this error.
@@ -47,6 +50,19 @@ def dry_run(config: RunConfig, system: System) -> Iterator[str]:
         minutes = seconds * teacher.patches / 60
         yield f"teacher: {seconds:.1f} s a target, {minutes:.0f} minutes for all {teacher.patches} if none is on disk"
     yield from run.facts()
+    yield from _stage_facts(run)
+
+
+def _stage_facts(run: Run) -> Iterator[str]:
+    """Build every stage that would run and describe it; later ones start from the untrained weights of earlier ones."""
+    built: dict[str, Path] = {}
+    with TemporaryDirectory() as folder:
+        for name in run.config.run_stages:
+            stage = run.stage(name, lambda earlier: built.get(earlier, run.folder.weights(earlier)))
+            yield from run.stage_facts(stage)
+            if name != run.config.run_stages[-1]:
+                built[name] = Path(folder) / f"{name}.safetensors"
+                publish(built[name], stage.network.state_dict(), {}, stage, run.config, run.row, run.system)
 
 
 def _seconds_a_target(config: RunConfig, system: System, run: Run) -> float:

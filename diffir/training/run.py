@@ -6,7 +6,7 @@ torchrun every process runs this code, and only the first one writes files.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -62,24 +62,23 @@ class Run:
         self._build = build or system.stage
 
     def facts(self) -> Iterator[str]:
-        """Draw one batch, build the first stage, and describe what the run would do, in lines."""
-        # Describe the samples.
+        """Draw one batch of the first stage, and describe samples and folder in lines."""
         self.samples.check()
         name = self.config.run_stages[0]
         lq, gt = next(iter(self.samples.batches(name, 0, self.processes, pin_memory=False)))
         yield f"first batch: lq {' x '.join(map(str, lq.shape))}, gt {' x '.join(map(str, gt.shape))}"
         validator = self._validator()
         yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
+        yield f"folder: {self.folder.path}"
 
-        # Describe the first stage and its phases.
-        stage = self.stage(name)
+    def stage_facts(self, stage: Stage) -> Iterator[str]:
+        """Describe a stage and its phases in lines."""
         parameters = sum(parameter.numel() for parameter in stage.network.parameters())
-        number, steps = self.config.number(name), self.config.stages[name].total_iter
-        yield f"stage {number}: {parameters / 1e6:.2f} million parameters, {steps} steps"
+        number, steps = self.config.number(stage.name), self.config.stages[stage.name].total_iter
+        yield f"stage {number} ({stage.name}): {parameters / 1e6:.2f} million parameters, {steps} steps"
         for phase in stage.phases:
             learners = ", ".join(f"{learner.name} at {learner.optim.lr:g}" for learner in phase.learners)
-            yield f"phase {phase.name}: steps {phase.start} to {phase.stop}, {learners}"
-        yield f"folder: {self.folder.path}"
+            yield f"  phase {phase.name}: steps {phase.start} to {phase.stop}, {learners}"
 
     def start(self, *, auto_resume: bool, start_over: bool = False) -> Path:
         """Train all stages that are not finished; return the path of the last stage's weights.
@@ -116,13 +115,17 @@ class Run:
             self.processes.wait()
         return self.folder.weights(self.config.run_stages[-1])
 
-    def stage(self, name: str) -> Stage:
-        """Build a stage that is ready for its first step; the caller's global random state stays as it is."""
+    def stage(self, name: str, weights: Callable[[str], Path] | None = None) -> Stage:
+        """Build a stage that is ready for its first step; the caller's global random state stays as it is.
+
+        Args:
+            weights: name of an earlier stage -> file of its weights; if not given, those in the run's folder.
+        """
 
         def load(source: str | Path, part: str | None) -> nn.Module:
             return load_network(source, {self.system.name: self.system}, part=part)[0]
 
-        start = StageStart(self.config, self.folder.weights, load, partial(self.samples.first_samples, name))
+        start = StageStart(self.config, weights or self.folder.weights, load, partial(self.samples.first_samples, name))
         # Random weights depend on the seed and the stage only, however the run got here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.manual_seed + self.config.number(name))

@@ -36,6 +36,7 @@ def test_a_dry_run_prints_settings_that_load_and_trains_nothing(tmp_path, capsys
         (["network_g.task=deblurr"], "unknown task 'deblurr'; did you mean 'deblur'?"),
         (["val.metrics=[psrn]"], "psrn is no metric"),
         (["name=["], "the value is not YAML"),
+        (["stages=[4]"], "stages must be some of 1 (prior), 2 (diffusion), 3 (gan) in this order, got 4"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_code_two(arguments, message, tmp_path, capsys):
