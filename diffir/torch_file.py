@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffir.errors import WeightsError
+from diffir.errors import FaultError, WeightsError
+from diffir.faults import description
 from diffir.inert_pickle import ForeignObject, Name, read_pickle
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
@@ -83,7 +84,9 @@ def read_torch_file(path: Path) -> object:
         return _read_zip(path, content) if start == _ZIP else _read_legacy(content)
     except (_Cut, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} is cut short ({len(content):,} bytes): download it again") from error
-    except Exception as error:  # what damaged bytes lead to; nothing here depends on anything but the file
+    except (AttributeError, NameError, ImportError) as error:  # no bytes lead to these
+        raise FaultError(f"{path}: {description(error)}") from error
+    except Exception as error:  # what damaged bytes lead to
         reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
         raise WeightsError(f"{path} is damaged or no plain checkpoint ({reason}): download it again") from error
 

@@ -27,25 +27,47 @@ class LmdbPhotos:
     def __init__(self, folder: Path) -> None:
         import_lmdb()
         self.folder = folder
-        try:
-            lines = (folder / META_INFO).read_text("utf-8").splitlines()
-        except OSError as error:
-            raise ConfigError(
-                f"{folder / META_INFO} cannot be read ({error.strerror}); BasicSR and tools/pack_photos.py write it"
-            ) from error
-        self.names: Sequence[str] = [line.split(" (")[0].strip() for line in lines if line.strip()]
+        self.names: Sequence[str] = _listed(folder / META_INFO)
 
     def read(self, name: str) -> Photo:
         """Read the photo of a name in the list.
 
         Raises:
-            ImageError: the photo is not in the database, is corrupt, or is not PNG, JPEG or WebP.
+            ImageError: the photo is not in the database, is corrupt, or is not PNG, JPEG or WebP; or the database is.
         """
-        with _environment(self.folder.resolve()).begin(write=False) as transaction:
-            content = transaction.get(key_of(name).encode())
+        lmdb = import_lmdb()
+        try:
+            with _environment(self.folder.resolve()).begin(write=False) as transaction:
+                content = transaction.get(key_of(name).encode())
+        except lmdb.Error as error:  # a damaged page, or a name longer than any key
+            raise ImageError(f"{self.folder}: {name} cannot be read ({error}); pack it again") from error
         if content is None:
             raise ImageError(f"{self.folder}: {name} is in {META_INFO} and not in the database; pack it again")
         return decode(content, f"{self.folder}: {name}")
+
+
+def _listed(meta_info: Path) -> list[str]:
+    """Return the names in a list.
+
+    Raises:
+        ConfigError: the list cannot be read, is not UTF-8, or has a line without a name.
+    """
+    try:
+        lines = meta_info.read_bytes().decode("utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(
+            f"{meta_info} cannot be read ({error.strerror}); BasicSR and tools/pack_photos.py write it"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{meta_info} is not UTF-8 text (line {line}); write it again in UTF-8") from error
+    names = [(number, line.split(" (")[0].strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    unnamed = next((number for number, name in names if not key_of(name)), None)
+    if unnamed is not None:
+        raise ConfigError(
+            f"{meta_info}: line {unnamed} names no photo; a line is NAME.png (height,width,channels) LEVEL"
+        )
+    return [name for _, name in names]
 
 
 def _environment(folder: Path) -> Any:
@@ -64,9 +86,16 @@ def _open(folder: Path) -> Any:
     lmdb = import_lmdb()
     try:
         # There is no writer, so locks would only take time, and they fail on read-only disks.
-        return lmdb.open(str(folder), readonly=True, lock=False, readahead=False, meminit=False)
+        handle = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:
         raise ImageError(f"{folder} is not an LMDB ({error})") from error
+    # The library maps the file; reading a page beyond its end would end the process with a signal.
+    needed = (handle.info()["last_pgno"] + 1) * handle.stat()["psize"]
+    found = (folder / "data.mdb").stat().st_size
+    if found < needed:
+        handle.close()
+        raise ImageError(f"{folder}/data.mdb is cut short ({found:,} of {needed:,} bytes); copy or pack it again")
+    return handle
 
 
 def key_of(name: str) -> str:

@@ -5,6 +5,7 @@ headers are read once. Each photo is then one read at a known offset, which uses
 of threads and forked processes may read at the same time.
 """
 
+import mmap
 import os
 import tarfile
 from collections.abc import Sequence
@@ -65,14 +66,34 @@ class ShardedPhotos:
 
 
 def _index(shard: Path) -> list[tuple[str, _Place]]:
-    """Names and places of the photos in a tar file, without hidden files."""
+    """Return names and places of the photos in a tar file, without hidden files.
+
+    Raises:
+        ConfigError: the file is no plain tar file, or an entry claims a size that the file does not have.
+    """
     try:
-        with tarfile.open(shard, "r:") as archive:
-            members = [member for member in archive if member.isreg()]
-    except (tarfile.TarError, OSError) as error:
+        with shard.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            # Mapped, a forged size of gigabytes ends with the file; read as a file, it would be asked of the memory.
+            with (
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+                tarfile.open(fileobj=content, mode="r:") as archive,
+            ):
+                return [place for member in archive if (place := _place(shard, member, size)) is not None]
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:  # of tarfile, for headers that lie
         raise ConfigError(f"{shard} is not a whole, plain tar file ({' '.join(str(error).split())})") from error
-    return [
-        (member.name.removeprefix("./"), _Place(shard, member.offset_data, member.size))
-        for member in members
-        if Path(member.name).suffix.lower() in PACKED_SUFFIXES and not Path(member.name).name.startswith(".")
-    ]
+
+
+def _place(shard: Path, member: tarfile.TarInfo, size: int) -> tuple[str, _Place] | None:
+    """Return name and place of a photo; None for other entries.
+
+    Args:
+        size: bytes of the shard.
+    """
+    name = member.name.removeprefix("./")
+    if not member.isreg() or Path(name).suffix.lower() not in PACKED_SUFFIXES or Path(name).name.startswith("."):
+        return None
+    if member.issparse() or member.size < 0 or member.offset_data + member.size > size:
+        kind = "is sparse" if member.issparse() else f"is of {member.size:,} bytes"
+        raise ValueError(f"its entry {name!r} {kind}, in a file of {size:,}")
+    return name, _Place(shard, member.offset_data, member.size)

@@ -3,6 +3,7 @@
 import io
 import pickle
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +95,85 @@ def test_damage_inside_a_shard_names_shard_and_photo(tmp_path: Path) -> None:
 
     with pytest.raises(ImageError, match=r"p\.tar: bad\.png: "):
         open_photos(str(tmp_path / "p.tar"), "dataroot_gt").read("bad.png")
+
+
+def with_size(content: bytes, size: bytes) -> bytes:
+    """Return a tar file whose first header states another size, with the header's checksum made right."""
+    header = bytearray(content[:512])
+    header[124:136] = size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + content[512:]
+
+
+@pytest.mark.parametrize(
+    "size",
+    [b"\x80\0\0\0\x7f" + b"\xff" * 7, b"\xff" * 12, b"00000077777\0", b"77777777777\0"],
+    ids=["2**63", "negative", "beyond the end", "8 GB"],
+)
+def test_a_tar_header_whose_size_lies_is_one_line(folder: Path, tmp_path: Path, size: bytes) -> None:
+    whole = shard(folder, ["a.png"], tmp_path / "p.tar").read_bytes()
+    (tmp_path / "p.tar").write_bytes(with_size(whole, size))
+
+    with pytest.raises(ConfigError, match=r"p\.tar is not a whole, plain tar file") as caught:
+        open_photos(str(tmp_path / "p.tar"), "dataroot_gt")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_entry_that_reaches_beyond_the_end_is_named(folder: Path, tmp_path: Path) -> None:
+    whole = shard(folder, ["a.png"], tmp_path / "p.tar").read_bytes()
+    (tmp_path / "p.tar").write_bytes(with_size(whole, b"%011o\0" % (len(whole) - 511)))
+
+    with pytest.raises(ConfigError, match=r"p\.tar .*its entry 'a\.png' is of"):
+        open_photos(str(tmp_path / "p.tar"), "dataroot_gt")
+
+
+def test_a_long_name_of_forged_size_asks_for_no_memory(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "p.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("n" * 200 + ".png"))
+    content = (tmp_path / "p.tar").read_bytes()
+    (tmp_path / "p.tar").write_bytes(with_size(content, b"77777777777\0"))  # 8 GB of name
+    tracemalloc.start()
+
+    with pytest.raises(ConfigError, match="is not a whole, plain tar file"):
+        open_photos(str(tmp_path / "p.tar"), "dataroot_gt")
+
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (b"a.png (1,1,3) 1\n\xe9.png (1,1,3) 1\n", r"not UTF-8 text \(line 2\)"),
+        (b"a.png (1,1,3) 1\n\n (1,1,3) 1\n", "line 3 names no photo"),
+    ],
+)
+def test_a_list_of_an_lmdb_that_cannot_be_meant_is_one_line(folder: Path, tmp_path: Path, listed, said) -> None:
+    path = lmdb_of(folder, ["a.png"], tmp_path / "p.lmdb")
+    (path / "meta_info.txt").write_bytes(listed)
+
+    with pytest.raises(ConfigError, match=rf"meta_info\.txt.*{said}"):
+        open_photos(str(path), "dataroot_gt")
+
+
+def test_a_damaged_page_of_an_lmdb_is_one_line(folder: Path, tmp_path: Path) -> None:
+    path = lmdb_of(folder, ["a.png", "b.webp"], tmp_path / "p.lmdb")
+    content = bytearray((path / "data.mdb").read_bytes())
+    content[2 * 4096 :] = bytes(len(content) - 2 * 4096)  # all pages behind the two that describe the database
+    (path / "data.mdb").write_bytes(content)
+
+    with pytest.raises(ImageError, match=r"p\.lmdb: a\.png cannot be read \(.*CORRUPTED"):
+        open_photos(str(path), "dataroot_gt").read("a.png")
+
+
+def test_an_lmdb_that_is_cut_short_is_refused_before_it_ends_the_process(folder: Path, tmp_path: Path) -> None:
+    path = lmdb_of(folder, ["a.png", "b.webp", "sub/c.jpg"], tmp_path / "p.lmdb")
+    content = (path / "data.mdb").read_bytes()
+    (path / "data.mdb").write_bytes(content[: len(content) // 2])
+
+    with pytest.raises(ImageError, match=r"data\.mdb is cut short"):
+        open_photos(str(path), "dataroot_gt").read("a.png")
 
 
 def test_an_lmdb_without_its_package_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
