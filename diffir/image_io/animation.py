@@ -40,7 +40,10 @@ def read_frames(image: Image.Image, limits: Limits, carried: Carried) -> Animati
     # Give all frames the same channels, and turn them as EXIF says; only the first keeps the metadata.
     arrays = _alike(arrays)
     photos = [upright_photo(array, is_grey=array.shape[2] < 3, **carried) for array in arrays]
-    bare = [replace(photo, icc_profile=None, exif=None, xmp=None, dpi=None, note="") for photo in photos[1:]]
+    bare = [
+        replace(photo, icc_profile=None, exif=None, xmp=None, dpi=None, note="", colour_chunks=None)
+        for photo in photos[1:]
+    ]
     return Animation((photos[0], *bare), tuple(durations), _showings(image))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 _BYTES, _DEEP, _FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 _ALL_METADATA = ("icc_profile", "exif", "xmp", "dpi")
+_PNG_METADATA = (*_ALL_METADATA, "colour_chunks")
 # A marker holds 65533 bytes, of which 29 are XMP's name; profiles go in at most 255 pieces (ICC.1:2010, annex B.4).
 _LONGEST_IN_JPEG = {"exif": 65533, "xmp": 65533 - 29, "icc_profile": 255 * (65533 - 14)}
 
@@ -40,7 +41,7 @@ class Format:
 
 
 _FORMATS = (
-    Format("PNG", (".png",), True, (_BYTES, _DEEP), True, True, _ALL_METADATA),
+    Format("PNG", (".png",), True, (_BYTES, _DEEP), True, True, _PNG_METADATA),
     Format("JPEG", (".jpg", ".jpeg"), True, metadata=_ALL_METADATA, largest_side=65500, longest=_LONGEST_IN_JPEG),
     Format("WEBP", (".webp",), True, has_alpha=True, has_frames=True, metadata=_ALL_METADATA[:3], largest_side=16383),
     Format("BMP", (".bmp",), True, metadata=("dpi",)),

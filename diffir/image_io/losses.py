@@ -11,9 +11,10 @@ from PIL import Image
 
 from diffir.image_io.formats import Format, format_of
 from diffir.image_io.photo import Animation, Photo, flat_if_grey
+from diffir.image_io.png_colour import other_than_srgb
 from diffir.pixels import to_float, to_kind
 
-_FIELD_NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
+_FIELD_NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution", "colour_chunks": ""}
 _DEPTH_NAMES = {"uint8": "8 bit", "uint16": "16 bit", "float32": "float", "float64": "float"}
 _GIF_COLOURS = 256
 _TIME_UNITS = {"GIF": 10, "WEBP": 1}  # milliseconds
@@ -44,6 +45,10 @@ def describe_losses(photo: Photo | Animation, suffix: str) -> str:
     # Compare alpha and metadata.
     names = [field.name for field in fields(Photo)]
     lost = [name for name in names if getattr(before, name) is not None and getattr(after, name) is None]
+    others = other_than_srgb(before.colour_chunks or {}, has_profile=before.icc_profile is not None)
+    if "colour_chunks" in lost:
+        lost.remove("colour_chunks")
+        losses += [f"colour space other than sRGB ({' and '.join(others)}) dropped"] if others else []
     losses += [f"{_FIELD_NAMES.get(name, name)} dropped{_reason(before, name, row)}" for name in lost]
     # Compare the times of frames.
     unit = _TIME_UNITS.get(row.name, 0)

@@ -4,6 +4,7 @@ Pixels are arrays H x W x C, RGB or grey, upright, in the file's own depth; meta
 limit on pixels is checked against headers before anything is decoded: a file of 100 bytes can claim 3.6 billion pixels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +38,8 @@ class Photo:
     """Describes what was converted or left out in reading; empty if nothing was."""
     lossless: bool = False
     """True if the file was a lossless WebP; writing it as WebP is lossless, too."""
+    colour_chunks: Mapping[str, bytes] | None = None
+    """Contents of the PNG chunks that state colour space and brightness (cICP, sRGB, gAMA, cHRM, mDCV, cLLI)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,8 @@ def flat_if_grey(array: np.ndarray) -> np.ndarray:
 def without_metadata(photo: Photo) -> Photo:
     """Return the photo without EXIF, XMP and resolution.
 
-    A colour profile other than sRGB's stays: a file without a profile means sRGB, so colours would change without it.
+    A colour profile other than sRGB's and the colour chunks of a PNG stay: a file without them means sRGB, so colours
+    would change.
     """
     is_srgb = photo.icc_profile is not None and _describes_srgb(photo.icc_profile)
     return replace(photo, exif=None, xmp=None, dpi=None, icc_profile=None if is_srgb else photo.icc_profile)

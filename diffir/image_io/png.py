@@ -20,6 +20,7 @@ from diffir.image_io.animation import read_frames
 from diffir.image_io.colour import blocks_of_rows, plain_array
 from diffir.image_io.metadata import EXIF_PREFIX
 from diffir.image_io.photo import Animation, Limits, Photo
+from diffir.image_io.png_colour import KINDS, colour_chunks
 from diffir.image_io.upright import Carried, upright_photo
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -27,12 +28,8 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 INCHES_A_METRE = 1 / 0.0254
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
-_COLOURS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 _RAW_PROFILES = {b"Raw profile type exif": b"eXIf", b"Raw profile type APP1": b"eXIf", b"Raw profile type xmp": b"xmp"}
 _LONGEST_METADATA = 64 * 2**20  # unpacked bytes, against zip bombs; the largest profiles have a few million
-_SRGB_GAMMA, _GAMMA_CLOSE = 45455, 0.05  # 1/2.2 in 1/100000; relative tolerance, a matter of taste
-_SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # white, red, green, blue of BT.709 in 1/100000
-_POINTS_CLOSE = 1000  # a hundredth of x or y; a matter of taste
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6  # colour types
 
 
@@ -103,7 +100,7 @@ def _sort_chunks(content: bytes) -> _Chunks:
             chunks.picture.append(whole)
         if kind in _PICTURE + _FRAMES:
             chunks.with_frames.append(whole)
-        if (kind == b"IHDR" and len(inside) == 13) or kind in (b"eXIf", b"tRNS", b"pHYs", *_COLOURS):
+        if (kind == b"IHDR" and len(inside) == 13) or kind in (b"eXIf", b"tRNS", b"pHYs", *KINDS):
             chunks.metadata[kind] = bytes(inside)
         elif kind == b"acTL" and len(inside) == 8 and not chunks.has_pixels:
             chunks.frames = struct.unpack_from(">I", inside)[0]
@@ -113,27 +110,7 @@ def _sort_chunks(content: bytes) -> _Chunks:
             _read_text(kind, bytes(inside), chunks)
     if b"IHDR" not in chunks.metadata:
         raise ImageError("damaged or truncated (no header)")
-    chunks.left_out += _lost_colours(chunks.metadata)
     return chunks
-
-
-def _lost_colours(found: dict[bytes, bytes]) -> list[str]:
-    """Name colour spaces that a ``Photo`` cannot hold: cICP, or gAMA and cHRM that differ from sRGB's.
-
-    A file may state its colour space several times; the order cICP, iCCP, sRGB, gAMA with cHRM decides (section 4.3).
-    """
-    if b"cICP" in found:
-        return ["a colour space named by number (cICP) left out"]
-    if b"iCCP" in found or b"sRGB" in found:
-        return []
-    others = []
-    gamma, points = int.from_bytes(found.get(b"gAMA", b""), "big"), found.get(b"cHRM", b"")
-    if gamma and abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_CLOSE:
-        others.append("gAMA")
-    if len(points) == 32:
-        pairs = zip(struct.unpack(">8I", points), _SRGB_POINTS, strict=True)
-        others += ["cHRM"] if any(abs(point - of_srgb) > _POINTS_CLOSE for point, of_srgb in pairs) else []
-    return [f"a colour space other than sRGB ({' and '.join(others)}) left out"] if others else []
 
 
 def _read_text(kind: bytes, inside: bytes, chunks: _Chunks) -> None:
@@ -175,6 +152,7 @@ def _carried(chunks: _Chunks) -> Carried:
         "xmp": found.get(b"xmp"),
         "dpi": (across / INCHES_A_METRE, down / INCHES_A_METRE) if unit == 1 and across and down else None,
         "note": ", ".join(chunks.left_out),
+        "colour_chunks": colour_chunks(found),
     }
 
 

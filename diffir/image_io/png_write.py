@@ -64,8 +64,8 @@ def _header(array: np.ndarray) -> bytes:
 
 
 def _metadata(photo: Photo) -> list[bytes]:
-    """Return the chunks of profile, resolution, EXIF and XMP."""
-    chunks = []
+    """Return the chunks of colour space, profile, resolution, EXIF and XMP."""
+    chunks = [chunk(kind.encode(), content) for kind, content in (photo.colour_chunks or {}).items()]
     if photo.icc_profile:
         chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.icc_profile)))
     if photo.dpi:

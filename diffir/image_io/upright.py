@@ -5,6 +5,7 @@ In: an array H x W x C from a decoder (grey, grey with alpha, RGB, RGBA), and th
 EXIF, or else from XMP, in the same order as Pillow does. Source: EXIF 2.32, tag 274.
 """
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 import numpy as np
@@ -22,6 +23,7 @@ class Carried(TypedDict, total=False):
     dpi: tuple[float, float] | None
     note: str
     lossless: bool
+    colour_chunks: Mapping[str, bytes] | None
 
 
 def upright_photo(
@@ -35,6 +37,7 @@ def upright_photo(
     dpi: tuple[float, float] | None = None,
     note: str = "",
     lossless: bool = False,
+    colour_chunks: Mapping[str, bytes] | None = None,
 ) -> Photo:
     """Split colour and alpha, and turn them upright.
 
@@ -51,7 +54,7 @@ def upright_photo(
     alpha = np.ascontiguousarray(turn_upright(array[:, :, -1], turn)) if array.shape[2] in (2, 4) else None
     if dpi is not None and turn in (5, 6, 7, 8):
         dpi = dpi[::-1]
-    return Photo(pixels, alpha, icc_profile or None, exif, xmp, dpi, note, lossless)
+    return Photo(pixels, alpha, icc_profile or None, exif, xmp, dpi, note, lossless, colour_chunks)
 
 
 def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:

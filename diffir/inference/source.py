@@ -97,14 +97,21 @@ class OutputImages:
     """Result (B, H, W, C), RGB (C = 3) or grey (C = 1)."""
     clips: bool
     """True if floats are clipped to [0, 1]; integers always are."""
+    neutral: Tensor | None = None
+    """(B,) bool, True for RGB photos whose result is grey as well; None if no photo's is."""
 
     @classmethod
     def like(
         cls, source: Source, scale: int, dtype: np.dtype, *, clips: bool, channels: int | None = None
     ) -> "OutputImages":
-        """Empty arrays, ``scale`` times the size of the source's photos, and with as many channels if not given."""
+        """Empty arrays, ``scale`` times the size of the source's photos, and with as many channels if not given.
+
+        With ``clips``, the result of a photo that is stored as RGB but has only greys is grey, too.
+        """
         batch, height, width, own = source.images.shape
-        return cls(np.empty((batch, scale * height, scale * width, channels or own), dtype), clips)
+        neutral = torch.tensor([_is_neutral(image) for image in source.images]) if clips and own == 3 else None
+        images = np.empty((batch, scale * height, scale * width, channels or own), dtype)
+        return cls(images, clips, neutral if neutral is not None and neutral.any() else None)
 
     def write(self, top: int, rows: Tensor) -> None:
         """Write rows (B, 3, h, w), the first to row ``top``.
@@ -118,6 +125,9 @@ class OutputImages:
             # Grey photos take the mean of the three channels.
             if self.images.shape[-1] == 1:
                 some = some.mean(dim=1, keepdim=True)
+            elif self.neutral is not None:
+                grey = some.mean(dim=1, keepdim=True)
+                some = torch.where(self.neutral.to(some.device)[:, None, None, None], grey, some)
             if self.clips:
                 some = some.clamp(0, 1)
             place[...] = to_kind(rearrange(some, "b c h w -> b h w c").cpu().numpy(), self.images.dtype)
@@ -152,6 +162,14 @@ def _with_filled_holes(images: np.ndarray, holes: np.ndarray, fill: HoleFill) ->
         filled = [fill_photo(image, hole) for image, hole in zip(images, holes, strict=True)]
         return filled[0][None] if len(filled) == 1 else np.stack(filled)
     return np.where(holes[..., None], 0, images).astype(images.dtype, copy=False)
+
+
+def _is_neutral(image: np.ndarray) -> bool:
+    """Return whether all three channels of a photo H x W x 3 are equal; most colour photos differ in the first rows."""
+    return all(
+        bool((rows[:, :, :1] == rows[:, :, 1:]).all())
+        for rows in (image[top : top + _ROWS_AT_ONCE] for top in range(0, len(image), _ROWS_AT_ONCE))
+    )
 
 
 def _pick(array: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarray) -> np.ndarray:

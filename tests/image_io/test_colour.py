@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from diffir.image_io import read_image, write_image
+from diffir.image_io import Photo, describe_losses, read_image, without_metadata, write_image
 
 
 def cmyk_profile() -> bytes:
@@ -137,22 +137,23 @@ WIDE_POINTS = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 
 
 @pytest.mark.parametrize(
-    ("gamma", "points", "others", "left_out"),
+    ("gamma", "points", "others", "lost"),
     [
         (45455, SRGB_POINTS, {}, ""),
         (45000, (31269, 32899, 63999, 33001, 30000, 60000, 15000, 5999), {}, ""),
-        (100000, SRGB_POINTS, {}, "a colour space other than sRGB (gAMA) left out"),
-        (55556, None, {}, "a colour space other than sRGB (gAMA) left out"),
-        (45455, WIDE_POINTS, {}, "a colour space other than sRGB (cHRM) left out"),
-        (100000, WIDE_POINTS, {}, "a colour space other than sRGB (gAMA and cHRM) left out"),
+        (100000, SRGB_POINTS, {}, "gAMA"),
+        (55556, None, {}, "gAMA"),
+        (45455, WIDE_POINTS, {}, "cHRM"),
+        (100000, WIDE_POINTS, {}, "gAMA and cHRM"),
         (100000, WIDE_POINTS, {b"sRGB": b"\0"}, ""),
         (100000, WIDE_POINTS, {b"iCCP": b"wide\0\0" + zlib.compress(bytes(300))}, ""),
-        (100000, WIDE_POINTS, {b"cICP": bytes([9, 16, 0, 1])}, "a colour space named by number (cICP) left out"),
+        (100000, WIDE_POINTS, {b"cICP": bytes([9, 16, 0, 1]), b"cLLI": bytes(8), b"mDCV": bytes(24)}, "cICP"),
+        (100000, None, {b"cICP": bytes([1, 13, 0, 1])}, ""),
         (0, None, {}, ""),
     ],
 )
-def test_a_png_says_which_colours_it_leaves_out(
-    tmp_path: Path, ramp, gamma: int, points: tuple[int, ...] | None, others: dict[bytes, bytes], left_out: str
+def test_a_png_keeps_the_chunks_of_its_colours_and_other_formats_say_which_they_lose(
+    tmp_path: Path, ramp, gamma: int, points: tuple[int, ...] | None, others: dict[bytes, bytes], lost: str
 ) -> None:
     write_image(tmp_path / "a.png", ramp)
     content = (tmp_path / "a.png").read_bytes()
@@ -163,6 +164,17 @@ def test_a_png_says_which_colours_it_leaves_out(
     (tmp_path / "a.png").write_bytes(content[:33] + added + content[33:])
 
     photo = read_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png", without_metadata(photo))
 
-    assert photo.note == left_out
+    written = (tmp_path / "b.png").read_bytes()
+    for kind, chunk in chunks.items():
+        assert kind == b"iCCP" or kind + chunk in written[: written.index(b"IDAT")]
+    said = describe_losses(photo, ".jpg").partition("colour space other than sRGB ")[2]
+    assert said == (f"({lost}) dropped" if lost else "")
     assert np.array_equal(photo.pixels, ramp)
+
+
+def test_a_colour_chunk_of_a_wrong_length_is_not_kept(tmp_path: Path, ramp) -> None:
+    write_image(tmp_path / "a.png", Photo(ramp, colour_chunks={"cICP": b"\x09"}))
+
+    assert read_image(tmp_path / "a.png").colour_chunks is None

@@ -36,6 +36,22 @@ def test_what_comes_out_is_of_the_kind_that_went_in(
     assert restored.dtype == dtype
 
 
+@pytest.mark.parametrize("options", [{}, {"strength": 0.5}, {"tta": True}])
+def test_a_grey_photo_that_is_stored_as_rgb_stays_grey_and_its_neighbours_in_a_batch_do_not(
+    make_restorer: MakeRestorer, options: dict
+) -> None:
+    grey, colourful = np.repeat(photo(20, 30, 1), 3, axis=2), photo(20, 30, 3)
+    restorer = make_restorer(**options)
+
+    restored, other = restorer.restore_batch([grey, colourful])
+
+    assert np.ptp(restored, axis=2).max() == 0
+    assert np.allclose(restored[:, :, :1], restorer.restore(grey[:, :, :1]), atol=1e-5)
+    assert np.allclose(restored, restorer.restore(grey), atol=1e-5)
+    assert np.allclose(other, restorer.restore(colourful), atol=1e-5)
+    assert np.ptp(other, axis=2).max() > 0
+
+
 def test_depths_agree_about_the_same_photo(make_restorer: MakeRestorer) -> None:
     image = np.rint(photo(32, 32, 3) * 255).astype(np.uint8)
     restorer = make_restorer()
