@@ -6,6 +6,7 @@ other files go on.
 """
 
 import logging
+import mimetypes
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,12 @@ from pathlib import Path
 from diffir.errors import UsageError
 from diffir.files import why_refused
 from diffir.image_io import IMAGE_SUFFIXES
+from diffir.image_io.formats import kind_of
 from diffir.video.encode import VIDEO_SUFFIXES
 
 _logger = logging.getLogger(__name__)
+_NAMES_SHOWN = 3  # largest number of file names that a message lists
+_BEGINNING = 32  # bytes that tell whether a file is an image
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def real_path(path: Path) -> Path:
 
 def _in_folder(folder: Path, output: Path, recursive: bool) -> list[FoundFile]:
     # List the files of the folder without results of an earlier run.
-    images, videos, refused = _list_files(folder, recursive)
+    images, videos, others, refused = _list_files(folder, recursive)
     if recursive and real_path(output) != real_path(folder) and _is_below(output, folder):
         images = [image for image in images if not _is_below(image, output)]  # results of an earlier run
 
@@ -84,24 +88,48 @@ def _in_folder(folder: Path, output: Path, recursive: bool) -> list[FoundFile]:
         raise UsageError(f"no image in {folder} {where}; known suffixes: {', '.join(IMAGE_SUFFIXES)}")
     if videos:
         _logger.info("%s", advice)
+    missed = [other for other in others if _looks_like_an_image(other)]
+    if missed:
+        shown = ", ".join(other.name for other in missed[:_NAMES_SHOWN]) + (
+            " ..." if len(missed) > _NAMES_SHOWN else ""
+        )
+        _logger.info(
+            "%d files in %s look like images and are left out for their suffix: %s", len(missed), folder, shown
+        )
     listed = [replace(_checked(image, image.relative_to(folder)), is_listed=True) for image in images]
     return [*refused, *listed]
 
 
-def _list_files(folder: Path, recursive: bool) -> tuple[list[Path], list[Path], list[FoundFile]]:
-    """Sorted images and videos of a folder without hidden files, and the folders that cannot be listed."""
+def _list_files(folder: Path, recursive: bool) -> tuple[list[Path], list[Path], list[Path], list[FoundFile]]:
+    """Sorted images, videos and other files of a folder without hidden ones, and the folders that cannot be listed."""
     files: list[Path] = []
+    others: list[Path] = []
     errors: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=errors.append):
         if not recursive:
             folders.clear()
         paths = [Path(parent, name) for name in names if not name.startswith(".")]
         known = [path for path in paths if path.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)]
+        others += [path for path in paths if path.suffix.lower() not in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)]
         files += [path for path in known if why_refused(path) or path.is_file()]
     refused = [(Path(error.filename), error.strerror or str(error)) for error in errors]
     videos = [path for path in sorted(files) if path.suffix.lower() in VIDEO_SUFFIXES]
     images = [path for path in sorted(files) if path.suffix.lower() in IMAGE_SUFFIXES]
-    return images, videos, [_refused(path, path.relative_to(folder), reason) for path, reason in refused]
+    return images, videos, sorted(others), [_refused(path, path.relative_to(folder), why) for path, why in refused]
+
+
+def _looks_like_an_image(path: Path) -> bool:
+    """Return whether the suffix is known for images, or is unknown and the content is that of an image."""
+    kind = mimetypes.guess_type(path.name)[0]
+    if kind is not None:
+        return kind.startswith("image/")
+    try:
+        if not path.is_file():  # opening a pipe may never end
+            return False
+        with path.open("rb") as file:
+            return bool(kind_of(file.read(_BEGINNING), ""))
+    except OSError:
+        return False
 
 
 def _matches_of(pattern: str) -> list[Path]:

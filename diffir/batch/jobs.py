@@ -21,7 +21,7 @@ from diffir.video.encode import VIDEO_SUFFIXES
 
 _NAMES_SHOWN = 3  # largest number of file names that an error message lists
 _OTHER_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}")  # a suffix that a new folder's name is unlikely to end with
-_OTHER_FORMATS = {".jfif": ".jpg"}  # written instead of a format that cannot be written; all others become PNG
+_OTHER_FORMATS = {".jfif": ".jpg", ".mpo": ".jpg"}  # instead of formats that cannot be written; others become PNG
 PRIOR_SUFFIX = ".prior.safetensors"
 
 

@@ -55,7 +55,7 @@ _FORMATS = (
         metadata=_ALL_METADATA[:3],
         largest_side=65535,
     ),
-    Format("JPEG", (".jfif",)),
+    Format("JPEG", (".jfif", ".mpo")),  # MPO: several JPEGs, such as the two views of a stereo camera
     Format("JPEG2000", (".jp2",)),
     Format("PPM", (".pgm", ".pnm", ".ppm")),
     Format("HEIF", (".heic", ".heif"), is_plugin=True),

@@ -114,3 +114,20 @@ def test_videos_of_a_folder_are_left_out_with_a_message(tmp_path: Path, caplog: 
 def test_an_empty_name_is_not_the_current_folder() -> None:
     with pytest.raises(UsageError, match="empty name"):
         find_inputs([""], Path("out"), recursive=False)
+
+
+def test_images_that_a_folder_holds_under_other_suffixes_are_not_passed_over_silently(tmp_path: Path, caplog) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "two.MPO").touch()
+    (tmp_path / "layers.psd").touch()
+    (tmp_path / "photo").write_bytes(b"\xff\xd8\xff\xe0 of a JPEG")
+    (tmp_path / "notes.txt").write_bytes(b"\xff\xd8\xff\xe0 of a JPEG")
+    (tmp_path / "sidecar").write_text("of another program")
+
+    with caplog.at_level(logging.INFO):
+        found = find_inputs([str(tmp_path)], tmp_path / "out", recursive=False)
+
+    assert [file.source.name for file in found] == ["a.png", "two.MPO"]
+    assert caplog.messages == [
+        f"2 files in {tmp_path} look like images and are left out for their suffix: layers.psd, photo"
+    ]
