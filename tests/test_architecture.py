@@ -18,6 +18,7 @@ FLOORS = {
     "pixels": 0,
     "shipped_files": 0,
     "allocator": 1,
+    "fork_guard": 1,
     "inert_pickle": 0,
     "torch_file": 1,
     "fork_guard": 1,

@@ -4,6 +4,7 @@ This module checks the input, averages the self-ensemble and finishes the result
 (``restore_tensor``). Out: the same kind. ``diffir.load`` makes a restorer from the name or file of weights.
 """
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -55,6 +56,14 @@ class Restorer:
         self.facts = engine.facts
         self.options = options
         self._runner = Runner(engine, precision, tile=options.tile, overlap=options.tile_overlap)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle everything as one piece of bytes.
+
+        When an object goes to a worker, torch would otherwise give a file descriptor to each tensor, of which a process
+        has too few for a large network.
+        """
+        return _unpickled, (type(self), pickle.dumps(vars(self)))
 
     @property
     def scale(self) -> int:
@@ -230,6 +239,13 @@ class Restorer:
             np.divide(output.images, len(_TURNS), out=output.images)
             mean += turn_back(output.images, quarter_turns, mirrored)
         return mean
+
+
+def _unpickled(kind: type[Restorer], content: bytes) -> Restorer:
+    """Make a restorer from what ``Restorer.__reduce__`` has pickled."""
+    restorer = kind.__new__(kind)
+    vars(restorer).update(pickle.loads(content))
+    return restorer
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from diffir.errors import DiffIRError
+from diffir.fork_guard import refuse_forked_process
 from diffir.inference.options import AUTO, WHOLE
 from diffir.inference.source import Source
 from diffir.inference.tiling import SMALLEST_TILE, blend_tiles, round_tile, split_side
@@ -45,10 +46,12 @@ class Runner:
         self.notes: list[str] = []
         """Messages about changes that were necessary; the owner empties the list."""
         self._tile_after_failure: int | None = None
+        refuse_forked_process(engine.device)
         self._with_less_memory(lambda: engine.to(engine.device), self._move_to_cpu)
 
     def estimate_prior(self, source: Source, seed: int) -> Tensor:
         """Estimate the priors (B, P) of whole photos; raises UsageError if the system has no prior."""
+        refuse_forked_process(self.engine.device)
 
         def estimate() -> Tensor:
             return self.engine.estimate_prior(source, seed=seed, tile=self._tile(source))
@@ -59,6 +62,7 @@ class Runner:
         self, source: Source, write: Write, *, seed: int, prior: Tensor | None, on_progress: OnProgress | None = None
     ) -> None:
         """Restore whole photos; ``write`` may receive a row more than once, and the last one is valid."""
+        refuse_forked_process(self.engine.device)
         work = partial(self._restore, source, write, seed, prior, on_progress)
         self._with_less_memory(work, lambda: self._halve(source))
 

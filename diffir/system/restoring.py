@@ -78,7 +78,11 @@ class Session(Protocol):
 
 
 class Engine(Protocol):
-    """A network on its device, ready to restore photos. Sides are in pixels of the low-quality image."""
+    """A network on its device, ready to restore photos. Sides are in pixels of the low-quality image.
+
+    An engine can be copied and pickled, so that a worker process can get a restorer. ``__getstate__`` leaves out what
+    belongs to one process, such as handles of compiled libraries, and the copy makes it again when it needs it.
+    """
 
     facts: Facts
     device: "torch.device"

@@ -7,10 +7,12 @@ with the authors' names), and the table of systems. Out: the network in eval mod
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from diffir.errors import UsageError, WeightsError
 from diffir.files import why_refused
+from diffir.fork_guard import refuse_forked_process
 from diffir.system import System
 from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
 from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, find_entry
@@ -31,9 +33,11 @@ def load_network(
         part: name of the part of the system that is needed; None accepts any part.
         restores: require the part that restores photos without the ground truth.
     Raises:
-        UsageError: there is no such name or file, or the operating system cannot read it.
+        UsageError: there is no such name or file, the operating system cannot read it, or this process was forked
+            from one that has computed (``diffir.fork_guard``).
         WeightsError: the file is damaged, or holds weights of no system in ``systems`` or of another part.
     """
+    refuse_forked_process(torch.device("cpu"))  # copying weights takes threads already
     path = locate(source, systems)
     try:
         network, card = _read(path, systems)

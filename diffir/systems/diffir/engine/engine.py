@@ -65,6 +65,10 @@ class DiffIREngine:
         self._may_be_native = options.engine != "torch"
         self._packed: dict[Precision, PackedNetwork | None] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the packed weights: another process finds its own kernels, and a copy may get other weights."""
+        return {**vars(self), "_packed": {}}
+
     @property
     def tile_step(self) -> int:
         """Tiles start at multiples of this; with windows it is a cell, so that the cells of all tiles form one grid."""

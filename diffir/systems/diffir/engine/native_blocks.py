@@ -42,10 +42,6 @@ class PackedNetwork:
         self.kernels = kernels
         self._layers: dict[Block, _Layers] = {}
 
-    def __deepcopy__(self, memo: dict) -> "PackedNetwork":
-        """Return an empty object, because the copy of a network may be given other weights."""
-        return PackedNetwork(self.kernels)
-
     def layers(self, block: Block) -> _Layers:
         """The packed weights of a block."""
         if block not in self._layers:
