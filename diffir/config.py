@@ -228,13 +228,16 @@ class PathConfig:
     """Folder of all runs, and the weights that a run starts from."""
 
     experiments_root: str = "experiments"
+    start: dict[str, str] = field(default_factory=dict)
+    """Weights that the run starts from: a name or file for each part of the system, such as {diffusion: photo}."""
     pretrain_network_g: str | None = None
-    """Stage-1 weights for a run that starts at stage 2; for stage 1, weights of either stage to start from."""
+    """BasicSR's key for ``start: {prior: ...}``: stage-1 weights for a run that starts at stage 2; for stage 1, weights
+    of either stage to start from."""
     strict_load_g: bool = True
     """False: stage 1 may differ in settings from ``pretrain_network_g``, and loads the DIRformer tensors that fit."""
     pretrain_network_s2: str | None = None
-    """Stage-2 weights to continue from in stage 2, or in stage 3 on its own; if not given, stage 2 starts from the
-    stage-1 weights."""
+    """Key of earlier versions for ``start: {diffusion: ...}``: stage-2 weights to continue from in stage 2, or in
+    stage 3 on its own; if not given, stage 2 starts from the stage-1 weights."""
 
 
 @dataclass(frozen=True)

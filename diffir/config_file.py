@@ -85,6 +85,7 @@ def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfi
     rest = {key: value for key, value in values.items() if key not in (*_numbered(system), "stages", "run_stages")}
     config = build(RunConfig, {**rest, "stages": stages, "run_stages": _chosen(values, system)}, where)
     try:
+        _check_start(config, system)
         _check_patches(config, system)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
@@ -159,6 +160,16 @@ def _stage(name: str, section: Any, system: System, where: str) -> TrainConfig:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return stage
+
+
+def _check_start(config: RunConfig, system: System) -> None:
+    """Refuse weights to start from for a part that the system does not have."""
+    for part in config.path.start:
+        if part not in system.parts:
+            raise ConfigError(f"path: start: unknown part {part!r}; {meant(part, system.parts)}")
+    for part, value in config.path.start.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"path: start: {part}: expected a name or file, got {value!r}")
 
 
 def _check_patches(config: RunConfig, system: System) -> None:

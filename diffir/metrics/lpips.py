@@ -24,45 +24,68 @@ ALEXNET_WIDTHS = (64, 192, 384, 256, 256)
 VGG16_WIDTHS = tuple(level[-1] for level in features.VGG16_LEVELS)
 
 
+class PerceptualDistance(nn.Module):
+    """LPIPS with one frozen network, for images as tensors; its gradient reaches both images.
+
+    Args:
+        layers: the network.
+        taps: numbers of the layers whose outputs are compared.
+        linear: the weights of the channels for each tap, (1, C, 1, 1).
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, layers: nn.Sequential, taps: Sequence[int], linear: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.layers, self.taps = layers.requires_grad_(False), taps
+        self.linear = nn.ParameterList(nn.Parameter(weight, requires_grad=False) for weight in linear)
+        self.register_buffer("shift", features.per_channel(SHIFT, "cpu"))
+        self.register_buffer("scale", features.per_channel(SCALE, "cpu"))
+
+    def forward(self, restored: Tensor, gt: Tensor) -> Tensor:
+        """Distances (B,) of images (B, 3, H, W) in [-1, 1]."""
+        pairs = zip(self._maps(restored), self._maps(gt), strict=True)
+        distances = ((_unit(x) - _unit(y)).square() for x, y in pairs)
+        weighted = [(w * d).sum(1).mean(dim=(1, 2)) for w, d in zip(self.linear, distances, strict=True)]
+        return torch.stack(weighted).sum(dim=0)
+
+    def _maps(self, images: Tensor) -> features.Maps:
+        return features.maps(self.layers, self.taps, (images - self.shift) / self.scale)
+
+
 class LPIPS:
     """The metric with one network; a call returns the distance of a restored image from its ground truth.
 
     Args:
-        layers: the frozen network.
-        taps: numbers of the layers whose outputs are compared.
-        linear: the weights of the channels for each tap, (1, C, 1, 1).
         smallest: shortest side of an image, in pixels, for which the last tap has a pixel left.
         device: torch device.
     """
 
-    def __init__(
-        self, layers: nn.Sequential, taps: Sequence[int], linear: Sequence[Tensor], *, smallest: int, device: str
-    ) -> None:
-        self.layers, self.taps = layers.to(device), taps
-        self.linear = [weight.to(device) for weight in linear]
+    def __init__(self, distance: PerceptualDistance, *, smallest: int, device: str) -> None:
+        self.distance = distance.to(device)
         self.smallest, self.device = smallest, device
-        self.shift, self.scale = features.per_channel(SHIFT, device), features.per_channel(SCALE, device)
 
     @torch.inference_mode()
     def __call__(self, restored: np.ndarray, gt: np.ndarray) -> float:
         features.require_size("LPIPS", gt, self.smallest)
-        pairs = zip(self._maps(restored), self._maps(gt), strict=True)
-        distances = ((_unit(x) - _unit(y)).square() for x, y in pairs)
-        return sum(float((w * d).sum(1).mean()) for w, d in zip(self.linear, distances, strict=True))
-
-    def _maps(self, image: np.ndarray) -> features.Maps:
-        x = features.to_tensor(image, self.device) * 2 - 1
-        return features.maps(self.layers, self.taps, (x - self.shift) / self.scale)
+        pair = (features.to_tensor(image, self.device) * 2 - 1 for image in (restored, gt))
+        return float(self.distance(*pair))
 
 
-def load_squeezenet(paths: Paths, device: str) -> Score:
-    """Load LPIPS with SqueezeNet, whose weights ship with the package."""
+def squeezenet_distance() -> PerceptualDistance:
+    """LPIPS with SqueezeNet, whose weights ship with the package, for tensors."""
     name = "lpips_squeeze_v0.1.npz"
     state = {key: torch.from_numpy(array) for key, array in read_shipped(name).items()}
     layers = features.squeezenet()
     fill(layers, {key.removeprefix("sq."): tensor for key, tensor in state.items()}, SHIPPED / name)
     linear = [state[f"lin.{number}"] for number in range(len(features.SQUEEZENET_TAPS))]
-    return LPIPS(layers, features.SQUEEZENET_TAPS, linear, smallest=17, device=device)
+    return PerceptualDistance(layers, features.SQUEEZENET_TAPS, linear)
+
+
+def load_squeezenet(paths: Paths, device: str) -> Score:
+    """Load LPIPS with SqueezeNet, whose weights ship with the package."""
+    return LPIPS(squeezenet_distance(), smallest=17, device=device)
 
 
 def load_alexnet(paths: Paths, device: str) -> Score:
@@ -73,7 +96,7 @@ def load_alexnet(paths: Paths, device: str) -> Score:
     """
     layers = features.load_features(features.alexnet(), paths["alexnet"])
     linear = _linear_layers(paths["lpips_alex"], ALEXNET_WIDTHS)
-    return LPIPS(layers, features.ALEXNET_TAPS, linear, smallest=31, device=device)
+    return LPIPS(PerceptualDistance(layers, features.ALEXNET_TAPS, linear), smallest=31, device=device)
 
 
 def load_vgg16(paths: Paths, device: str) -> Score:
@@ -84,12 +107,13 @@ def load_vgg16(paths: Paths, device: str) -> Score:
     """
     layers = features.load_features(features.vgg16(), paths["vgg16"])
     linear = _linear_layers(paths["lpips_vgg"], VGG16_WIDTHS)
-    return LPIPS(layers, features.VGG16_TAPS, linear, smallest=16, device=device)
+    return LPIPS(PerceptualDistance(layers, features.VGG16_TAPS, linear), smallest=16, device=device)
 
 
 def _unit(x: Tensor) -> Tensor:
     """Scale the vector of channels of each pixel to unit length."""
-    return x / (x.square().sum(1, keepdim=True).sqrt() + EPSILON)
+    squared = x.square().sum(1, keepdim=True).clamp_min(EPSILON**2)  # the gradient of the root is infinite at 0
+    return x / (squared.sqrt() + EPSILON)
 
 
 def _linear_layers(path: Path, widths: Sequence[int]) -> list[Tensor]:

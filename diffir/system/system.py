@@ -45,6 +45,11 @@ class System(Protocol):
     """Frozen dataclass of options for restoring that only this system has; its fields become command-line flags."""
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that have weights of their own; a run may start from given weights of each."""
+        return self.stages
+
+    @property
     def training_options(self) -> type:
         """Frozen dataclass of keys that only this system has in a stage's section of an option file."""
         return NoOptions

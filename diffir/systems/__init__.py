@@ -6,6 +6,7 @@ Systems of other packages join through an entry point of the group ``diffir.syst
 from diffir.extensions import Extended
 from diffir.system import System
 from diffir.systems.diffir.system import DIFFIR
+from diffir.systems.latent.system import LATENT
 
 
 def _what_is_wrong(name: str, system: object) -> str:
@@ -15,6 +16,6 @@ def _what_is_wrong(name: str, system: object) -> str:
     return "" if own == name else f"must have the name of its entry point, not {own!r}"
 
 
-_OWN: dict[str, System] = {system.name: system for system in (DIFFIR,)}
+_OWN: dict[str, System] = {system.name: system for system in (DIFFIR, LATENT)}
 SYSTEMS: Extended[System] = Extended("diffir.systems", "system", _OWN, _what_is_wrong)
 """Every system by its name, those of other packages included."""

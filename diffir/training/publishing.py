@@ -78,6 +78,7 @@ def _recipe(config: RunConfig, last: str) -> dict[str, object]:
     if train_set["teacher"] is not None:
         train_set["teacher"]["file"] = Path(train_set["teacher"]["file"]).stem
     start = {key: value and Path(value).stem for key, value in values["path"].items() if key.startswith("pretrain_")}
+    start |= {part: Path(value).stem for part, value in values["path"]["start"].items()}
     # The stages that have run so far.
     stages = [stage for stage in config.run_stages if config.number(stage) <= config.number(last)]
     sections = {name: values["stages"][name] for name in stages}

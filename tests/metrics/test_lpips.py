@@ -9,7 +9,16 @@ import torch
 from diffir.errors import ImageError, WeightsError
 from diffir.image_io import read_image
 from diffir.metrics import features
-from diffir.metrics.lpips import ALEXNET_WIDTHS, LPIPS, VGG16_WIDTHS, load_alexnet, load_squeezenet, load_vgg16
+from diffir.metrics.lpips import (
+    ALEXNET_WIDTHS,
+    LPIPS,
+    VGG16_WIDTHS,
+    PerceptualDistance,
+    load_alexnet,
+    load_squeezenet,
+    load_vgg16,
+    squeezenet_distance,
+)
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import measure
 
@@ -43,7 +52,7 @@ def test_scores_equal_the_authors_package(net: str, lpips: ModuleType, no_classi
     layers = LAYERS[net]()
     layers.load_state_dict({name.split(".", 1)[1]: tensor for name, tensor in theirs.net.state_dict().items()})
     linear = [theirs.state_dict()[f"lin{n}.model.1.weight"] for n in range(len(TAPS[net]))]
-    ours = LPIPS(layers, TAPS[net], linear, smallest=1, device="cpu")
+    ours = LPIPS(PerceptualDistance(layers, TAPS[net], linear), smallest=1, device="cpu")
 
     images = (torch.from_numpy(image.transpose(2, 0, 1)[None] / 127.5 - 1).float() for image in (X, Y))
     with torch.no_grad():
@@ -73,7 +82,7 @@ def test_the_smallest_image_is_the_smallest_there_is(net):
     linear = [
         torch.ones(1, found.shape[1], 1, 1) for found in features.maps(layers, TAPS[net], torch.rand(1, 3, 64, 64))
     ]
-    score = LPIPS(layers, TAPS[net], linear, smallest=SMALLEST[net], device="cpu")
+    score = LPIPS(PerceptualDistance(layers, TAPS[net], linear), smallest=SMALLEST[net], device="cpu")
     side = SMALLEST[net]
 
     assert score(X[:side, :side], Y[:side, :side]) > 0
@@ -92,6 +101,15 @@ def test_linear_layers_of_another_network_are_refused(tmp_path):
 
 
 def test_the_network_that_ships_learns_nothing():
-    score = load_squeezenet({}, "cpu")
+    assert not any(parameter.requires_grad for parameter in squeezenet_distance().parameters())
 
-    assert not any(parameter.requires_grad for parameter in score.layers.parameters())
+
+def test_the_distance_is_a_loss_whose_gradient_is_finite_even_for_equal_images():
+    images = torch.rand(2, 3, 32, 32, requires_grad=True)
+    black = torch.zeros(2, 3, 32, 32)
+
+    distances = squeezenet_distance()(torch.cat([images, black]), torch.cat([black, black]))
+    distances.sum().backward()
+
+    assert distances.shape == (4,) and distances[2] == 0 < distances[0]
+    assert torch.isfinite(images.grad).all() and images.grad.abs().sum() > 0

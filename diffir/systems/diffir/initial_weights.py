@@ -7,6 +7,7 @@ has the same teacher.
 
 from pathlib import Path
 
+from diffir.config import RunConfig
 from diffir.errors import ConfigError
 from diffir.system import Stage, StageStart
 from diffir.systems.diffir.network import DiffIR
@@ -25,6 +26,12 @@ def arch_of(start: StageStart) -> ArchSettings:
     return ArchSettings.from_dict(DIFFIR.row(start.config.network_g).settings)
 
 
+def given(config: RunConfig, part: str) -> str | None:
+    """The weights that the options name for a part; ``pretrain_network_g`` and ``_s2`` are BasicSR's keys for them."""
+    by_old_key = {PRIOR: config.path.pretrain_network_g, DIFFUSION: config.path.pretrain_network_s2}
+    return config.path.start.get(part, by_old_key[part])
+
+
 def load_diffir(start: StageStart, weights: str | Path, part: str | None) -> DiffIR:
     """Load a DiffIR network by name or from a file; ``part`` is the required part, or None for any."""
     network = start.load(weights, part)
@@ -36,7 +43,7 @@ def _stage_one(start: StageStart) -> StageOne:
     config = start.config
     stage = StageOne(arch_of(start), config.stages[PRIOR], strip_pixels=config.val.strip_pixels)
     # Load weights if the options name some: all tensors if the networks are equal, else those that fit.
-    weights = config.path.pretrain_network_g
+    weights = given(config, PRIOR)
     if weights is not None:
         network = _pretrained(start, weights, None, strict=config.path.strict_load_g)
         if network.stage == 1 and network.settings == stage.network.settings:
@@ -49,12 +56,12 @@ def _stage_one(start: StageStart) -> StageOne:
 def _stage_two(name: str, start: StageStart) -> StageTwo:
     config = start.config
     # The teacher is stage 1 of this run, or the weights that the options name.
-    teacher = config.path.pretrain_network_g if PRIOR not in config.run_stages else None
+    teacher = given(config, PRIOR) if PRIOR not in config.run_stages else None
     network = _needed(start, teacher or start.weights(PRIOR), PRIOR)
     stage = StageTwo(network, config.stages[name], name=name, strip_pixels=config.val.strip_pixels)
 
     # Continue from stage-2 weights if there are any; stage 3 always does.
-    before: str | Path | None = config.path.pretrain_network_s2
+    before: str | Path | None = given(config, DIFFUSION)
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
         before = start.weights(DIFFUSION)
     if before is not None:
@@ -65,9 +72,9 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
 def _needed(start: StageStart, weights: str | Path, part: str) -> DiffIR:
     if isinstance(weights, Path) and not weights.is_file():
         number = start.config.number(part)
-        key = {PRIOR: "pretrain_network_g", DIFFUSION: "pretrain_network_s2"}[part]
         raise ConfigError(
-            f"stage-{number} weights are needed, and {weights} does not exist: run stage {number} or set path.{key}"
+            f"stage-{number} weights are needed, and {weights} does not exist: run stage {number} or name weights in "
+            f"path.start: {{{part}: FILE}}"
         )
     return _pretrained(start, weights, part)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffir.errors import ConfigError
 from diffir.system import BuildStage, Stage, StageStart
-from diffir.systems.diffir.initial_weights import arch_of, load_diffir
+from diffir.systems.diffir.initial_weights import arch_of, given, load_diffir
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.system import DIFFUSION, PRIOR
@@ -49,10 +49,10 @@ def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
 
 
 def without_prior(name: str, start: StageStart) -> NoPrior:
-    """Build a ``NoPrior`` stage from ``path.pretrain_network_g``; its prior starts as the mean of the old ones."""
-    weights = start.config.path.pretrain_network_g
+    """Build a ``NoPrior`` stage from given weights of the prior; its prior starts as the mean of the old ones."""
+    weights = given(start.config, PRIOR)
     if weights is None:
-        raise ConfigError("path.pretrain_network_g: name the weights to start from")
+        raise ConfigError("path.start: name weights for prior to start from")
     torch.manual_seed(start.config.manual_seed)
     stage = NoPrior(arch_of(start), start.config.stages[PRIOR])
     stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples()[0])

@@ -39,6 +39,10 @@ class DiffIRSystem(System):
     restore_options = DiffIROptions
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(NETWORK_STAGE)
+
+    @property
     def training_options(self) -> type:
         from diffir.systems.diffir.training_options import DiffIRTraining
 

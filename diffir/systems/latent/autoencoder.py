@@ -6,6 +6,7 @@ Rombach et al., CVPR 2022, section 3.1; the layers are those of Esser et al., "T
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from diffir.systems.latent.blocks import attend, group_norm, zeroed
+from diffir.systems.latent.blocks import attend, bias_of, group_norm, zeroed
 from diffir.systems.latent.regularise import Codebook, NormalLatent
 from diffir.systems.latent.settings import AutoencoderSettings
 
@@ -22,7 +23,7 @@ START_LOG_VARIANCE = -6.0  # of new networks: with 0 the noise of the latent hid
 
 
 class ResnetBlock(nn.Module):
-    """Two 3 x 3 convolutions, each after normalisation and swish, beside a shortcut: (B, in, h, w) -> (B, out, h, w)."""
+    """Two 3 x 3 convolutions, each after normalisation and swish, beside a shortcut: (B, C, h, w) -> (B, C', h, w)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -77,7 +78,7 @@ class Upsample(nn.Module):
 
 
 class Level(nn.Module):
-    """Blocks at one resolution, each followed by attention where the level has it; ``run`` applies them in order."""
+    """Blocks at one resolution, each followed by attention where the level has it, then a change of resolution."""
 
     def __init__(self, widths: Sequence[int], has_attention: bool) -> None:
         """
@@ -85,14 +86,16 @@ class Level(nn.Module):
             widths: channels before the first block and after each block.
         """
         super().__init__()
-        self.block = nn.ModuleList(ResnetBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.block = nn.ModuleList(ResnetBlock(a, b) for a, b in pairwise(widths))
         self.attn = nn.ModuleList(SelfAttention(width) for width in widths[1:] if has_attention)
 
-    def run(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         for number, block in enumerate(self.block):
             x = block(x)
             if len(self.attn):
                 x = self.attn[number](x)
+        for name in ("downsample", "upsample"):
+            x = getattr(self, name)(x) if hasattr(self, name) else x
         return x
 
 
@@ -126,19 +129,19 @@ class Encoder(nn.Module):
             has_attention = settings.unshuffle * 2**number in settings.attention_factors
             level = Level([before] + [width] * settings.num_blocks, has_attention)
             if number < len(widths) - 1:
-                level.downsample = Downsample(width)
+                level.add_module("downsample", Downsample(width))
             self.down.append(level)
             before = width
         self.mid = Middle(before, settings.mid_attention)
         self.norm_out = group_norm(before, EPS)
-        self.conv_out = nn.Conv2d(before, settings.z_channels * (2 if settings.regulariser == "kl" else 1), 3, padding=1)
+        self.conv_out = nn.Conv2d(
+            before, settings.z_channels * (2 if settings.regulariser == "kl" else 1), 3, padding=1
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_in(F.pixel_unshuffle(x, self.unshuffle) if self.unshuffle > 1 else x)
         for module in self.down:
-            level = cast(Level, module)
-            h = level.run(h)
-            h = level.downsample(h) if hasattr(level, "downsample") else h
+            h = cast(Level, module)(h)
         return self.conv_out(F.silu(self.norm_out(self.mid(h))))
 
 
@@ -157,7 +160,7 @@ class Decoder(nn.Module):
             has_attention = settings.unshuffle * 2**number in settings.attention_factors
             level = Level([before] + [widths[number]] * (settings.num_blocks + 1), has_attention)
             if number > 0:
-                level.upsample = Upsample(widths[number])
+                level.add_module("upsample", Upsample(widths[number]))
             levels.append(level)
             before = widths[number]
         self.up = nn.ModuleList(reversed(levels))  # the released names count from the highest resolution
@@ -167,9 +170,7 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         h = self.mid(self.conv_in(z))
         for module in reversed(self.up):
-            level = cast(Level, module)
-            h = level.run(h)
-            h = level.upsample(h) if hasattr(level, "upsample") else h
+            h = cast(Level, module)(h)
         x = self.conv_out(F.silu(self.norm_out(h)))
         return F.pixel_shuffle(x, self.unshuffle) if self.unshuffle > 1 else x
 
@@ -189,7 +190,7 @@ class Autoencoder(nn.Module):
         self.decoder = Decoder(settings)
         z, latent = settings.z_channels, settings.latent_channels
         if settings.regulariser == "vq":
-            self.quantize = Codebook(settings.codes, latent)
+            self.quantize = Codebook(settings.codes, latent, counts_use=settings.counts_use)
             self.quant_conv = nn.Conv2d(z, latent, 1)
         else:
             self.quant_conv = nn.Conv2d(2 * z, 2 * latent, 1)
@@ -232,15 +233,17 @@ class Autoencoder(nn.Module):
         Each component has unit variance on these images, so the latents have it, too.
         """
         f, wanted = self.settings.factor, self.settings.latent_channels
-        patches = rearrange(images.double(), "b c (h y) (w x) -> (b h w) (c y x)", y=f, x=f)
-        mean = patches.mean(dim=0)
-        variances, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        colour = images.double().mean(dim=(0, 2, 3))
+        centred = images.double() - colour.view(1, 3, 1, 1)
+        patches = rearrange(centred, "b c (h y) (w x) -> (b h w) (c y x)", y=f, x=f)
+        mean = colour.repeat_interleave(f * f)
+        variances, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         spread = variances.flip(0)[:wanted].clamp_min(1e-6).sqrt()
         components = vectors.flip(1)[:, :wanted].T  # (latent channels, 3 f f), the largest variance first
         self.linear_encode.weight.copy_((components / spread[:, None]).view(-1, 3, f, f))
-        self.linear_encode.bias.copy_(-(components / spread[:, None]) @ mean)
+        bias_of(self.linear_encode).copy_(-(components / spread[:, None]) @ mean)
         self.linear_decode.weight.copy_((components * spread[:, None]).view(-1, 3, f, f))
-        self.linear_decode.bias.copy_(rearrange(mean, "(c p) -> c p", c=3).mean(dim=1))
+        bias_of(self.linear_decode).copy_(colour)
 
     def _add_linear_code(self) -> None:
         """Add both convolutions of the linear code, and start the networks beside them at zero."""
@@ -250,4 +253,4 @@ class Autoencoder(nn.Module):
         zeroed(self.quant_conv)
         zeroed(self.decoder.conv_out)
         if self.settings.regulariser == "kl":
-            nn.init.constant_(self.quant_conv.bias[latent:], START_LOG_VARIANCE)  # type: ignore[index]
+            nn.init.constant_(bias_of(self.quant_conv)[latent:], START_LOG_VARIANCE)

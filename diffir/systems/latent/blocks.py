@@ -21,6 +21,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def zeroed(layer: nn.Conv1d | nn.Conv2d) -> nn.Conv1d | nn.Conv2d:
     """Set the weights of a layer to zero, so that its residual branch starts as the identity."""
     nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(bias_of(layer))
     return layer
+
+
+def bias_of(layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    """The bias of a layer that has one."""
+    assert layer.bias is not None
+    return layer.bias

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 CODE_WEIGHT = 0.25
 """Weight of the term that moves the codes towards the latents. The paper of VQ-VAE puts beta on the other term, which
 moves the latents; the released networks were trained with it here, and we keep their form."""
 LOG_VARIANCE_RANGE = (-30.0, 20.0)
+K_MEANS_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,17 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """Rounds each latent vector to the nearest of K codes in Euclidean distance."""
 
-    def __init__(self, codes: int, channels: int) -> None:
+    idle: Tensor
+
+    def __init__(self, codes: int, channels: int, *, counts_use: bool = False) -> None:
+        """
+        Args:
+            counts_use: keep the number of steps since each code was used, which ``restart_unused`` needs.
+        """
         super().__init__()
         self.embedding = nn.Embedding(codes, channels)
+        if counts_use:
+            self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
         nn.init.uniform_(self.embedding.weight, -1 / codes, 1 / codes)
 
     def forward(self, latents: Tensor) -> Quantised:
@@ -71,11 +80,41 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def nearest(self, vectors: Tensor) -> Tensor:
-        """Number of the nearest code for each vector: (N, Z) -> (N,); in blocks, since distances need K numbers each."""
+        """Number of the nearest code for each vector: (N, Z) -> (N,); in blocks, because every distance is stored."""
         table = self.embedding.weight
         lengths = table.square().sum(dim=1)
         blocks = vectors.split(max(1, 2**24 // len(table)))
         return torch.cat([(lengths - 2 * block @ table.T).argmin(dim=1) for block in blocks])
+
+    @torch.no_grad()
+    def spread_over(self, latents: Tensor) -> None:
+        """Move the codes to the centres of clusters of latents (B, Z, h, w), by a few rounds of k-means."""
+        vectors = rearrange(latents, "b c h w -> (b h w) c")
+        table = self.embedding.weight
+        table.copy_(vectors[torch.randint(len(vectors), (len(table),))])
+        for _ in range(K_MEANS_ROUNDS):
+            codes = self.nearest(vectors)
+            counts = torch.bincount(codes, minlength=len(table))[:, None]
+            sums = torch.zeros_like(table).index_add_(0, codes, vectors)
+            table.copy_(torch.where(counts > 0, sums / counts.clamp_min(1), table))
+
+    @torch.no_grad()
+    def restart_unused(self, latents: Tensor, patience: int) -> None:
+        """Count the steps since each code was used, and replace those unused for ``patience`` steps.
+
+        A replaced code becomes one of the latents (B, Z, h, w), which are taken at equal distances.
+        """
+        vectors = rearrange(latents, "b c h w -> (b h w) c")
+        counts = torch.bincount(self.nearest(vectors), minlength=len(self.idle))
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(counts)
+            distributed.broadcast(vectors, 0)
+        self.idle.add_(1).masked_fill_(counts > 0, 0)
+        unused = (self.idle >= patience).nonzero().flatten()
+        if len(unused):
+            order = torch.linspace(0, len(vectors) - 1, len(unused), device=vectors.device).long()
+            self.embedding.weight[unused] = vectors[order]
+            self.idle[unused] = 0
 
     def usage(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Share of the codes that occur, and their perplexity: exp of the entropy of their frequencies."""

@@ -42,9 +42,7 @@ def ddim(
         yield x
 
 
-def dpm_solver(
-    predict: Predict, alphas: Sequence[float], times: Sequence[int], start: Tensor
-) -> Iterator[Tensor]:
+def dpm_solver(predict: Predict, alphas: Sequence[float], times: Sequence[int], start: Tensor) -> Iterator[Tensor]:
     """Yield the latent after every step of DPM-Solver++(2M): second order, deterministic, one prediction a step.
 
     The last step ends at the clean latent itself, which is exact for the prediction of that step.

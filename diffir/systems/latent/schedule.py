@@ -58,13 +58,24 @@ class Schedule:
     def times(self, steps: int) -> list[int]:
         """The time steps of sampling in ascending order.
 
-        "leading" is i (T // S) + 1, as the released models sample; "trailing" ends at the last time step, where a
+        "leading" is 1 + i (T // S), as the released models sample; "trailing" ends at the last time step, where a
         latent is nearly pure noise, which few steps need (Lin et al., WACV 2024, section 3.3).
         """
         total = self.settings.timesteps
         if self.settings.spacing == "leading":
-            return [min(i * (total // steps) + 1, total - 1) for i in range(steps)]
+            stride = total // steps
+            first = min(1, total - 1 - (steps - 1) * stride)  # 0 where all time steps are used
+            return [first + i * stride for i in range(steps)]
         return [round((i + 1) * total / steps) - 1 for i in range(steps)]
+
+    def times_by_noise(self, steps: int) -> list[int]:
+        """Time steps for solvers of higher order: about equally spaced in the log of the ratio of signal to noise.
+
+        They end at the last time step. Time steps that coincide are used once, which happens above about 50 steps.
+        """
+        ratios = np.log(np.array(self.alphas) / (1 - np.array(self.alphas)))
+        wanted = np.linspace(ratios[-1], ratios[0], steps + 1)[:-1]
+        return sorted({int(np.abs(ratios - ratio).argmin()) for ratio in wanted})
 
     def _weights(self, time: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         alphas = torch.tensor(self.alphas, dtype=torch.float64)[time.cpu()].view(-1, 1, 1, 1)

@@ -15,7 +15,8 @@ from diffir.typed_mapping import build
 
 Regulariser = Literal["kl", "vq"]
 Prediction = Literal["eps", "v"]
-Condition = Literal["image", "latent", "mask", "labels"]
+Condition = Literal["image", "latent", "mask", "mask_pixels", "labels"]
+Context = Literal["given", "image"]
 Spacing = Literal["leading", "trailing"]
 
 LARGEST = 16384  # upper limit of every setting, so that a forged file cannot claim all memory; codebooks are that large
@@ -25,7 +26,7 @@ Count = Annotated[int, Within(0, LARGEST)]
 
 def _check_levels(where: str, channels: int, multipliers: tuple[int, ...], factors: tuple[int, ...]) -> None:
     """Refuse multipliers and attention factors that are not positive or too large."""
-    if not 1 <= len(multipliers) <= MAX_LEVELS or not all(1 <= m and m * channels <= LARGEST for m in multipliers):
+    if not 1 <= len(multipliers) <= MAX_LEVELS or not all(m >= 1 and m * channels <= LARGEST for m in multipliers):
         raise ConfigError(f"{where}: multipliers must be 1 to {MAX_LEVELS} positive numbers, got {list(multipliers)}")
     if not all(1 <= factor <= LARGEST for factor in factors):
         raise ConfigError(f"{where}: attention_factors must be positive, got {list(factors)}")
@@ -49,6 +50,8 @@ class AutoencoderSettings:
     """Channels of the latent."""
     codes: Annotated[int, Within(1, LARGEST)] = 8192
     """Size of the codebook of ``vq``."""
+    counts_use: bool = False
+    """Keep the number of steps since each code was used, so that unused ones can be restarted (``vq``); ours."""
     attention_factors: tuple[int, ...] = ()
     """Downsampling factors of the levels whose blocks are followed by self-attention."""
     mid_attention: bool = True
@@ -137,7 +140,10 @@ class LatentSettings:
     diffusion: DiffusionSettings = DiffusionSettings()
     condition: tuple[Condition, ...] = ("image",)
     """What is concatenated to the noisy latent: the low-quality image itself (scale = f), the latent of the enlarged or
-    filled image, the mask shrunk to the latent, label maps."""
+    filled image, the mask shrunk to the latent by nearest neighbour (``mask``) or rearranged without loss
+    (``mask_pixels``), label maps."""
+    context: Context = "given"
+    """Where the vectors for cross-attention come from: the caller, or an encoder of the low-quality image."""
     scale: Annotated[int, Within(1, 16)] = 4
     """Side of the output divided by the side of the low-quality image."""
     hole_fill: HoleFill = "zeros"
@@ -158,18 +164,25 @@ class LatentSettings:
         if ("labels" in self.condition) != (self.labels > 0):
             raise ConfigError("labels and the condition labels need each other")
         if self.has_mask and self.scale != 1:
-            raise ConfigError("the condition mask is for networks of scale 1")
+            raise ConfigError("the conditions mask and mask_pixels are for networks of scale 1")
+        if self.context == "image" and not self.denoiser.context_channels:
+            raise ConfigError("context image needs denoiser: context_channels above 0")
 
     @property
     def has_mask(self) -> bool:
         """True if the network fills missing regions."""
-        return "mask" in self.condition
+        return "mask" in self.condition or "mask_pixels" in self.condition
 
     @property
     def facts(self) -> Facts:
         """The properties of the network that the shared machinery reads."""
         step = self.latent_step * self.denoiser.multiple_of
         return Facts(self.scale, step, 4 if self.has_mask else 3, self.hole_fill)
+
+    @property
+    def restores(self) -> bool:
+        """True if a low-quality image is all that the network needs; others need label maps or given context."""
+        return not self.labels and (not self.denoiser.context_channels or self.context == "image")
 
     @property
     def latent_step(self) -> int:
@@ -180,7 +193,14 @@ class LatentSettings:
     def condition_channels(self) -> int:
         """Number of channels that are concatenated to the noisy latent."""
         latent = self.autoencoder.latent_channels
-        widths: dict[Condition, int] = {"image": 3, "latent": latent, "mask": 1, "labels": latent}
+        pixels = self.autoencoder.factor**2
+        widths: dict[Condition, int] = {
+            "image": 3,
+            "latent": latent,
+            "mask": 1,
+            "mask_pixels": pixels,
+            "labels": latent,
+        }
         return sum(widths[name] for name in self.condition)
 
     def to_dict(self) -> dict[str, Any]:

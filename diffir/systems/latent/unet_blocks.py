@@ -43,9 +43,7 @@ class ResBlock(nn.Module):
         """
         super().__init__()
         self.scale_shift, self.resize = scale_shift, resize
-        self.in_layers = nn.Sequential(
-            group_norm(inputs, EPS), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
-        )
+        self.in_layers = nn.Sequential(group_norm(inputs, EPS), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1))
         self.emb_layers = nn.Sequential(nn.Identity(), nn.Linear(time, 2 * outputs if scale_shift else outputs))
         self.out_layers = nn.Sequential(
             group_norm(outputs, EPS), nn.SiLU(), nn.Identity(), zeroed(nn.Conv2d(outputs, outputs, 3, padding=1))

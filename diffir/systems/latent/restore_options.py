@@ -1,0 +1,48 @@
+"""The options for restoring that only latent diffusion has; the command line turns the fields into flags."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from diffir.field_ranges import Above, Within, check_fields
+
+Sampler = Literal["auto", "ddim", "dpm"]
+ColourFix = Literal["none", "mean", "wavelet"]
+Consistency = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True)
+class LatentOptions:
+    """Options for restoring by latent diffusion, in addition to ``RestoreOptions``."""
+
+    steps: Annotated[int, Within(1, 1000)] = field(
+        default=10, metadata={"help": "number of sampling steps; more take longer and rarely help our networks"}
+    )
+    sampler: Sampler = field(
+        default="auto",
+        metadata={
+            "help": "ddim, or DPM-Solver++ of second order (dpm), which needs fewer steps; auto: dpm, or ddim with eta"
+        },
+    )
+    eta: Annotated[float, Within(0, 1)] = field(
+        default=0.0, metadata={"help": "noise that ddim adds in every step: 0 none, 1 as much as DDPM"}
+    )
+    guidance: Annotated[float, Within(0, 100)] = field(
+        default=1.0,
+        metadata={"help": "strength of the condition; above 1 for networks trained with condition_dropout"},
+    )
+    consistency: Consistency = field(
+        default="auto",
+        metadata={
+            "help": "correct an enlarged photo until it equals the input when shrunk again; auto: on for enlargement"
+        },
+    )
+    color_fix: ColourFix = field(
+        default="none", metadata={"help": "take the mean colour, or the low frequencies (wavelet), from the input"}
+    )
+    window: Annotated[int, Above(0)] = field(
+        default=64,
+        metadata={"help": "side of the windows in which large photos are sampled, in positions of the latent"},
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)

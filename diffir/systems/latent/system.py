@@ -1,0 +1,108 @@
+"""Latent diffusion as a ``System``: its stages, and how its networks are built, trained and used to restore photos.
+
+Stage ``autoencoder`` learns a latent of 1/f of the resolution; stage ``denoiser`` learns to restore latents. Rombach et
+al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022. torch is imported only where needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from diffir.errors import ConfigError, UsageError
+from diffir.system import Facts, NetworkRow, Precision, Stage, StageStart, System
+from diffir.systems.latent.restore_options import LatentOptions
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from diffir.config import NetworkConfig, TrainConfig
+    from diffir.systems.latent.engine import LatentEngine
+
+AUTOENCODER, DENOISER = "autoencoder", "denoiser"
+
+
+class LatentSystem(System):
+    """Latent diffusion; each method is described in ``diffir.system.System``."""
+
+    name = "latent"
+    stages = (AUTOENCODER, DENOISER)
+    usual_stages = (AUTOENCODER, DENOISER)
+    restoring_part = DENOISER
+    restore_options = LatentOptions
+
+    @property
+    def training_options(self) -> type:
+        from diffir.systems.latent.training_options import LatentTraining
+
+        return LatentTraining
+
+    def row(self, network: "NetworkConfig") -> NetworkRow:
+        from diffir.systems.latent.rows import get_row
+        from diffir.systems.latent.settings import LatentSettings
+
+        row = get_row(network.task)
+        settings = LatentSettings.from_dict(_merged(row.settings.to_dict(), network.settings), "network_g: settings")
+        return NetworkRow(row.name, row.summary, settings.to_dict(), settings.facts, row.protocol)
+
+    def facts(self, settings: Mapping[str, Any]) -> Facts:
+        from diffir.systems.latent.settings import LatentSettings
+
+        return LatentSettings.from_dict(dict(settings)).facts
+
+    def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
+        from diffir.systems.latent.autoencoder import Autoencoder
+        from diffir.systems.latent.network import LatentDiffusion
+        from diffir.systems.latent.settings import LatentSettings
+
+        known = LatentSettings.from_dict(dict(settings))
+        if part == AUTOENCODER:
+            return Autoencoder(known.autoencoder)
+        if part == DENOISER:
+            return LatentDiffusion(known)
+        raise ConfigError(f"latent diffusion has no part {part!r}; known: {AUTOENCODER}, {DENOISER}")
+
+    def engine(
+        self, network: "nn.Module", device: "torch.device", precision: Precision, options: LatentOptions
+    ) -> "LatentEngine":
+        from diffir.systems.latent.engine import LatentEngine
+        from diffir.systems.latent.network import LatentDiffusion
+
+        if not isinstance(network, LatentDiffusion):
+            raise UsageError("an autoencoder alone cannot restore; give the weights of the denoiser")
+        return LatentEngine(network.eval().requires_grad_(False), device, options)
+
+    def stage(self, name: str, start: StageStart) -> Stage:
+        from diffir.systems.latent.initial_weights import build_stage
+        from diffir.systems.latent.settings import LatentSettings
+
+        return build_stage(name, LatentSettings.from_dict(self.row(start.config.network_g).settings), start)
+
+    def check(self, name: str, stage: "TrainConfig") -> None:
+        stage.own.check_stage(name)
+        if stage.checkpoint_activations:
+            raise ConfigError("checkpoint_activations is not implemented for latent diffusion; leave it out")
+        if name == DENOISER and (stage.gan is not None or stage.perceptual is not None):
+            raise ConfigError("gan and perceptual are for the stage autoencoder; the denoiser has one loss")
+        if name == AUTOENCODER and stage.perceptual is not None:
+            raise ConfigError("the autoencoder's perceptual loss is LPIPS: set lpips_weight instead of perceptual")
+
+    def matching_rows(self, settings: Mapping[str, Any], part: str) -> Sequence[str]:
+        from diffir.systems.latent.rows import ROWS
+        from diffir.systems.latent.settings import LatentSettings
+
+        known = LatentSettings.from_dict(dict(settings))
+        if part == AUTOENCODER:
+            return [row.name for row in ROWS.values() if row.settings.autoencoder == known.autoencoder]
+        return [row.name for row in ROWS.values() if row.settings == known]
+
+
+def _merged(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a row with the changes of an option file, section by section."""
+    merged = dict(settings)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+LATENT = LatentSystem()

@@ -1,0 +1,149 @@
+"""Photos of any size are restored by latent diffusion: reproducibly, in bounded windows, and true to their input."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from diffir.api import restorer_of
+from diffir.errors import UsageError
+from diffir.systems.latent.network import LatentDiffusion
+from diffir.systems.latent.rows import ROWS
+from diffir.systems.latent.settings import LatentSettings
+
+TINY = ROWS["ldm_tiny"].settings
+HOLES = replace(TINY, condition=("latent", "mask_pixels"), scale=1, hole_fill="membrane")
+
+
+def network(settings: LatentSettings = TINY) -> LatentDiffusion:
+    """A network with random weights whose last layers are not zero, so that sampling changes the latent."""
+    torch.manual_seed(0)
+    built = LatentDiffusion(settings)
+    for parameter in built.parameters():
+        if parameter.ndim > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    return built.eval()
+
+
+def restorer(settings: LatentSettings = TINY, **options):
+    return restorer_of(network(settings), system="latent", device="cpu", precision="fp32", **{"steps": 2, **options})
+
+
+def as_tensor(photo: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(photo).permute(2, 0, 1)[None]
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    rows, columns = np.mgrid[0:37, 0:50]
+    waves = np.sin(rows / 5) + np.cos(columns / 3)
+    return np.stack([waves, waves.T[:37, :37].mean() + waves, -waves], axis=2).clip(-1, 1).astype(np.float32) / 2 + 0.5
+
+
+def test_the_result_is_exactly_four_times_as_large(photo):
+    assert restorer().restore(photo).shape == (148, 200, 3)
+
+
+def test_a_seed_gives_the_same_result_every_time_and_another_seed_another(photo):
+    first, again, other = (restorer(seed=seed, consistency="off").restore(photo) for seed in (7, 7, 8))
+
+    assert np.array_equal(first, again)
+    assert np.abs(first - other).max() > 0.01
+
+
+def test_the_result_does_not_depend_on_tiles(photo):
+    whole = restorer(window=16).restore(photo)
+    tiled = restorer(window=16, tile=20, tile_overlap=8).restore(photo)
+
+    assert np.abs(whole - tiled).max() < 1e-5
+
+
+def test_windows_leave_no_seams(photo):
+    whole, cut = (restorer(window=window).restore(photo) for window in (64, 16))
+    steps = np.abs(np.diff(cut - whole, axis=1)).mean(axis=(0, 2))
+
+    # At the borders of windows, the difference changes no faster than elsewhere.
+    assert steps.max() < 4 * np.median(steps)
+
+
+def test_a_photo_gets_the_same_noise_alone_and_in_a_batch(photo):
+    alone = restorer().restore(photo)
+    batch = restorer().restore(np.stack([photo[::-1], photo]))
+
+    assert np.abs(batch[1] - alone).max() < 1e-5
+
+
+def test_an_enlarged_photo_equals_its_input_when_shrunk_again(photo):
+    def mismatch(consistency: str) -> float:
+        restored = restorer(consistency=consistency).restore_tensor(as_tensor(photo))
+        shrunk = torch.nn.functional.interpolate(restored, scale_factor=0.25, mode="bicubic", antialias=True)
+        return float((shrunk[0].permute(1, 2, 0) - torch.from_numpy(photo)).abs()[4:-4, 4:-4].mean())
+
+    assert mismatch("on") < mismatch("off") / 4
+
+
+@pytest.mark.parametrize("fix", ["mean", "wavelet"])
+def test_the_colour_of_the_result_is_that_of_the_input(photo, fix):
+    def shift(color_fix: str) -> float:
+        restored = restorer(consistency="off", color_fix=color_fix).restore_tensor(as_tensor(photo))
+        return float((restored - as_tensor(photo).mean(dim=(2, 3), keepdim=True)).mean(dim=(2, 3)).abs().max())
+
+    assert shift(fix) < 0.02 < shift("none")
+
+
+def test_pixels_outside_the_holes_are_returned_bit_for_bit(photo):
+    photo = (255 * photo).astype(np.uint8)
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[10:20, 15:30] = 255
+
+    restored = restorer(HOLES).restore(photo, mask=mask)
+
+    assert np.array_equal(restored[mask == 0], photo[mask == 0])
+    assert not np.array_equal(restored[mask > 0], photo[mask > 0])
+
+
+def test_noise_between_the_steps_changes_the_result(photo):
+    still, noisy = (restorer(sampler="ddim", eta=eta, consistency="off").restore(photo) for eta in (0.0, 1.0))
+
+    assert np.abs(still - noisy).max() > 0.01
+
+
+def test_guidance_moves_the_result_away_from_that_without_condition(photo):
+    plain, guided = (restorer(guidance=guidance, consistency="off").restore(photo) for guidance in (1.0, 3.0))
+
+    assert np.abs(plain - guided).max() > 0.001
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"sampler": "dpm", "eta": 0.5}, "deterministic"),
+        ({"steps": 0}, "steps must"),
+        ({"eta": 2.0}, "eta must"),
+        ({"stepz": 3}, "did you mean 'steps'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, reason):
+    with pytest.raises(Exception, match=reason) as caught:
+        restorer(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_consistency_is_refused_where_nothing_is_enlarged():
+    with pytest.raises(UsageError, match="networks that enlarge"):
+        restorer(HOLES, consistency="on")
+
+
+def test_a_network_that_needs_label_maps_cannot_restore_a_photo():
+    settings = replace(TINY, condition=("labels",), labels=3, scale=1)
+
+    with pytest.raises(UsageError, match="label maps"):
+        restorer(settings)
+
+
+def test_multiply_adds_grow_by_one_denoiser_a_step():
+    one, two, three = (restorer(steps=steps).engine.multiply_adds(64) for steps in (1, 2, 3))
+
+    assert one < two
+    assert three - two == two - one
