@@ -15,7 +15,6 @@ from diffir.metrics.lpips import (
     VGG16_WIDTHS,
     PerceptualDistance,
     load_alexnet,
-    load_squeezenet,
     load_vgg16,
     squeezenet_distance,
 )
