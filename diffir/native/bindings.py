@@ -6,7 +6,6 @@ work on torch's memory and use as many threads as torch. If they were not built,
 """
 
 import ctypes
-import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -233,7 +232,7 @@ def find_kernels(precision: Literal["fp32", "bf16", "fp16"]) -> Kernels | None:
 @cache
 def _library() -> ctypes.CDLL | None:
     """Load the compiled library; None if it is missing, or was built for another system or version."""
-    path = Path(__file__).parent / f"_kernels{sysconfig.get_config_var('EXT_SUFFIX')}"
+    path = Path(__file__).parent / "_kernels.so"
     try:
         library = ctypes.CDLL(str(path)) if path.is_file() else None
     except OSError:  # built for another system
