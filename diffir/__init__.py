@@ -19,7 +19,7 @@ from diffir.errors import DiffIRError
 
 if TYPE_CHECKING:
     from diffir.api import load
-    from diffir.image_io import Animation, Photo
+    from diffir.image_io import Animation, Pages, Photo
     from diffir.photo_restorer import Restored, Restorer
     from diffir.pictures import read, write
 
@@ -28,12 +28,13 @@ _LAZY = {
     "read": "diffir.pictures",
     "write": "diffir.pictures",
     "Animation": "diffir.image_io",
+    "Pages": "diffir.image_io",
     "Photo": "diffir.image_io",
     "Restored": "diffir.photo_restorer",
     "Restorer": "diffir.photo_restorer",
 }
 
-__all__ = ["Animation", "DiffIRError", "Photo", "Restored", "Restorer", "__version__", "load", "read", "write"]
+__all__ = ["Animation", "DiffIRError", "Pages", "Photo", "Restored", "Restorer", "__version__", "load", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

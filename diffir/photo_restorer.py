@@ -23,7 +23,7 @@ from diffir.batch.events import Settings
 from diffir.batch.jobs import plan_jobs
 from diffir.batch.restore_photos import are_alike, part_of, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
-from diffir.image_io import MAX_PIXELS, Animation, Photo, read_file, write_image
+from diffir.image_io import MAX_PIXELS, Content, Photo, frames_of, read_file, write_image
 from diffir.inference.options import AUTO, WHOLE
 from diffir.inference.restorer import Restorer as ArrayRestorer
 from diffir.pictures import Picture, as_kind_of, is_batch, joined, to_mask, to_photo, to_pil
@@ -38,10 +38,10 @@ OneT = TypeVar("OneT", np.ndarray, Tensor, Image.Image, Photo)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Restored:
-    """The restored photo or animation of a file, with its metadata, beside what it was made from."""
+    """The restored photo, animation or pages of a file, with the metadata, beside what it was made from."""
 
-    content: Photo | Animation
-    before: Photo | Animation
+    content: Content
+    before: Content
     path: Path
     """File that ``before`` was read from."""
     model: str
@@ -49,7 +49,7 @@ class Restored:
 
     @property
     def pixels(self) -> np.ndarray:
-        """Restored pixels H x W x C, RGB or grey with alpha behind them; those of an animation's first frame."""
+        """Restored pixels H x W x C, RGB or grey with alpha behind them; those of the first frame or page."""
         photo = _first(self.content)
         return photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
 
@@ -206,13 +206,12 @@ class Restorer(ArrayRestorer):
 
     def _restore_path(self, path: Path, mask: Any, prior: Tensor | None, on_progress: OnProgress | None) -> Restored:
         before = read_file(path)
-        content: Photo | Animation
+        content: Content
         if isinstance(before, Photo):
             content = self._restore_photo(before, mask, prior, on_progress)
         else:
             holes = None if mask is None else to_mask(mask)
             content = restore_animation(self, before, holes, Settings(prior=prior), on_progress=on_progress)[0]
-            assert isinstance(content, Animation)
         return Restored(content, before, path, self.name)
 
     def _restore_photo(self, photo: Photo, mask: Any, prior: Tensor | None, on_progress: OnProgress | None) -> Photo:
@@ -249,8 +248,8 @@ class Restorer(ArrayRestorer):
         return joined(results, images)
 
 
-def _first(content: Photo | Animation) -> Photo:
-    return content if isinstance(content, Photo) else content.frames[0]
+def _first(content: Content) -> Photo:
+    return frames_of(content)[0]
 
 
 def _shown(photo: Photo) -> np.ndarray:

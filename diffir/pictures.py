@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from diffir.errors import ImageError, UsageError
-from diffir.image_io import MAX_PIXELS, Animation, Photo, read_file, read_image, write_image
+from diffir.image_io import MAX_PIXELS, Animation, Content, Pages, Photo, read_file, read_image, write_image
 from diffir.image_io.colour import plain_array
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _FARTHEST = 2.0  # a PIL image of floats may exceed white by noise; larger value
 _LARGEST_DEEP = 65535
 
 
-def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo | Animation:
-    """Read an image file: a ``Photo``, or an ``Animation`` if it has several frames.
+def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Content:
+    """Read an image file: a ``Photo``, or an ``Animation`` or ``Pages`` if it has several frames or pages.
 
     A photo has ``pixels`` (H x W x 3 RGB or H x W x 1 grey, upright, in the depth of the file), ``alpha`` (H x W or
     None) and the metadata of the file. ``diffir.write`` and ``Restorer.restore`` take it as it is.
@@ -42,7 +42,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo | Animation
     return read_file(path, max_pixels=max_pixels)
 
 
-def write(path: str | Path, picture: "Picture | Animation", *, quality: int = 95) -> None:
+def write(path: str | Path, picture: "Picture | Content", *, quality: int = 95) -> None:
     """Write a picture of any kind in the format of the suffix; the file appears complete or not at all.
 
     Args:
@@ -51,8 +51,9 @@ def write(path: str | Path, picture: "Picture | Animation", *, quality: int = 95
         UsageError: the quality is out of range.
         ImageError: the suffix is unknown, this is no picture, or the file cannot be written.
     """
-    content = getattr(picture, "content", picture)  # a ``Restored`` holds its photo or animation
-    write_image(path, content if isinstance(content, Animation) else to_photo(content), quality=quality)
+    content: Any = getattr(picture, "content", picture)  # a ``Restored`` holds its photo or animation
+    is_several = isinstance(content, Animation | Pages)
+    write_image(path, content if is_several else to_photo(content), quality=quality)
 
 
 def is_tensor(picture: object) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from diffir.batch.inputs import FoundFile, find_inputs, real_path
 from diffir.errors import PairingError, UsageError
 from diffir.files import why_refused
-from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Animation, Photo, kept_suffix, list_images
+from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Content, Photo, kept_suffix, list_images
 from diffir.video.encode import VIDEO_SUFFIXES
 
 _NAMES_SHOWN = 3  # largest number of file names that an error message lists
@@ -110,7 +110,7 @@ def plan_jobs(
     return [*(Job(file.source, output / file.below, refusal=file.refusal) for file in found if file.refusal), *jobs]
 
 
-def final_target(job: Job, content: Photo | Animation, scale: int = 1) -> Path:
+def final_target(job: Job, content: Content, scale: int = 1) -> Path:
     """The file to write, once the input is known: the format changes if it cannot hold the result and may change.
 
     Args:
@@ -122,9 +122,9 @@ def final_target(job: Job, content: Photo | Animation, scale: int = 1) -> Path:
     return job.target if suffix == job.target.suffix else job.target_stem.with_name(job.target_stem.name + suffix)
 
 
-def _enlarged(content: Photo | Animation, scale: int) -> Photo | Animation:
+def _enlarged(content: Content, scale: int) -> Content:
     """A content of the enlarged size and the same type, made of views that take no memory."""
-    if isinstance(content, Animation):
+    if not isinstance(content, Photo):
         frames = [_enlarged(frame, scale) for frame in content.frames]
         return replace(content, frames=tuple(frame for frame in frames if isinstance(frame, Photo)))
     height, width, channels = content.pixels.shape

@@ -16,7 +16,7 @@ from torch import Tensor
 from diffir.batch.events import Event
 from diffir.batch.jobs import Job
 from diffir.errors import UsageError
-from diffir.image_io import Animation, Photo
+from diffir.image_io import Content
 
 _PROGRESS_INTERVAL = 0.4  # seconds between two progress messages
 
@@ -31,7 +31,7 @@ class LoadedFile:
     """Position of the job in the list of jobs."""
     job: Job
     target: Path
-    content: Photo | Animation | None
+    content: Content | None
     """None for a video, and once the content has been restored."""
     mask: np.ndarray | None
     """(H, W), above 0 where pixels are missing."""
@@ -44,7 +44,7 @@ class RestoredFile:
     """A file that was restored and waits to be written."""
 
     loaded: LoadedFile
-    content: Photo | Animation
+    content: Content
     prior: Tensor | None
     tile: int | None
     """Side of the tiles in pixels; None if the photo was restored whole."""

@@ -7,16 +7,17 @@ unchanged. The frames of an animation may share the prior of the first one, whic
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from torch import Tensor
 
 from diffir.batch.alpha import enlarge_alpha, fill_hidden, needs_network
 from diffir.batch.events import Settings
-from diffir.image_io import Animation, Photo, without_metadata
+from diffir.image_io import Animation, Content, Pages, Photo, frames_of, without_metadata
 from diffir.inference.restorer import OnProgress, Restorer
 
-RestoredContent = tuple[Photo | Animation, Tensor | None]
-"""The restored photo or animation, and its prior (1, P) on the CPU if it was to be kept."""
+RestoredContent = tuple[Content, Tensor | None]
+"""The restored photo, animation or pages, and the prior (1, P) on the CPU if it was to be kept."""
 
 
 def restore_photos(
@@ -43,14 +44,14 @@ def restore_photos(
 
 def restore_animation(
     restorer: Restorer,
-    animation: Animation,
+    animation: Animation | Pages,
     mask: np.ndarray | None,
     settings: Settings,
     *,
     keep_prior: bool = False,
     on_progress: OnProgress | None = None,
 ) -> RestoredContent:
-    """Restore every frame of an animation.
+    """Restore every frame of an animation, or every page.
 
     Args:
         mask: (H, W), above 0 where pixels are missing, for all frames.
@@ -88,20 +89,19 @@ def are_alike(one: Photo, other: Photo) -> bool:
     )
 
 
-def size_of(content: Photo | Animation) -> tuple[int, int]:
+def size_of(content: Content) -> tuple[int, int]:
     """Width and height in pixels of a photo, or of the first frame of an animation."""
-    first = content if isinstance(content, Photo) else content.frames[0]
+    first = frames_of(content)[0]
     return first.pixels.shape[1], first.pixels.shape[0]
 
 
-def pixels_of(content: Photo | Animation) -> int:
+def pixels_of(content: Content) -> int:
     """Number of pixels, over all frames of an animation."""
-    width, height = size_of(content)
-    return width * height * (1 if isinstance(content, Photo) else len(content.frames))
+    return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in frames_of(content))
 
 
-def stripped(content: Photo | Animation) -> Photo | Animation:
-    """The same photo or animation without metadata."""
+def stripped(content: Content) -> Content:
+    """The same photo, animation or pages without metadata."""
     if isinstance(content, Photo):
         return without_metadata(content)
     return replace(content, frames=tuple(without_metadata(frame) for frame in content.frames))
@@ -123,7 +123,7 @@ def _restore(
         return [_restore_one(restorer, photos[0], mask, prior, on_progress)]
     images = [photo.pixels for photo in photos]
     arrays = restorer.restore_batch(images, prior=prior, on_progress=on_progress)
-    return [replace(photo, pixels=array) for photo, array in zip(photos, arrays, strict=True)]
+    return [_with_result(photo, array, photo.alpha) for photo, array in zip(photos, arrays, strict=True)]
 
 
 def _restore_one(
@@ -137,7 +137,15 @@ def _restore_one(
     )
     if alpha is not None:
         alpha = enlarge_alpha(restorer, alpha, part_of(on_progress, 1 / runs, 1))
-    return replace(photo, pixels=pixels, alpha=alpha)
+    return _with_result(photo, pixels, alpha)
+
+
+def _with_result(photo: Photo, pixels: np.ndarray, alpha: np.ndarray | None) -> Photo:
+    """The photo with restored pixels; a channel of infrared light is enlarged with them and otherwise unchanged."""
+    infrared = photo.infrared
+    if infrared is not None and infrared.shape != pixels.shape[:2]:
+        infrared = cv2.resize(infrared, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return replace(photo, pixels=pixels, alpha=alpha, infrared=infrared)
 
 
 def _visible(photo: Photo) -> np.ndarray:

@@ -13,7 +13,7 @@ from diffir.batch.pipeline import AbandonedError
 from diffir.batch.queue_items import LoadedFile, Reporter, RestoredFile
 from diffir.batch.restore_photos import RestoredContent, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
-from diffir.image_io import Animation, Photo
+from diffir.image_io import Animation, Pages, Photo
 from diffir.inference.restorer import Restorer
 from diffir.video.restore_video import restore_video
 
@@ -60,7 +60,7 @@ class FileRestorer:
         first = group[0]
         keep_prior = first.job.prior_target is not None
         on_progress = self._reporter.progress_of(group)
-        if isinstance(first.content, Animation):
+        if isinstance(first.content, Animation | Pages):
             animation = restore_animation(
                 self._restorer,
                 first.content,

@@ -8,7 +8,7 @@ import time
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.queue_items import Reporter, RestoredFile
 from diffir.batch.restore_photos import pixels_of, size_of, stripped
-from diffir.image_io import Photo, describe_losses, write_image
+from diffir.image_io import Pages, describe_losses, frames_of, write_image
 from diffir.inference.prior_file import save_prior
 
 
@@ -55,8 +55,9 @@ class FileWriter:
 
 
 def _notes_on_format(restored: RestoredFile) -> list[str]:
-    first = restored.content if isinstance(restored.content, Photo) else restored.content.frames[0]
-    notes = [first.note] if first.note else []
+    notes = list(dict.fromkeys(frame.note for frame in frames_of(restored.content) if frame.note))
+    if isinstance(restored.content, Pages):
+        notes.append(f"{len(restored.content.frames)} pages")
     job, written = restored.loaded.job, restored.loaded.target.suffix
     if job.target_stem is not None and written.lower() != job.source.suffix.lower():
         notes.append(f"{job.source.suffix[1:]} became {written[1:]}")

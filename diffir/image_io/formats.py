@@ -36,6 +36,8 @@ class Format:
     """Largest width or height in pixels."""
     longest: Mapping[str, int] = field(default_factory=dict)
     """Largest size of metadata in bytes, by field of ``Photo``; fields without an entry have no practical limit."""
+    has_pages: bool = False
+    """True if a file may hold several pages, and a channel for infrared light."""
     is_plugin: bool = False
     """Reading this format needs an optional package."""
 
@@ -45,7 +47,7 @@ _FORMATS = (
     Format("JPEG", (".jpg", ".jpeg"), True, metadata=_ALL_METADATA, largest_side=65500, longest=_LONGEST_IN_JPEG),
     Format("WEBP", (".webp",), True, has_alpha=True, has_frames=True, metadata=_ALL_METADATA[:3], largest_side=16383),
     Format("BMP", (".bmp",), True, metadata=("dpi",)),
-    Format("TIFF", (".tif", ".tiff"), True, (_BYTES, _DEEP, _FLOAT), True, metadata=_ALL_METADATA),
+    Format("TIFF", (".tif", ".tiff"), True, (_BYTES, _DEEP, _FLOAT), True, has_pages=True, metadata=_ALL_METADATA),
     Format("GIF", (".gif",), True, has_alpha=True, has_frames=True, largest_side=65535),
     Format(
         "AVIF",

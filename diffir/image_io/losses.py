@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from diffir.image_io.formats import Format, format_of
-from diffir.image_io.photo import Animation, Photo, flat_if_grey
+from diffir.image_io.photo import Animation, Content, Pages, Photo, flat_if_grey, frames_of
 from diffir.image_io.png_colour import other_than_srgb
 from diffir.pixels import to_float, to_kind
 
@@ -25,16 +25,21 @@ def as_held(photo: Photo, row: Format) -> Photo:
     changes: dict = {name: None for name in _FIELD_NAMES if _is_lost(photo, name, row)}
     if photo.alpha is not None:
         changes["alpha"] = _in_depth(photo.alpha, row) if row.has_alpha else None
+    if photo.infrared is not None:
+        changes["infrared"] = _in_depth(photo.infrared, row) if row.has_pages else None
     return replace(photo, pixels=_in_depth(photo.pixels, row), **changes)
 
 
-def describe_losses(photo: Photo | Animation, suffix: str) -> str:
+def describe_losses(photo: Content, suffix: str) -> str:
     """Describe in a few words what a file of that suffix cannot hold; empty if nothing is lost."""
     row = format_of(suffix)
     if row is None or not row.can_write:
         return ""
+    # Each page is a photo of its own.
+    if isinstance(photo, Pages):
+        return ", ".join(dict.fromkeys(filter(None, (describe_losses(page, suffix) for page in photo.frames))))
     # Compare frames, depth and colours.
-    frames = photo.frames if isinstance(photo, Animation) else (photo,)
+    frames = frames_of(photo)
     losses = ["no animation"] if len(frames) > 1 and not row.has_frames else []
     before, after = frames[0], as_held(frames[0], row)
     depths = [_DEPTH_NAMES.get(array.dtype.name, array.dtype.name) for array in (before.pixels, after.pixels)]
@@ -57,8 +62,8 @@ def describe_losses(photo: Photo | Animation, suffix: str) -> str:
     return ", ".join(losses)
 
 
-def kept_suffix(photo: Photo | Animation, suffix: str) -> str:
-    """Return the suffix if its format can hold depth, alpha, size and frames; else ``.png``, or ``.tif`` for floats.
+def kept_suffix(photo: Content, suffix: str) -> str:
+    """Return the suffix if its format holds depth, alpha, size and frames; else ``.png``, or ``.tif``.
 
     A still photo is never written as GIF, which has only 256 colours; an animation stays a GIF.
     """
@@ -67,12 +72,14 @@ def kept_suffix(photo: Photo | Animation, suffix: str) -> str:
         suffix, row = ".jpg", format_of(".jpg")
     if row is not None and row.can_write and _fits(photo, row):
         return suffix
-    first = photo.frames[0] if isinstance(photo, Animation) else photo
-    return ".tif" if first.pixels.dtype.kind == "f" and not isinstance(photo, Animation) else ".png"
+    is_still_float = isinstance(photo, Photo) and photo.pixels.dtype.kind == "f"
+    return ".tif" if is_still_float or isinstance(photo, Pages) else ".png"
 
 
-def _fits(photo: Photo | Animation, row: Format) -> bool:
-    first = photo.frames[0] if isinstance(photo, Animation) else photo
+def _fits(photo: Content, row: Format) -> bool:
+    if isinstance(photo, Pages):
+        return row.has_pages and all(_fits(page, row) for page in photo.frames)
+    first = frames_of(photo)[0]
     moves = isinstance(photo, Animation)
     if row.name == "GIF" and not moves:
         return False

@@ -70,14 +70,17 @@ def upright_xmp(xmp: bytes | None) -> tuple[int | None, bytes | None]:
     return int(found[2]), _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
-def exif_of_tiff(content: bytes) -> bytes | None:
+def exif_of_tiff(content: bytes, page_at: int | None = None) -> bytes | None:
     """Build an EXIF block from the tags of a TIFF (or of a raw file like it) that describe the photo; None if none do.
 
     Values are copied unchanged; only their offsets are new, since a TIFF counts them from its own beginning.
+
+    Args:
+        page_at: offset in bytes of the directory of a page; None for the first one.
     """
     try:
-        layout, at = layout_of(content)
-        tags = described(read_directory(content, at, layout)[0])
+        layout, first_at = layout_of(content)
+        tags = described(read_directory(content, first_at if page_at is None else page_at, layout)[0])
         if not tags:
             return None
         if layout.is_big:

@@ -1,4 +1,4 @@
-"""The values that reading an image file yields: a still photo or an animation, and the limit on their size.
+"""The values that reading an image file yields: a still photo, an animation or pages, and the limit on their size.
 
 Pixels are arrays H x W x C, RGB or grey, upright, in the file's own depth; metadata are the bytes of the file. The
 limit on pixels is checked against headers before anything is decoded: a file of 100 bytes can claim 3.6 billion pixels.
@@ -6,6 +6,7 @@ limit on pixels is checked against headers before anything is decoded: a file of
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Photo:
     """True if the file was a lossless WebP; writing it as WebP is lossless, too."""
     colour_chunks: Mapping[str, bytes] | None = None
     """Contents of the PNG chunks that state colour space and brightness (cICP, sRGB, gAMA, cHRM, mDCV, cLLI)."""
+    infrared: np.ndarray | None = None
+    """H x W of the type of ``pixels``: one more channel of a TIFF, which film scanners use for infrared light."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,22 @@ class Animation:
     """How long each frame is shown, in milliseconds."""
     loop: int = 0
     """How often the animation is shown; 0 means without end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pages:
+    """The pages of a TIFF, each a photo of its own size and kind with metadata of its own."""
+
+    frames: tuple[Photo, ...]
+
+
+Content: TypeAlias = Photo | Animation | Pages
+"""What a file holds."""
+
+
+def frames_of(content: Content) -> tuple[Photo, ...]:
+    """Return the frames of an animation, the pages of a TIFF, or a still photo as the only one."""
+    return (content,) if isinstance(content, Photo) else content.frames
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Read an image file of any supported format; every error message is one line that begins with the path.
 
-In: a path, and the largest number of pixels. Out: a ``Photo`` or an ``Animation``. The content of the file decides
-which reader is used, not its name. What a decoder raises about a damaged file is converted to ``ImageError``, and an
-error of the program to ``FaultError``.
+In: a path, and the largest number of pixels. Out: a ``Photo``, an ``Animation`` or ``Pages``. The content of the file
+decides which reader is used, not its name. What a decoder raises about a damaged file is converted to ``ImageError``,
+and an error of the program to ``FaultError``.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from diffir.errors import DiffIRError, FaultError, ImageError
 from diffir.faults import description, is_fault_of_reader
 from diffir.image_io.by_pillow import read_by_pillow
 from diffir.image_io.formats import kind_of
-from diffir.image_io.photo import MAX_PIXELS, Animation, Limits, Photo
+from diffir.image_io.photo import MAX_PIXELS, Content, Limits, Photo
 from diffir.image_io.plugins import read_heif, read_jxl, read_raw
 from diffir.image_io.png import read_png
 from diffir.image_io.pnm import is_pnm, read_pnm
@@ -30,7 +30,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     Raises:
         ImageError: the file does not exist, is empty, damaged, truncated or no image, has more than ``max_pixels``,
-            or holds an animation.
+            or holds an animation or several pages.
         MissingDependency: the file is HEIC, JPEG XL or camera raw, and the package for it is not installed.
         FaultError: diffir or a library failed, and the file is not to blame.
     """
@@ -39,16 +39,17 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     return found
 
 
-def read_file(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo | Animation:
-    """Read the photo or the animation in a file; ``max_pixels`` limits all frames together.
+def read_file(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Content:
+    """Read the photo, the animation or the pages in a file; ``max_pixels`` limits all frames together.
 
     Raises:
-        ImageError, MissingDependency, FaultError: in the cases that ``read_image`` lists, except for animations.
+        ImageError, MissingDependency, FaultError: in the cases that ``read_image`` lists, except for animations and
+            pages.
     """
     return _read(Path(path), Limits(max_pixels))
 
 
-def _read(path: Path, limits: Limits) -> Photo | Animation:
+def _read(path: Path, limits: Limits) -> Content:
     with one_line_errors(str(path)):
         return _decode(_read_bytes(path), path.suffix, limits)
 
@@ -97,7 +98,7 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes, suffix: str, limits: Limits) -> Photo | Animation:
+def _decode(content: bytes, suffix: str, limits: Limits) -> Content:
     kind = kind_of(content, suffix)
     if kind == "PPM" and is_pnm(content):
         return read_pnm(content, limits)

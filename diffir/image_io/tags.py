@@ -6,7 +6,7 @@ file, or with the directory it points to. Damaged data raise a ValueError. Sourc
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 # Bytes of one value, by its kind.
@@ -127,6 +127,15 @@ def write_directory(tags: "tuple[Tag, ...]", at: int, layout: TagLayout) -> byte
         head = struct.pack(layout.order + "HH", tag.code, kind) + struct.pack(layout.place, tag.count)
         entries.append(head + value.ljust(layout.place_size, b"\0"))
     return b"".join([*entries, bytes(layout.place_size), bytes(behind)])
+
+
+def reordered(tag: Tag, order: str, wanted: str) -> Tag:
+    """Return a tag, and those below it, with values in another byte order, in the notation of ``struct``."""
+    if order == wanted:
+        return tag
+    width = {5: 4, 10: 4}.get(tag.kind, _SIZES.get(tag.kind, 1))  # a ratio is two numbers of 4 bytes
+    value = b"".join(tag.value[at : at + width][::-1] for at in range(0, len(tag.value), width))
+    return replace(tag, value=value, below=tuple(reordered(inner, order, wanted) for inner in tag.below))
 
 
 def _read_tag(content: bytes, at: int, layout: TagLayout, depth: int) -> Tag | None:

@@ -1,13 +1,13 @@
 """Read TIFF files: this module reads and interprets the tags, OpenCV's libtiff unpacks compressed pixels.
 
-In: a file's bytes, classic or BigTIFF. Out: a photo of 8 or 16 bit, or of float32; grey or RGB. CMYK is converted
-through its profile. Fax, JPEG and other codecs inside TIFF go to Pillow, which gives 8 bit. No single library keeps
-everything: OpenCV multiplies 8-bit colour with alpha, Pillow reduces 16 bit to 8, and tifffile does not decode LZW.
-Source: TIFF 6.0, sections 2-18.
+In: a file's bytes, classic or BigTIFF. Out: a photo of 8 or 16 bit, or of float32; grey or RGB. Several pages are a
+photo each. CMYK is converted through its profile. Fax, JPEG and other codecs inside TIFF go to Pillow, which gives 8
+bit. No single library keeps everything: OpenCV multiplies 8-bit colour with alpha, Pillow reduces 16 bit to 8, and
+tifffile does not decode LZW. Source: TIFF 6.0, sections 2-18.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from diffir.errors import ImageError
 from diffir.image_io.colour import plain_array
 from diffir.image_io.metadata import ORIENTATION, exif_of_tiff
-from diffir.image_io.photo import Limits, Photo
+from diffir.image_io.photo import Limits, Pages, Photo
 from diffir.image_io.tags import Tag, TagLayout, layout_of, read_directory
 from diffir.image_io.tiff_segments import Segments, unpack
 from diffir.image_io.upright import Carried, upright_photo
@@ -25,11 +25,12 @@ from diffir.pixels import to_float, to_kind, white
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # photometric
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _LOSSLESS = (1, 5, 8, 32773, 32946)  # compression: none, LZW, deflate, PackBits, deflate under its older number
-_ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha
+_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2  # samples beside colour: of no stated meaning, two kinds of alpha
 _FAR_OUTSIDE = 1.0  # noise exceeds [0, 1] by less; scientific files with values from 0 to 255 exceed it by more
 _IPTC = (33723, 34377)  # the tag of IPTC itself, and that of Photoshop's blocks, which hold it
 _MOST_SAMPLES = 16  # per pixel; a matter of taste, to refuse absurd headers
 _MOST_PAGES = 100_000
+_NO_PAGE, _PREVIEW = 1 | 4, 2  # tag 254: smaller copy, mask; the older tag 255: smaller copy
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Page:
 
     tags: dict[int, Tag]
     layout: TagLayout
+    at: int
+    """Offset in bytes of the directory."""
 
     def numbers(self, code: int, default: int) -> tuple[int, ...]:
         """Return all whole numbers of a tag; ``(default,)`` if it is missing or of another kind."""
@@ -65,25 +68,47 @@ class Page:
         return tag.value if tag is not None else None
 
 
-def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits], Photo]) -> Photo:
-    """Read the photo in a TIFF file; ``by_pillow`` decodes the kinds of TIFF that this module does not."""
-    # Read the directory, check the size, and collect the metadata.
-    page, pages = _first_page(content)
-    width, height = page.number(256), page.number(257)
-    limits.check(width, height)
+ByPillow = Callable[[bytes, Limits], Photo]
+
+
+def read_tiff(content: bytes, limits: Limits, by_pillow: ByPillow) -> Photo | Pages:
+    """Read the photo or the pages in a TIFF file; ``by_pillow`` decodes the kinds of TIFF that this module does not."""
+    pages = _pages(content)
+    sizes = [(page.number(256), page.number(257)) for page in pages]
+    notes = []
+    if len(pages) > 1 and not limits.animations:
+        # Scanners and microscopes write pages of one size, none of which is the photo.
+        if sizes.count(sizes[0]) > 1:
+            raise ImageError(f"a TIFF of {len(pages)} pages; only single images can be used here")
+        notes = [f"the first of {len(pages)} pages"]
+        pages, sizes = pages[:1], sizes[:1]
+    # Check the size of each page and of all together before decoding.
+    for size in sizes:
+        limits.check(*size)
+    together = sum(width * height for width, height in sizes)
+    if together > limits.max_pixels:
+        raise ImageError(
+            f"{len(pages)} pages of {together} pixels are more than {limits.max_pixels}; --max_pixels raises that limit"
+        )
+    photos = tuple(_read_page(content, page, limits, by_pillow, notes) for page in pages)
+    return photos[0] if len(photos) == 1 else Pages(photos)
+
+
+def _read_page(content: bytes, page: Page, limits: Limits, by_pillow: ByPillow, notes: Sequence[str]) -> Photo:
+    # Collect the metadata.
+    notes = list(notes)
     carried: Carried = {
         "icc_profile": page.raw(34675),
-        "exif": exif_of_tiff(content),
+        "exif": exif_of_tiff(content, page.at),
         "xmp": page.raw(700),
         "dpi": _dpi(page),
     }
-    notes = [f"the first of {pages} pages"] if pages > 1 else []
     if not page.tags.keys().isdisjoint(_IPTC):
         notes.append("IPTC left out")
     # Leave pixels in unusual codecs to Pillow.
     if not _is_plain(page):
         try:
-            photo = by_pillow(content, limits)
+            photo = by_pillow(_beginning_with(content, page), limits)
         except UnidentifiedImageError as error:
             kind = f"compression {page.number(259, 1)}, photometric {page.number(262, -1)}, {page.number(258, 1)} bit"
             raise ImageError(
@@ -91,28 +116,29 @@ def read_tiff(content: bytes, limits: Limits, by_pillow: Callable[[bytes, Limits
             ) from error
         return _with_carried(photo, carried, notes)
     # Decode all others, and convert them to grey or RGB with black at 0.
-    array = _samples(content, page)
+    array, infrared = _samples(content, page), None
     if page.number(262) == _CMYK:
         rgb, note = _cmyk_as_rgb(array[:, :, :4], carried["icc_profile"])
         notes += [note, "16 bit became 8 bit"] if array.dtype == np.uint16 else [note]
         carried["icc_profile"], array, is_grey = None, rgb, False
     else:
-        array, is_grey = _colour_and_alpha(array, page, notes), page.number(262) != _RGB
+        (array, infrared), is_grey = _colour_and_others(array, page, notes), page.number(262) != _RGB
     orientation = page.number(ORIENTATION, 0)
     carried["note"] = ", ".join(notes)
     return upright_photo(
         array,
         is_grey=is_grey,
         orientation=orientation if 1 <= orientation <= 8 else None,
+        infrared=infrared,
         **carried,
     )
 
 
-def _first_page(content: bytes) -> tuple[Page, int]:
-    """Return the first directory, and the number of pictures without their smaller copies (previews).
+def _pages(content: bytes) -> list[Page]:
+    """Return the directories of all pictures without smaller copies (previews) and masks; the first one counts always.
 
     Raises:
-        ImageError: several pages have one size, as scanners and microscopes write them.
+        ImageError: there is no picture.
     """
     # Read all directories; those behind a damaged one are ignored.
     layout, at = layout_of(content)
@@ -122,21 +148,25 @@ def _first_page(content: bytes) -> tuple[Page, int]:
         seen.add(at)
         try:
             tags, next_at = read_directory(content, at, layout)
-            at = struct.unpack_from(layout.place, content, next_at)[0]
+            following = struct.unpack_from(layout.place, content, next_at)[0]
         except (ValueError, struct.error):
             if not pages:
                 raise
             break
-        pages.append(Page({tag.code: tag for tag in tags}, layout))
+        pages.append(Page({tag.code: tag for tag in tags}, layout, at))
+        at = following
     if not pages:
         raise ImageError("damaged or truncated (no picture in it)")
-    # Refuse several pages of the first one's size.
-    sizes = [(page.number(256), page.number(257)) for page in pages]
-    is_smaller_copy = [page.number(254) & 1 for page in pages]
-    same = [size for size, copy in zip(sizes, is_smaller_copy, strict=True) if size == sizes[0] and not copy]
-    if len(same) > 1:
-        raise ImageError(f"a TIFF of {len(pages)} pages; only single images can be restored")
-    return pages[0], len(pages) - sum(is_smaller_copy[1:])
+    return pages[:1] + [page for page in pages[1:] if not page.number(254) & _NO_PAGE and page.number(255) != _PREVIEW]
+
+
+def _beginning_with(content: bytes, page: Page) -> bytes:
+    """Return the file with a header that points to a page, so that this one is read as the first."""
+    at = 8 if page.layout.is_big else 4
+    pointer = struct.pack(page.layout.place, page.at)
+    if content[at : at + len(pointer)] == pointer:
+        return content
+    return b"".join([content[:at], pointer, content[at + len(pointer) :]])
 
 
 def _is_plain(page: Page) -> bool:
@@ -214,29 +244,34 @@ def _planes(plane: Segments, count: int) -> list[Segments]:
     ]
 
 
-def _colour_and_alpha(array: np.ndarray, page: Page, notes: list[str]) -> np.ndarray:
-    """Return colour with black at 0, and alpha as the last channel if there is one; add what is lost to ``notes``.
+def _colour_and_others(array: np.ndarray, page: Page, notes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return colour with black at 0 and alpha, if there is one, as the last channel; and a channel of infrared light.
 
-    Colours that the file stores multiplied with alpha are divided by it.
+    Colours that the file stores multiplied with alpha are divided by it. The first channel of unspecified meaning is
+    taken for infrared light (H x W), as film scanners write it. What is lost is added to ``notes``.
     """
     # Select the colour channels.
     colours = _COLOURS[page.number(262)]
-    extra = page.numbers(338, 0)[0] if array.shape[2] > colours else 0
+    extras = page.numbers(338, _UNSPECIFIED) if array.shape[2] > colours else ()
+    extra = extras[0] if extras else _UNSPECIFIED
     colour = array[:, :, :colours]
     if page.number(262) == _WHITE_IS_ZERO:
         colour = white(array.dtype) - colour
-    # Add alpha, and leave out other channels.
+    # Add alpha, keep one channel of unspecified meaning, and leave out others.
     has_alpha = extra in (_ASSOCIATED, _UNASSOCIATED)
-    if array.shape[2] > colours + has_alpha:
-        notes.append("channels beside colour and alpha left out")
+    infrared = None
+    if _UNSPECIFIED in extras and colours + extras.index(_UNSPECIFIED) < array.shape[2]:
+        infrared = array[:, :, colours + extras.index(_UNSPECIFIED)]
+    if array.shape[2] > colours + has_alpha + (infrared is not None):
+        notes.append("channels beside colour, alpha and infrared left out")
     if not has_alpha:
-        return colour
+        return colour, infrared
     alpha = array[:, :, colours : colours + 1]
     if extra == _ASSOCIATED:
         notes.append("colour multiplied with alpha was divided by it")
         opacity = np.maximum(to_float(alpha), 1e-6)
         colour = to_kind(to_float(colour) / opacity, array.dtype)
-    return np.concatenate([colour, alpha], axis=2)
+    return np.concatenate([colour, alpha], axis=2), infrared
 
 
 def _cmyk_as_rgb(array: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str]:

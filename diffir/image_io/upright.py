@@ -38,12 +38,14 @@ def upright_photo(
     note: str = "",
     lossless: bool = False,
     colour_chunks: Mapping[str, bytes] | None = None,
+    infrared: np.ndarray | None = None,
 ) -> Photo:
     """Split colour and alpha, and turn them upright.
 
     Args:
         array: H x W x 1, 2 (grey, alpha), 3 or 4 (RGB, alpha).
         is_grey: True if the first channel alone is colour.
+        infrared: H x W, or None.
         orientation: 1-8 if the format itself states it; None means that EXIF or XMP may.
     """
     from_exif, exif = upright_exif(exif)
@@ -52,9 +54,10 @@ def upright_photo(
     colours = 1 if is_grey else 3
     pixels = np.ascontiguousarray(turn_upright(array[:, :, :colours], turn))
     alpha = np.ascontiguousarray(turn_upright(array[:, :, -1], turn)) if array.shape[2] in (2, 4) else None
+    infrared = None if infrared is None else np.ascontiguousarray(turn_upright(infrared, turn))
     if dpi is not None and turn in (5, 6, 7, 8):
         dpi = dpi[::-1]
-    return Photo(pixels, alpha, icc_profile or None, exif, xmp, dpi, note, lossless, colour_chunks)
+    return Photo(pixels, alpha, icc_profile or None, exif, xmp, dpi, note, lossless, colour_chunks, infrared)
 
 
 def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:

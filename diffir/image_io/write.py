@@ -1,8 +1,8 @@
 """Write a photo or an animation to a file whose suffix chooses the format; the file is written whole or not at all.
 
-In: a ``Photo``, an ``Animation`` or an array, and a path. Out: the file. What the format cannot hold is converted or
-left out; ``describe_losses`` states beforehand what that is, and ``kept_suffix`` chooses a format that keeps depth,
-alpha and frames. The width and height in EXIF become those of the written picture.
+In: a ``Photo``, an ``Animation``, ``Pages`` or an array, and a path. Out: the file. What the format cannot hold is
+converted or left out; ``describe_losses`` states beforehand what that is, and ``kept_suffix`` chooses a format that
+keeps depth, alpha and frames. The width and height in EXIF become those of the written picture.
 """
 
 import io
@@ -20,7 +20,7 @@ from diffir.image_io.animation import encode_gif, encode_webp, frame_array
 from diffir.image_io.formats import WRITABLE_SUFFIXES, Format, format_of
 from diffir.image_io.losses import as_held
 from diffir.image_io.metadata import sized_exif
-from diffir.image_io.photo import Animation, Photo, flat_if_grey
+from diffir.image_io.photo import Animation, Content, Pages, Photo, flat_if_grey, frames_of
 from diffir.image_io.png_write import encode_animated_png, encode_png
 from diffir.image_io.tiff_write import encode_tiff
 
@@ -28,8 +28,8 @@ _FULL_CHROMA_QUALITY = 90  # from here JPEG and AVIF keep colour at full resolut
 _XMP_MARKER = b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, quality: int = 95) -> None:
-    """Write a photo, an animation, or an array H x W x C or H x W, in the format of the suffix.
+def write_image(path: str | Path, photo: Content | np.ndarray, *, quality: int = 95) -> None:
+    """Write a photo, an animation, pages, or an array H x W x C or H x W, in the format of the suffix.
 
     Missing folders are created. Floats have white at 1, and are clipped to [0, 1] if the format stores whole numbers.
 
@@ -38,7 +38,7 @@ def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, qual
     Raises:
         UsageError: the quality is out of range.
         ImageError: the suffix is unknown, the array is no image, a side is longer than the format allows, the format
-            cannot hold an animation, or the disk cannot be written.
+            cannot hold an animation or pages, or the disk cannot be written.
     """
     path = Path(path)
     if not 1 <= quality <= 100:
@@ -57,14 +57,15 @@ def write_image(path: str | Path, photo: Photo | Animation | np.ndarray, *, qual
         raise ImageError(f"{path}: cannot be written ({error})") from error
 
 
-def _encode(photo: Photo | Animation, row: Format, quality: int) -> bytes:
+def _encode(photo: Content, row: Format, quality: int) -> bytes:
     # Check the frames, and convert them to what the format can hold.
-    frames = photo.frames if isinstance(photo, Animation) else (photo,)
+    frames = frames_of(photo)
     _check(photo, frames, row)
     held = [as_held(frame, row) for frame in frames]
-    height, width = held[0].pixels.shape[:2]
-    held[0] = replace(held[0], exif=sized_exif(held[0].exif, width, height))
+    held = [replace(frame, exif=sized_exif(frame.exif, *frame.pixels.shape[1::-1])) for frame in held]
     # Encode them.
+    if isinstance(photo, Pages):
+        return encode_tiff(held)
     if not isinstance(photo, Animation):
         return _encode_still(held[0], row, quality)
     animation = replace(photo, frames=tuple(held))
@@ -73,10 +74,12 @@ def _encode(photo: Photo | Animation, row: Format, quality: int) -> bytes:
     return encode_webp(animation, quality) if row.name == "WEBP" else encode_animated_png(animation)
 
 
-def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> None:
+def _check(photo: Content, frames: tuple[Photo, ...], row: Format) -> None:
     """Raise ImageError unless the frames agree with each other and fit the format."""
     if isinstance(photo, Animation) and not row.has_frames:
         raise ImageError(f"{row.name} cannot hold an animation; .gif, .png and .webp can")
+    if isinstance(photo, Pages) and not (row.has_pages and frames):
+        raise ImageError(f"{row.name} cannot hold {len(frames)} pages; .tif can")
     if isinstance(photo, Animation) and not len(frames) == len(photo.durations_ms) > 0:
         raise ImageError(f"an animation has a time for each frame, not {len(photo.durations_ms)} for {len(frames)}")
     for frame in frames:
@@ -85,7 +88,10 @@ def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> 
             raise ImageError(f"an image has 1 or 3 channels, not shape {shape}")
         if frame.alpha is not None and frame.alpha.shape != shape[:2]:
             raise ImageError(f"alpha has the size of the pixels, not {frame.alpha.shape} for {shape}")
-        if shape != frames[0].pixels.shape or (frame.alpha is None) != (frames[0].alpha is None):
+        if frame.infrared is not None and frame.infrared.shape != shape[:2]:
+            raise ImageError(f"infrared has the size of the pixels, not {frame.infrared.shape} for {shape}")
+        is_alike = shape == frames[0].pixels.shape and (frame.alpha is None) == (frames[0].alpha is None)
+        if not is_alike and not isinstance(photo, Pages):
             raise ImageError("the frames of an animation have one size, the same channels, and all have alpha or none")
         if max(shape) > row.largest_side:
             raise ImageError(f"{row.name} holds at most {row.largest_side} pixels per side, not {max(shape)}; use .png")
@@ -93,7 +99,9 @@ def _check(photo: Photo | Animation, frames: tuple[Photo, ...], row: Format) -> 
 
 def _encode_still(photo: Photo, row: Format, quality: int) -> bytes:
     # Formats with an encoder of their own.
-    encoders = {"PNG": encode_png, "TIFF": encode_tiff, "GIF": _encode_still_gif}
+    if row.name == "TIFF":
+        return encode_tiff([photo])
+    encoders = {"PNG": encode_png, "GIF": _encode_still_gif}
     if row.name in encoders:
         return encoders[row.name](photo)
     # Pillow writes the others; collect its options.

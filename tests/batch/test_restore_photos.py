@@ -9,7 +9,7 @@ import torch
 
 from diffir.batch.events import Settings
 from diffir.batch.restore_photos import restore_animation, restore_photos
-from diffir.image_io import Animation, Photo
+from diffir.image_io import Animation, Pages, Photo
 from diffir.inference.restorer import Restorer
 
 MakeRestorer = Callable[..., Restorer]
@@ -111,3 +111,18 @@ def test_at_strength_0_even_hidden_colours_stay(make_restorer: MakeRestorer) -> 
     ((same, _),) = restore_photos(make_restorer(strength=0), [random_photo(0, alpha=alpha)], None, Settings())
 
     assert np.array_equal(same.pixels, random_photo(0).pixels)
+
+
+def test_pages_are_restored_one_by_one_and_infrared_is_enlarged_with_its_photo(make_restorer):
+    restorer = make_restorer({"unshuffle": 1, "upsample": 2, "global_skip": "nearest"})
+    rng = np.random.default_rng(0)
+    large, small = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((20, 30, 3), (9, 12, 1)))
+    pages = Pages((Photo(large, infrared=np.full((20, 30), 7, np.uint8)), Photo(small, xmp=b"<x/>")))
+
+    restored, _ = restore_animation(restorer, pages, None, Settings(batch_size=4))
+
+    first, second = restored.frames
+    assert np.array_equal(first.pixels, restorer.restore(large))
+    assert np.array_equal(second.pixels, restorer.restore(small))
+    assert second.xmp == b"<x/>"
+    assert np.array_equal(first.infrared, np.full((40, 60), 7, np.uint8))

@@ -75,15 +75,15 @@ def test_floats_that_are_no_numbers_are_refused(tmp_path: Path, draw, value: flo
         read_image(tmp_path / "a.tif")
 
 
-def test_a_tiff_of_pages_is_refused_but_not_one_with_a_preview(tmp_path: Path, draw) -> None:
+def test_a_tiff_of_pages_is_no_single_image_but_one_with_a_preview_is(tmp_path: Path, draw) -> None:
     pages = draw(3, 8, 8)
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack", metadata=None)
     with tifffile.TiffWriter(tmp_path / "b.tif") as writer:
         writer.write(pages[0], metadata=None)
         writer.write(pages[1, ::2, ::2], subfiletype=1, metadata=None)
 
-    with pytest.raises(ImageError, match="TIFF of 3 pages"):
-        read_file(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match="a TIFF of 3 pages; only single images can be used here"):
+        read_image(tmp_path / "a.tif")
     assert read_image(tmp_path / "b.tif").note == ""
 
 
