@@ -61,6 +61,7 @@ ROOMS = {
         "device": 0, "options": 0, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0, "finishing": 1, "whole": 1,
         "runner": 1,
         "restorer": 2,
+        "samples": 3,
     },
     "training": {
         "early_stopping": 0, "log": 0, "optim": 0, "processes": 0, "random_state": 0, "checkpoint": 0,

@@ -1,7 +1,8 @@
 """Build each training stage of latent diffusion with its initial weights.
 
 The autoencoder starts new, or from the weights that ``path.start`` names for it. The denoiser needs a trained
-autoencoder: that of the run's first stage, or one that ``path.start`` names; it may continue from a denoiser.
+autoencoder: that of the run's first stage, or one that ``path.start`` names; it may continue from a denoiser. The
+weights of a denoiser hold its autoencoder, so they can be named for either.
 """
 
 from typing import cast
@@ -25,10 +26,7 @@ def _autoencoder_stage(settings: LatentSettings, start: StageStart) -> Autoencod
     if weights is None:
         stage.begin(start.first_samples()[1])
         return stage
-    given = cast(Autoencoder, start.load(weights, AUTOENCODER))
-    if given.settings != settings.autoencoder:
-        raise ConfigError(f"path.start: the autoencoder {weights} has other settings than network_g describes")
-    stage.network.load_state_dict(given.state_dict())
+    stage.network.load_state_dict(_autoencoder(settings, start, weights).state_dict())
     return stage
 
 
@@ -49,11 +47,17 @@ def _denoiser_stage(settings: LatentSettings, start: StageStart) -> DenoiserStag
             "the denoiser needs a trained autoencoder: run the stage autoencoder first, or name weights in "
             "path.start: {autoencoder: FILE}"
         )
-    autoencoder = cast(Autoencoder, start.load(source, AUTOENCODER))
-    if autoencoder.settings != settings.autoencoder:
-        raise ConfigError(f"path.start: the autoencoder {source} has other settings than network_g describes")
     network = LatentDiffusion(settings)
-    network.autoencoder.load_state_dict(autoencoder.state_dict())
+    network.autoencoder.load_state_dict(_autoencoder(settings, start, source).state_dict())
     stage = DenoiserStage(network, config.stages[DENOISER])
     stage.measure_scale(*start.first_samples())
     return stage
+
+
+def _autoencoder(settings: LatentSettings, start: StageStart, weights: str) -> Autoencoder:
+    """Load an autoencoder, alone or from the weights of a denoiser."""
+    loaded = start.load(weights, None)
+    autoencoder = cast(Autoencoder, loaded.autoencoder if isinstance(loaded, LatentDiffusion) else loaded)
+    if autoencoder.settings != settings.autoencoder:
+        raise ConfigError(f"path.start: the autoencoder {weights} has other settings than network_g describes")
+    return autoencoder

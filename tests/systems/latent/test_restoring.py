@@ -8,6 +8,7 @@ import torch
 
 from diffir.api import restorer_of
 from diffir.errors import UsageError
+from diffir.inference.samples import draw_samples
 from diffir.systems.latent.network import LatentDiffusion
 from diffir.systems.latent.rows import ROWS
 from diffir.systems.latent.settings import LatentSettings
@@ -140,6 +141,19 @@ def test_a_network_that_needs_label_maps_cannot_restore_a_photo():
 
     with pytest.raises(UsageError, match="label maps"):
         restorer(settings)
+
+
+def test_samples_have_consecutive_seeds_and_show_where_they_differ(photo):
+    base = restorer(seed=3, consistency="off")
+
+    samples = draw_samples(base, photo, count=3)
+
+    assert np.array_equal(samples.images[2], restorer(seed=5, consistency="off").restore(photo))
+    assert np.allclose(samples.mean, np.mean(samples.images, axis=0), atol=1e-6)
+    assert np.allclose(samples.deviation, np.std(samples.images, axis=0).mean(axis=-1), atol=1e-6)
+    assert samples.deviation.shape == (148, 200) and samples.deviation_image.dtype == np.uint8
+    with pytest.raises(UsageError, match="samples must be 1 or more"):
+        draw_samples(base, photo, count=0)
 
 
 def test_multiply_adds_grow_by_one_denoiser_a_step():

@@ -102,6 +102,21 @@ def test_a_stopped_run_ends_with_the_same_weights(photos, tmp_path, kind):
         assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
+def test_a_new_denoiser_starts_from_the_autoencoder_inside_another_one(photos, tmp_path):
+    assert train(options(photos, tmp_path / "runs"), tmp_path) == 0
+    source = tmp_path / "runs/toy/models/toy_stage2.safetensors"
+    values = {**options(photos, tmp_path / "more"), "run_stages": ["denoiser"]}
+    values["path"]["start"] = {"autoencoder": str(source)}
+
+    assert train(values, tmp_path) == 0
+
+    before = load_network(source)[0].autoencoder.state_dict()
+    network, card = load_network(tmp_path / "more/toy/models/toy_stage2.safetensors")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.autoencoder.state_dict().items())
+    assert card.training["start"] == {"autoencoder": "toy_stage2"}
+
+
 def test_the_linear_code_is_the_best_linear_reconstruction(photos):
     settings = AutoencoderSettings("kl", 8, (1, 2), 1, 6, 6, mid_attention=False, unshuffle=2, linear_code=True)
     network = Autoencoder(settings)
