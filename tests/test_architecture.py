@@ -57,13 +57,14 @@ HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public na
 # Floors inside two folders; a module imports those of lower numbers only.
 ROOMS = {
     "inference": {
-        "device": 0, "mask_seam": 0, "options": 1, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0, "finishing": 1, "whole": 1,
-        "runner": 1,
+        "device": 0, "mask_seam": 0, "options": 1, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0,
+        "finishing": 1, "whole": 1, "runner": 1,
         "restorer": 2,
         "samples": 3,
     },
     "training": {
-        "early_stopping": 0, "loggers": 0, "log": 1, "teacher": 0, "optim": 0, "processes": 0, "random_state": 0, "checkpoint": 0,
+        "early_stopping": 0, "loggers": 0, "log": 1, "teacher": 0, "optim": 0, "processes": 0, "random_state": 0,
+        "checkpoint": 0,
         "backbone_files": 0, "discriminator_files": 1, "publishing": 1, "run_folder": 1, "run_samples": 1,
         "validation": 1, "criterion": 2, "comparison": 2, "trainer": 2, "run": 3, "dry_run": 4,
     },
