@@ -19,6 +19,7 @@ from diffir.errors import ImageError
 from diffir.image_io.animation import read_frames
 from diffir.image_io.colour import blocks_of_rows, plain_array
 from diffir.image_io.metadata import EXIF_PREFIX
+from diffir.image_io.packed_size import check_enough
 from diffir.image_io.photo import Animation, Limits, Photo
 from diffir.image_io.png_colour import KINDS, colour_chunks
 from diffir.image_io.upright import Carried, upright_photo
@@ -31,6 +32,7 @@ _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _RAW_PROFILES = {b"Raw profile type exif": b"eXIf", b"Raw profile type APP1": b"eXIf", b"Raw profile type xmp": b"xmp"}
 _LONGEST_METADATA = 64 * 2**20  # unpacked bytes, against zip bombs; the largest profiles have a few million
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6  # colour types
+_SAMPLES = {_RGB: 3, _GREY_ALPHA: 2, _RGBA: 4}  # per pixel; other types have one
 
 
 @dataclass
@@ -52,10 +54,11 @@ def read_png(content: bytes, limits: Limits) -> Photo | Animation:
     chunks = _sort_chunks(content)
     del content
     width, height, depth, colour_type = struct.unpack_from(">IIBB", chunks.metadata[b"IHDR"])
-    limits.check(width, height)
+    limits.check(width, height, max(chunks.frames, 1))
+    bits = width * height * depth * _SAMPLES.get(colour_type, 1)
+    check_enough(bits // 8, sum(len(part) for part in chunks.picture if part[4:8] == b"IDAT"), "deflate")
     # Decode the frames of an animation, or the pixels of a still.
     if chunks.frames > 1:
-        limits.check(width, height, chunks.frames)
         with Image.open(io.BytesIO(b"".join([SIGNATURE, *chunks.with_frames])), formats=["PNG"]) as image:
             if depth == 16:
                 chunks.left_out.append("16-bit frames read as 8 bit")

@@ -1,4 +1,4 @@
-"""Silence the warnings of Pillow, OpenCV and tifffile while files are read, and switch off Pillow's limit on pixels.
+"""Silence Pillow, OpenCV, tifffile and libtiff while files are read, and switch off Pillow's limit on pixels.
 
 ``photo.Limits`` limits the pixels instead. These settings belong to the whole process, while several threads may read
 files at once. Therefore the first reader changes them and the last one restores them; a counter under a lock tells
@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 
 import cv2
 from PIL import Image
+
+from diffir.image_io.libtiff_words import keep_words
 
 _LOGGERS = ("PIL", "tifffile")
 _SILENT = 0  # OpenCV's number of LOG_LEVEL_SILENT
@@ -49,5 +51,6 @@ def _silence(restoration: ExitStack) -> None:
     # Versions from 4.13 on have the function in a module, older ones in cv2 itself.
     set_log_level = (cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2).setLogLevel
     restoration.callback(set_log_level, set_log_level(_SILENT))
+    restoration.callback(keep_words())
     restoration.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     Image.MAX_IMAGE_PIXELS = None

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from diffir.errors import ImageError
 from diffir.image_io.colour import plain_array
+from diffir.image_io.libtiff_words import caught_words
 from diffir.image_io.metadata import ORIENTATION, exif_of_tiff
 from diffir.image_io.photo import Limits, Pages, Photo
 from diffir.image_io.tags import Tag, TagLayout, layout_of, read_directory
@@ -108,12 +109,14 @@ def _read_page(content: bytes, page: Page, limits: Limits, by_pillow: ByPillow, 
     # Leave pixels in unusual codecs to Pillow.
     if not _is_plain(page):
         try:
-            photo = by_pillow(_beginning_with(content, page), limits)
+            with caught_words() as words:
+                photo = by_pillow(_beginning_with(content, page), limits)
         except UnidentifiedImageError as error:
             kind = f"compression {page.number(259, 1)}, photometric {page.number(262, -1)}, {page.number(258, 1)} bit"
             raise ImageError(
                 f"a TIFF of a kind that cannot be read ({kind}); save it with LZW or deflate compression"
             ) from error
+        notes += [f"damaged in parts ({words[0]})"] if words else []
         return _with_carried(photo, carried, notes)
     # Decode all others, and convert them to grey or RGB with black at 0.
     array, infrared = _samples(content, page), None

@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 
 from diffir.errors import ImageError
+from diffir.image_io.packed_size import check_enough
 from diffir.image_io.tags import LONG, Tag, TagLayout, write_directory
 
 _ROWS = 256  # rows summed at a time
 _NONE = 1  # compression
+_METHODS = {1: "no compression", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3  # predictor
 _HOST = TagLayout("<" if sys.byteorder == "little" else ">")
 
@@ -66,6 +68,9 @@ def unpack(content: bytes, plane: Segments) -> np.ndarray:
     """Decode a plane to H x W x samples in the byte order of this machine."""
     if len(plane.offsets) < plane.across * plane.down or len(plane.sizes) < plane.across * plane.down:
         raise ImageError("damaged or truncated (parts of the picture are missing)")
+    # Uncompressed segments are read by their offsets alone, since some writers state wrong sizes.
+    packed = len(content) if plane.compression == _NONE else sum(plane.sizes[: plane.across * plane.down])
+    check_enough(plane.rows * plane.row_bytes, min(packed, len(content)), _METHODS[plane.compression])
     raw = _copied(content, plane) if plane.compression == _NONE else _unpacked(content, plane)
     array = _without_differences(raw, plane)
     return array.reshape(plane.rows, -1, plane.samples)[: plane.height, : plane.width]

@@ -1,0 +1,59 @@
+"""Compare the size in pixels that a header states with what the packed bytes can unpack to, before memory is asked for.
+
+In: bytes of the unpacked picture, bytes of the packed one. Out: nothing, or one line. Each method of packing has a
+largest ratio; a header that asks for more is damaged or forged. WebP, AVIF, JPEG XL, JPEG 2000, GIF, fax codes and
+arithmetic JPEG have none: a few bytes of them may stand for a plain picture of any size, and ``Limits`` bounds that.
+"""
+
+import struct
+
+from diffir.errors import ImageError
+
+LARGEST_RATIO = {
+    "no compression": 1,
+    "PackBits": 64,  # two bytes for at most 128 (TIFF 6.0, section 9)
+    "deflate": 1032,  # a match of 258 bytes takes two bits at least (RFC 1951)
+    "LZW": 4096,  # a code of at least nine bits stands for less than 4,096 bytes
+    "JPEG": 512,  # a block of 64 pixels takes a bit at least, its mean
+}
+"""Bytes that one packed byte can stand for; for JPEG pixels of the component with the most."""
+
+_FRAMES = {0xC0 + kind for kind in range(16)} - {0xC4, 0xC8, 0xCC}  # markers that begin a picture (T.81, B.1.1.3)
+_ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+
+
+def check_enough(unpacked: int, packed: int, method: str) -> None:
+    """Check the number of packed bytes against the bytes that they shall unpack to.
+
+    Args:
+        method: a key of ``LARGEST_RATIO``.
+    Raises:
+        ImageError: they cannot unpack to so many.
+    """
+    if unpacked > LARGEST_RATIO[method] * packed:
+        raise ImageError(
+            f"damaged or truncated ({packed:,} bytes of {method} cannot hold the {unpacked:,} that its header states)"
+        )
+
+
+def check_jpeg(content: bytes, width: int, height: int) -> None:
+    """Check a JPEG file; raises the error of ``check_enough``."""
+    if _frame_marker(content) not in _ARITHMETIC:
+        check_enough(width * height, len(content), "JPEG")
+
+
+def _frame_marker(content: bytes) -> int:
+    """Return the second byte of the marker that begins the picture, which tells its coding; 0 if there is none."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker in _FRAMES:
+            return marker
+        if marker == 0xFF:  # filler
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        else:
+            at += 2 + struct.unpack_from(">H", content, at + 2)[0]
+    return 0
