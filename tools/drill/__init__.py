@@ -1,0 +1,1 @@
+"""Drill diffir with damaged files, kills and missing terminals; ``python -m tools.drill --help`` says how."""
