@@ -18,7 +18,7 @@ from diffir.errors import ImageError
 from diffir.image_io.animation import read_frames
 from diffir.image_io.colour import plain_array
 from diffir.image_io.metadata import EXIF_PREFIX
-from diffir.image_io.packed_size import check_jpeg
+from diffir.image_io.packed_size import check_file
 from diffir.image_io.photo import Animation, Limits, Photo
 from diffir.image_io.upright import Carried, upright_photo
 
@@ -31,13 +31,13 @@ def read_by_pillow(content: bytes, kind: str, limits: Limits) -> Photo | Animati
     # Check before opening: Pillow allocates the canvas of a WebP as it opens the file.
     if kind == "WEBP":
         limits.check(*_webp_canvas(content))
+        check_file(content, kind, *_webp_canvas(content))
     if kind == "AVIF" and find_spec("PIL._avif") is None:
         raise ImageError("AVIF needs Pillow 11.3 or later: pip install --upgrade pillow")
     with Image.open(io.BytesIO(content), formats=[kind]) as image:
         # Read the header and the metadata.
         limits.check(*image.size)
-        if kind == "JPEG":
-            check_jpeg(content, *image.size)
+        check_file(content, kind, *image.size)
         frames = getattr(image, "n_frames", 1)
         carried = _carried(image, content, kind)
         if frames > 1 and kind == "AVIF":

@@ -2,7 +2,8 @@
 
 In: bytes of the unpacked picture, bytes of the packed one. Out: nothing, or one line. Each method of packing has a
 largest ratio; a header that asks for more is damaged or forged. WebP, AVIF, JPEG XL, JPEG 2000, GIF, fax codes and
-arithmetic JPEG have none: a few bytes of them may stand for a plain picture of any size, and ``Limits`` bounds that.
+arithmetic JPEG have none: a few bytes of them may stand for one colour in any size. There, only what no photo has is
+refused: a large picture with next to nothing in it.
 """
 
 import struct
@@ -17,6 +18,9 @@ LARGEST_RATIO = {
     "JPEG": 512,  # a block of 64 pixels takes a bit at least, its mean
 }
 """Bytes that one packed byte can stand for; for JPEG pixels of the component with the most."""
+
+_LARGE = 32_000_000  # pixels; smaller ones are read in any case, a matter of taste
+_MOST_PIXELS_A_BYTE = 50_000  # a matter of taste; the darkest night has a hundred times more bytes
 
 _FRAMES = {0xC0 + kind for kind in range(16)} - {0xC4, 0xC8, 0xCC}  # markers that begin a picture (T.81, B.1.1.3)
 _ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
@@ -37,10 +41,18 @@ def check_enough(unpacked: int, packed: int, method: str) -> None:
         )
 
 
-def check_jpeg(content: bytes, width: int, height: int) -> None:
-    """Check a JPEG file; raises the error of ``check_enough``."""
-    if _frame_marker(content) not in _ARITHMETIC:
+def check_file(content: bytes, kind: str, width: int, height: int) -> None:
+    """Check a file of a format whose pixels another library unpacks.
+
+    Args:
+        kind: name of the format, as in ``formats``.
+    Raises:
+        ImageError: the file is too short for the width and height, in pixels, that its header states.
+    """
+    if kind == "JPEG" and _frame_marker(content) not in _ARITHMETIC:
         check_enough(width * height, len(content), "JPEG")
+    elif width * height > max(_LARGE, _MOST_PIXELS_A_BYTE * len(content)):
+        raise ImageError(f"no photo, or damaged: {width} x {height} pixels in {len(content):,} bytes")
 
 
 def _frame_marker(content: bytes) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from diffir.errors import ImageError, MissingDependency
 from diffir.image_io.by_pillow import read_by_pillow
 from diffir.image_io.metadata import EXIF_PREFIX, exif_of_tiff
+from diffir.image_io.packed_size import check_file
 from diffir.image_io.photo import Animation, Limits, Photo
 from diffir.image_io.upright import upright_photo
 
@@ -27,6 +28,7 @@ def read_heif(content: bytes, limits: Limits) -> Photo:
     pillow_heif = _package("pillow_heif", "pillow-heif", "reading HEIC and HEIF", "heif")
     heif = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False)
     limits.check(*heif.size)
+    check_file(content, "HEIF", *heif.size)
     notes = [f"the main one of {len(heif)} pictures"] if len(heif) > 1 else []
     array = np.atleast_3d(np.asarray(heif))
     mode, _, depth = heif.mode.partition(";")
@@ -49,6 +51,7 @@ def read_jxl(content: bytes, limits: Limits) -> Photo | Animation:
     """Read the photo in a JPEG XL file; a JPEG that was repacked without loss is read as that JPEG."""
     pillow_jxl = _package("pillow_jxl", "pillow-jxl-plugin", "reading JPEG XL", "jxl")
     limits.check(*_size_of_jxl(content))
+    check_file(content, "JXL", *_size_of_jxl(content))
     is_jpeg, header, decoded, icc_profile, boxes = pillow_jxl.Decoder(num_threads=-1)(content)
     if is_jpeg:
         return read_by_pillow(decoded, "JPEG", limits)

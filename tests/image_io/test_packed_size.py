@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,44 @@ def test_the_plainest_pictures_are_within_the_ratios(name: str, options: dict, s
     Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / name, **options)
 
     assert read_image(tmp_path / name).pixels.shape == (*shape, 1)
+
+
+def forged_jpeg2000() -> bytes:
+    content = encoded("JPEG2000")
+    size = content.index(b"\xff\x4f\xff\x51")
+    struct.pack_into(">II", content, size + 8, SIDE, SIDE)  # the picture
+    struct.pack_into(">II", content, size + 24, SIDE, SIDE)  # its only tile
+    struct.pack_into(">II", content, content.index(b"ihdr") + 4, SIDE, SIDE)
+    return bytes(content)
+
+
+def forged_webp() -> bytes:
+    content = encoded("WEBP", lossless=True)
+    at = content.index(b"VP8L") + 9
+    bits = int.from_bytes(content[at : at + 4], "little") >> 28 << 28 | 16_000 << 14 | 16_000
+    content[at : at + 4] = bits.to_bytes(4, "little")
+    return bytes(content)
+
+
+def forged_gif() -> bytes:
+    content = encoded("GIF")
+    content[6:10] = struct.pack("<HH", SIDE, SIDE)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("forge", [forged_jpeg2000, forged_webp, forged_gif])
+def test_a_large_picture_of_no_bytes_is_no_photo(forge: Callable[[], bytes], tmp_path: Path) -> None:
+    (tmp_path / "forged").write_bytes(forge())
+
+    with pytest.raises(ImageError, match=r"forged: no photo, or damaged: \d+ x \d+ pixels in \d+ bytes"):
+        read_image(tmp_path / "forged")
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.gif", "a.jp2"])
+def test_one_colour_in_the_size_of_a_photo_is_read(name: str, tmp_path: Path) -> None:
+    Image.new("RGB", (1000, 750)).save(tmp_path / name, **({"lossless": True} if name == "a.webp" else {}))
+
+    assert read_image(tmp_path / name).pixels.shape[:2] == (750, 1000)
 
 
 def test_deflate_reaches_its_ratio_and_does_not_exceed_it() -> None:
