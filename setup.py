@@ -137,7 +137,7 @@ setup(
     cmdclass={"build_py": BuildPackage, "build_ext": BuildKernels, "bdist_wheel": BuildWheel},
     package_data={
         "diffir": ["py.typed"],
-        "diffir.weights": ["pretrained/*.safetensors"],
+        "diffir.weights": ["pretrained/*.safetensors", "NOTICE.md"],
         "diffir.degradations": ["shipped/*.yml"],
         "diffir.metrics": ["weights/*.npz", "weights/NOTICE.md"],
         "diffir.report": ["page.css", "page.js"],

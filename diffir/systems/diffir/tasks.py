@@ -100,6 +100,7 @@ TASKS: dict[str, Task] = {
         _ours("inpaint_small", "small holes: scratches, text, for CPUs", _SMALL_INPAINT, _RGB),
         _ours("sr_x2_small", "bicubic super-resolution x2, for CPUs", replace(_SMALL_SR, upsample=2), _Y_X2),
         _ours("sr_x4_small", "bicubic super-resolution x4, for CPUs", _SMALL_SR, _Y_X4),
+        _ours("realsr_x4_small", "real-world super-resolution x4, for CPUs", _SMALL_SR, _Y_X4),
         _ours("denoise_tiny", "a toy denoiser for tests and first steps", _TINY, _RGB),
     )
 }
