@@ -2,10 +2,12 @@
 
 In: a dataclass and a mapping. Out: an instance of the dataclass, with nested dataclasses and tuples. An unknown key is
 an error that names the most similar known key; a value of another type is an error that names the expected one.
+``check_type`` checks the types of an instance that other code has made from a file.
 """
 
 import types
 import typing
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -35,6 +37,48 @@ def build(cls: type[T], values: Any, where: str) -> T:
         return cls(**converted)
     except ConfigError as error:  # a value out of range: add its place
         raise ConfigError(f"{where}: {error}") from error
+
+
+def check_type(hint: Any, value: object, where: str) -> None:
+    """Check that a value has an annotated type, and so have the fields and items in it, at every depth.
+
+    Raises:
+        ConfigError: it has not; the message begins with ``where`` and names the field.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in (Any, object):
+        return
+    if origin in (Union, types.UnionType):
+        if value is not None or type(None) not in arguments:
+            check_type(next(a for a in arguments if a is not type(None)), value, where)
+        return
+    kinds = _instances(hint)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
+        expected = getattr(hint, "__name__", str(hint))
+        raise ConfigError(f"{where}: expected {expected}, got {str(value)[:40]!r}")
+
+    # Check what is inside.
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        for item in fields(hint):
+            check_type(hints[item.name], getattr(value, item.name), f"{where}: {item.name}")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            check_type(arguments[0], key, where)
+            check_type(arguments[1], inner, f"{where}: {key}")
+    elif arguments and isinstance(value, list | tuple):
+        for inner in value:
+            check_type(arguments[0], inner, where)
+
+
+def _instances(hint: Any) -> tuple[type, ...]:
+    """Return the classes whose instances an annotation accepts; a list in a file may become a tuple."""
+    if hint is float:
+        return (float, int)
+    if get_origin(hint) is Literal:
+        return tuple({type(choice) for choice in get_args(hint)})
+    kind = get_origin(hint) or hint
+    return (list, tuple) if kind in (tuple, list, Sequence) else (kind,)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -131,7 +131,8 @@ def measure(
             )
             if kept is not None:  # at once, so that a stop loses one image at most
                 kept.keep_image(key, scored)
-        images.append(replace(_timed_here(scored), scores={name: scored.scores[name] for name in image_names}))
+        scores = {name: scored.scores[name] for name in image_names}
+        images.append(replace(_timed_here(scored), name=files.name, scores=scores))
         on_image(files.name)
 
     # Add the scores of the whole set.

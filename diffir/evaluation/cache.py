@@ -15,7 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from diffir.errors import ConfigError
 from diffir.evaluation.scoring import ImageScores
+from diffir.typed_mapping import check_type
 
 # Parts of diffir that cannot change a score: a change in them keeps the cache valid.
 _WITHOUT_EFFECT = ("cli", "report", "training", "__pycache__")
@@ -33,10 +35,13 @@ class KeptScores:
         self._sets: dict[str, dict[str, float]] = {}
         # Later lines replace earlier ones.
         for line in self._lines():
-            with suppress(KeyError, TypeError):  # a line of another format: measure that image again
+            with suppress(KeyError, TypeError, ConfigError):  # a line of another format: measure that image again
                 if "image" in line:
-                    self._images[line["image"]] = ImageScores(**line["scored"])
+                    scored = ImageScores(**line["scored"])
+                    check_type(ImageScores, scored, "scored")
+                    self._images[line["image"]] = scored
                 else:
+                    check_type(Mapping[str, float], line["scores"], "scores")
                     self._sets[line["set"]] = line["scores"]
 
     def image(self, key: str) -> ImageScores | None:
@@ -72,7 +77,7 @@ class KeptScores:
         for text in content.splitlines():
             try:
                 yield json.loads(text)
-            except ValueError:  # empty, cut off by a stop, or not UTF-8
+            except (ValueError, RecursionError):  # empty, cut off by a stop, or no text of ours
                 continue
 
 

@@ -22,6 +22,7 @@ from diffir.evaluation.contestant import Contestant
 from diffir.evaluation.scoring import Evaluation, ImageScores, MeanScore
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import get_metrics
+from diffir.typed_mapping import check_type
 
 FORMAT = "diffir evaluation 1"
 _PACKAGES = ("numpy", "torch", "opencv-python")
@@ -186,11 +187,13 @@ def read_document(path: Path) -> EvaluationDocument:
     """Read a file of ``diffir eval --json`` or ``diffir score --json``.
 
     Raises:
-        UsageError: the file is not JSON, or not an evaluation; the message names it.
+        UsageError: the file cannot be read, is not JSON, or not an evaluation; the message names it.
     """
     try:
-        return document_from_json(json.loads(path.read_text("utf-8")))
-    except (json.JSONDecodeError, UsageError) as error:
+        return document_from_json(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, UsageError) as error:
         raise UsageError(f"{path}: {error}") from error
 
 
@@ -200,17 +203,19 @@ def document_from_json(plain: Mapping[str, Any]) -> EvaluationDocument:
     Raises:
         UsageError: it is not an evaluation, or a result lacks a field.
     """
-    if plain.get("format") != FORMAT:
-        raise UsageError(
-            f"not an evaluation: its format is {plain.get('format')!r}; {FORMAT!r} comes from diffir eval --json"
-        )
+    found = plain.get("format") if isinstance(plain, dict) else None
+    if found != FORMAT:
+        raise UsageError(f"not an evaluation: its format is {found!r}; {FORMAT!r} comes from diffir eval --json")
     try:
         results = tuple(map(_result, plain["results"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        document = EvaluationDocument(plain.get("versions", {}), plain.get("machine", {}), results)
+        check_type(EvaluationDocument, document, "the document")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
+        reason = str(error) if isinstance(error, UsageError) else repr(error)
         raise UsageError(
-            f"an evaluation with a broken result ({error!r}); write it anew with diffir eval --json"
+            f"an evaluation with a broken result ({reason}); write it anew with diffir eval --json"
         ) from error
-    return EvaluationDocument(plain.get("versions", {}), plain.get("machine", {}), results)
+    return document
 
 
 def _result(plain: Mapping[str, Any]) -> Result:

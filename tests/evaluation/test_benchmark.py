@@ -1,5 +1,6 @@
 """Measuring a contestant on a benchmark: what is kept, what is measured anew."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_lines_that_are_none_of_ours_are_passed_over(
     measure(make_benchmark(), worker.contestant(), PSNR, cache=tmp_path / "kept")
 
     assert worker.seen == []
+
+
+@pytest.mark.parametrize("field", [{"scores": {"psnr": "high"}}, {"width": None}, {"name": "x\x1b[2J"}])
+def test_a_changed_line_spoils_neither_the_result_nor_its_names(
+    make_benchmark: MakeBenchmark, tmp_path: Path, field: dict
+) -> None:
+    whole = measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+    (path,) = (tmp_path / "kept").iterdir()
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    path.write_text("\n".join(json.dumps({**line, "scored": {**line["scored"], **field}}) for line in lines), "utf-8")
+
+    again = measure(make_benchmark(), Worker().contestant(), PSNR, cache=tmp_path / "kept")
+
+    assert [image.name for image in again.images] == [image.name for image in whole.images]
+    assert again.scores == whole.scores
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,39 @@ def test_a_metric_that_could_not_be_taken_says_where_its_weights_belong(result: 
     assert "vgg16" in reason and "https://" in reason
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xa4",
+        b"[" * 100_000,
+        b"[]",
+        b'{"format": "diffir evaluation 1", "results": [], "versions": 3}',
+    ],
+)
+def test_a_file_that_is_no_document_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "scores.json"
+    path.write_bytes(content)
+
+    with pytest.raises(UsageError, match=r"scores\.json"):
+        read_document(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("method", True), ("dataset", None), ("count", "many"), ("network", "x"), ("degradation", [1])),
+        *(("skipped", {"niqe": 1}), ("unscored", {"psnr": "name"}), ("images", [{}]), ("seconds", [])),
+        *(("scores", {"psnr": {"mean": {}, "low": None, "high": None}}), ("parameters", 10**400)),
+    ],
+)
+def test_a_value_of_another_type_is_refused_where_it_is_read(result: Result, key: str, value: object) -> None:
+    plain = document_to_json(document_of([result]))
+    plain["results"][0][key] = value
+
+    with pytest.raises(UsageError, match="broken result"):
+        document_from_json(plain)
+
+
 def test_the_protocol_line_says_every_convention(result: Result) -> None:
     for words in ("photos, mean over 3 of 3 images", "sigma 0/255", "rounded to 8 bit", "RGB, crop_border 0", "SSIM"):
         assert words in result.protocol_line
