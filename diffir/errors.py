@@ -13,6 +13,8 @@
 A message is one line that states what was given, what is allowed, and what to do.
 """
 
+from pathlib import Path
+
 
 class DiffIRError(Exception):
     """Base class of all errors that diffir raises on purpose."""
@@ -46,6 +48,9 @@ class FaultError(DiffIRError):
     """Raised if diffir or a library that it uses fails in a way that says nothing about the user's file."""
 
 
+_CONSTRAINTS = Path(__file__).resolve().parents[1] / "constraints.txt"  # only in a checkout
+
+
 class MissingDependency(DiffIRError):
     """Raised if an optional package is not installed; the message has the command that installs it.
 
@@ -56,9 +61,12 @@ class MissingDependency(DiffIRError):
     """
 
     def __init__(self, package: str, purpose: str, extra: str) -> None:
-        # diffir is not on PyPI, where the package of this name is another project: pip must get the folder.
-        command = f".venv/bin/pip install -c constraints.txt -e '.[{extra}]'"
-        super().__init__(f"{purpose} needs the package {package!r}: in the folder of diffir, run {command}")
+        # diffir is not on PyPI, where the package of this name is another project: pip must get the folder, and
+        # where there is none, the package that is missing.
+        command = f"run python -m pip install {package}"
+        if _CONSTRAINTS.is_file():
+            command = f"in the folder of diffir, run .venv/bin/pip install -c constraints.txt -e '.[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package!r}: {command}")
         self._given = package, purpose, extra
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
