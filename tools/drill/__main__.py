@@ -11,6 +11,7 @@ A case is a function of the seed, the drill and its number. The exit code is 1 i
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -129,4 +130,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the scratch folder is removed
     sys.exit(main())
