@@ -16,6 +16,7 @@ NormKind = Literal["with_bias", "bias_free"]
 Stage = Literal[1, 2]
 
 LARGEST = 4096  # upper limit of every setting, so that a forged file cannot claim all memory
+MOST_BLOCKS = 64  # of each kind; the published networks have at most eight, and thousands would take minutes to build
 LEVELS = 4  # levels of the U-shaped network; each has half the resolution of the one above
 PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN reads the image through PixelUnshuffle(4 / scale)
 
@@ -58,10 +59,11 @@ class ArchSettings:
         counts = (self.in_channels, self.out_channels, self.unshuffle, self.upsample, self.dim, self.num_timesteps)
         if min(counts) < 1:
             raise ConfigError("channels, unshuffle, upsample, dim and num_timesteps must be 1 or more")
-        if max(*counts, *self.num_blocks, *self.heads, self.prior_width, self.num_refinement_blocks) > LARGEST:
+        if max(*counts, *self.heads, self.prior_width) > LARGEST:
             raise ConfigError(f"no network setting may exceed {LARGEST}")
-        if min(*self.num_blocks, self.num_refinement_blocks, self.cpen_blocks, self.denoiser_blocks) < 0:
-            raise ConfigError("numbers of blocks must be 0 or more")
+        blocks = (*self.num_blocks, self.num_refinement_blocks, self.cpen_blocks, self.denoiser_blocks)
+        if not all(0 <= count <= MOST_BLOCKS for count in blocks):
+            raise ConfigError(f"numbers of blocks must be from 0 to {MOST_BLOCKS}, got {max(blocks, key=abs)}")
 
         # Widths: divisible as the layers need it.
         if len(self.num_blocks) != LEVELS or len(self.heads) != LEVELS:
