@@ -51,6 +51,7 @@ FLOORS = {
     "systems": 9,
     "photo_restorer": 9,
     "api": 10,
+    "basicsr_plugin": 11,
     "cli": 12,
 }
 HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public names stand
