@@ -61,6 +61,8 @@ class Released:
     """State dict under the parameter names that diffir uses."""
     task: str | None
     """Row of the system's table; None if no row has these settings."""
+    notes: str = ""
+    """What the card says about the origin of the tensors, such as "averaged weights"."""
 
 
 @dataclass(frozen=True)

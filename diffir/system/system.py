@@ -7,6 +7,7 @@ the smallest complete example.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diffir.errors import UsageError
@@ -130,6 +131,15 @@ class System(Protocol):
 
         Raises:
             WeightsError: the checkpoint belongs to this system but is damaged or of an unsupported kind.
+        """
+        return None
+
+    def read_folder(self, folder: Path) -> Released | None:
+        """Read released weights that are a folder of several files; None if it is in no layout of this system.
+
+        Raises:
+            WeightsError: files of the layout are missing or damaged, or describe a network of an unsupported kind.
+            OSError: a file cannot be read.
         """
         return None
 

@@ -1,8 +1,8 @@
 """Fingerprint of weights, which identifies them no matter how their card describes them.
 
-In: a weights file. Out: 64 hexadecimal digits, which depend on everything that decides a result: the tensors, the
-settings of the network and the size of its training patches (used by ``local`` statistics). Texts and scores of the
-card are left out, because they are written after the weights were measured.
+In: a weights file, or a folder of several. Out: 64 hexadecimal digits, which depend on everything that decides a
+result: the tensors, the settings of the network and the size of its training patches (used by ``local`` statistics).
+Texts and scores of the card are left out, because they are written after the weights were measured.
 """
 
 import hashlib
@@ -13,9 +13,14 @@ from diffir.errors import WeightsError
 from diffir.weights.card import METADATA_KEY, WeightsCard
 from diffir.weights.header import is_safetensors, read_header
 
+IN_FOLDERS = (".json", ".safetensors", ".bin")  # files of settings and weights, in the folder and in those inside it
+CHUNK = 1 << 20  # bytes read at a time
+
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of everything that decides the results of published weights; of all bytes for other files."""
+    if path.is_dir():
+        return _fingerprint_of_folder(path)
     digest = hashlib.sha256()
     content = memoryview(path.read_bytes())
     if is_safetensors(path):
@@ -35,4 +40,18 @@ def fingerprint(path: Path) -> str:
             digest.update(json.dumps(facts, sort_keys=True).encode())
             content = content[header.data_start :]
     digest.update(content)
+    return digest.hexdigest()
+
+
+def _fingerprint_of_folder(folder: Path) -> str:
+    """Return the SHA-256 of names and bytes of the files of settings and weights, one level deep."""
+    digest = hashlib.sha256()
+    files = [file for file in (*folder.glob("*"), *folder.glob("*/*")) if file.suffix in IN_FOLDERS and file.is_file()]
+    for file in sorted(files):
+        digest.update(
+            f"{file.relative_to(folder).as_posix()}\n{file.stat().st_size}\n".encode(errors="surrogateescape")
+        )
+        with file.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
     return digest.hexdigest()

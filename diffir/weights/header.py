@@ -60,7 +60,9 @@ def with_sorted_metadata(content: bytes) -> tuple[bytes, memoryview]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return True if the file begins with a length and an opening brace, as safetensors files do."""
+    """Return True if the file begins with a length and an opening brace, as safetensors files do; folders do not."""
+    if path.is_dir():
+        return False
     with path.open("rb") as file:
         start = file.read(_LENGTH_BYTES + 1)
     return len(start) > _LENGTH_BYTES and start[-1:] == b"{" and _length(start) <= _LARGEST_HEADER

@@ -1,7 +1,8 @@
 """Load a network by name or from a file.
 
-In: a name of the catalogue, a published .safetensors file, or a released checkpoint (.pth, .pt, .ckpt or .safetensors
-with the authors' names), and the table of systems. Out: the network in eval mode, float32, on the CPU, and its card.
+In: a name of the catalogue, a published .safetensors file, a released checkpoint (.pth, .pt, .ckpt or .safetensors with
+the authors' names) or a folder of several files that a system reads, and the table of systems. Out: the network in eval
+mode, float32, on the CPU, and its card.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,9 @@ from torch import Tensor, nn
 from diffir.errors import UsageError, WeightsError
 from diffir.files import why_refused
 from diffir.fork_guard import refuse_forked_process
-from diffir.system import System
+from diffir.system import Released, System
 from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
-from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, find_entry
+from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, catalogue, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
 from diffir.weights.fit import empty_network, filled_network
 from diffir.weights.header import is_safetensors, read_header
@@ -52,18 +53,24 @@ def load_network(
 
 
 def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
-    """Return the file of a name of the catalogue, or the file itself; raises the errors of ``load_network``."""
+    """Return the file of a name of the catalogue, or the file or folder itself; raises the errors of ``load_network``.
+
+    A file in the current folder wins over a name of the catalogue, and the name wins over a folder, because folders of
+    photos are often named "photo" or "deblur"; "./photo" is always the folder.
+    """
     path = Path(source)
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
-    # A file in the current folder wins over a name of the catalogue.
     reason = why_refused(path)
     if is_name and (reason or not path.is_file()):
         shipped = PRETRAINED / f"{source}.safetensors"
         is_shipped = not why_refused(shipped) and shipped.is_file()
-        return shipped if is_shipped else _shipped_path(find_entry(str(source), systems))
+        if is_shipped:
+            return shipped
+        if reason or not path.is_dir() or source in catalogue(systems):
+            return _shipped_path(find_entry(str(source), systems))
     if reason:
         raise UsageError(f"{path}: cannot be read ({reason})")
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         raise UsageError(f"no such weights file: {path}")
     return path
 
@@ -73,18 +80,15 @@ def _wrong_part(system: System, part: str, needed: str) -> str:
         return f"the part {part} of {system.name}, and the part {needed} is needed here"
     number, other = (system.stages.index(name) + 1 for name in (part, needed))
     if needed == system.restoring_part:
-        return (
-            f"a stage-{number} network: it needs the clean image as a second input and cannot restore; give the "
-            f"stage-{other} file"
-        )
+        return f"a stage-{number} network ({part}), which cannot restore photos; give the stage-{other} file ({needed})"
     return f"a stage-{number} network, and stage {other} is needed here; give the file of stage {other}"
 
 
 def _shipped_path(entry: CatalogueEntry) -> Path:
     if entry.path is None:
         raise WeightsError(
-            f"{entry.name} is not shipped with diffir: download its checkpoint from {entry.url} and give the file "
-            "with --model_path (diffir convert makes it smaller)"
+            f"{entry.name} is not shipped with diffir: download its checkpoint from {entry.url} and give the file or "
+            "folder with --model_path (diffir convert makes it smaller)"
         )
     return entry.path
 
@@ -99,15 +103,20 @@ def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, Weights
 
 
 def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[dict[str, Tensor], WeightsCard]:
-    """Read a foreign checkpoint with the first system that recognises its tensor names."""
-    state = read_checkpoint(path)
+    """Read a foreign checkpoint with the first system that recognises its tensor names, or the layout of a folder."""
+    state: dict[str, Tensor] = {} if path.is_dir() else read_checkpoint(path)
     for system in systems.values():
-        released = system.read_released(state, str(path))
+        released = system.read_folder(path) if path.is_dir() else system.read_released(state, str(path))
         if released is not None:
-            notes = f"read from the released checkpoint {path.name}"
-            card = WeightsCard(
-                path.stem, released.settings, released.part, system.name, task=released.task, notes=notes
-            )
-            return released.state, card
+            return released.state, _card_of(released, path, system)
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder in no layout that {', '.join(systems)} read: give a file of weights")
     begins = ", ".join(list(state)[:3])
     raise WeightsError(f"{path} holds a network of another kind than {', '.join(systems)}: it begins with {begins}")
+
+
+def _card_of(released: Released, path: Path, system: System) -> WeightsCard:
+    path = path.resolve() if path.is_dir() else path  # "." has no name
+    notes = f"read from the released checkpoint {path.name}" + (f": {released.notes}" if released.notes else "")
+    name = path.name if path.is_dir() else path.stem
+    return WeightsCard(name, released.settings, released.part, system.name, task=released.task, notes=notes)

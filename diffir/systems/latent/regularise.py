@@ -63,7 +63,8 @@ class Codebook(nn.Module):
             counts_use: keep the number of steps since each code was used, which ``restart_unused`` needs.
         """
         super().__init__()
-        self.embedding = nn.Embedding(codes, channels)
+        # Empty at first: the normal distribution of a new nn.Embedding loads torch's compiler on the device "meta".
+        self.embedding = nn.Embedding.from_pretrained(torch.empty(codes, channels), freeze=False)
         if counts_use:
             self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
         nn.init.uniform_(self.embedding.weight, -1 / codes, 1 / codes)

@@ -5,15 +5,16 @@ al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022. 
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffir.errors import ConfigError, UsageError
-from diffir.system import Facts, NetworkRow, Precision, Stage, StageStart, System
+from diffir.system import Facts, NetworkRow, Precision, Released, ReleasedRow, Stage, StageStart, System
 from diffir.systems.latent.restore_options import LatentOptions
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from diffir.config import NetworkConfig, TrainConfig
     from diffir.systems.latent.engine import LatentEngine
@@ -94,6 +95,21 @@ class LatentSystem(System):
         if part == AUTOENCODER:
             return [row.name for row in ROWS.values() if row.settings.autoencoder == known.autoencoder]
         return [row.name for row in ROWS.values() if row.settings == known]
+
+    def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
+        from diffir.systems.latent.released import read_lightning
+
+        return read_lightning(state, source)
+
+    def read_folder(self, folder: Path) -> Released | None:
+        from diffir.systems.latent.diffusers_folder import read_diffusers_folder
+
+        return read_diffusers_folder(folder)
+
+    def released_rows(self) -> Sequence[ReleasedRow]:
+        from diffir.systems.latent.released_rows import RELEASED_ROWS
+
+        return RELEASED_ROWS
 
 
 def _merged(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
