@@ -21,6 +21,7 @@ from torch import Tensor
 from diffir.batch.batch import run_jobs
 from diffir.batch.events import Settings
 from diffir.batch.jobs import plan_jobs
+from diffir.batch.own_mask import own_mask_kind, take_mask
 from diffir.batch.restore_photos import are_alike, part_of, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import MAX_PIXELS, Content, Photo, frames_of, read_file, write_image
@@ -134,7 +135,8 @@ class Restorer(ArrayRestorer):
                 a ``Photo``, as ``diffir.read`` returns it.
                 Floats outside [0, 1] are passed to the network unclipped. Alpha is kept, and enlarged with the photo.
             mask: above 0 where pixels are missing; for inpainting networks only, and required there. Any of the kinds
-                above, H x W; one for all pictures, or a list with one for each.
+                above, H x W; one for all pictures, or a list with one for each; or "alpha", the transparent parts of
+                the picture itself, which becomes opaque, or "infrared", dust in that channel of a film scan.
             prior: (1, P), used instead of the estimated one; for several pictures also (B, P).
             on_progress: called several times with the fraction of the work that is done, above 0 and up to 1.
         Returns:
@@ -179,7 +181,7 @@ class Restorer(ArrayRestorer):
 
         Args:
             target: a file with the suffix of its format, or a folder.
-            mask: file with a mask, for inpainting networks.
+            mask: file with a mask, for inpainting networks; or "alpha" or "infrared", as for ``restore``.
             quality: 1-100, for JPEG, WebP, AVIF and videos.
             strip_metadata: leave out EXIF, XMP and resolution.
             max_pixels: larger photos are refused.
@@ -191,10 +193,11 @@ class Restorer(ArrayRestorer):
             UsageError: the target cannot be written or is the source, or the options do not fit the network.
             ImageError: the source cannot be read.
         """
-        jobs = plan_jobs([str(source)], str(target), mask=None if mask is None else Path(mask))
+        kind = own_mask_kind(mask)
+        jobs = plan_jobs([str(source)], str(target), mask=None if mask is None or kind else Path(mask))
         if len(jobs) != 1:
             raise UsageError(f"{source} holds {len(jobs)} files, and restore_file takes one: use diffir restore")
-        settings = Settings(quality, max_pixels, strip_metadata, share_prior=share_prior, prior=prior)
+        settings = Settings(quality, max_pixels, strip_metadata, mask_from=kind, share_prior=share_prior, prior=prior)
         (event,) = run_jobs(self, jobs, settings)
         if event.outcome == "failed":
             error = event.cause if isinstance(event.cause, DiffIRError) else DiffIRError(event.error)
@@ -215,7 +218,11 @@ class Restorer(ArrayRestorer):
         return Restored(content, before, path, self.name)
 
     def _restore_photo(self, photo: Photo, mask: Any, prior: Tensor | None, on_progress: OnProgress | None) -> Photo:
-        holes = None if mask is None else to_mask(mask)
+        kind = own_mask_kind(mask)
+        if kind is None:
+            holes = None if mask is None else to_mask(mask)
+        else:
+            photo, holes = take_mask(photo, kind)
         ((restored, _),) = restore_photos(self, [photo], holes, Settings(prior=prior), on_progress=on_progress)
         assert isinstance(restored, Photo)
         return restored

@@ -11,6 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from diffir.batch.jobs import Job
+from diffir.batch.own_mask import MaskKind
 from diffir.errors import DiffIRError, FaultError
 from diffir.faults import description, is_fault
 from diffir.image_io import MAX_PIXELS
@@ -73,6 +74,8 @@ class Settings:
     """Skip a job whose target exists and is not empty."""
     batch_size: int = AUTO_BATCH
     """Largest number of photos or frames that are restored together."""
+    mask_from: MaskKind | None = None
+    """Use a channel of the photo as mask; None takes the mask of the job, if it has one."""
     share_prior: bool = False
     """Use the prior of the first frame for all frames of an animation or video."""
     prior: Tensor | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.jobs import Job, final_target
+from diffir.batch.own_mask import take_mask
 from diffir.batch.pipeline import AbandonedError
 from diffir.batch.queue_items import LoadedFile, Reporter
 from diffir.batch.restore_photos import are_alike, pixels_of
@@ -91,8 +92,12 @@ class FileReader:
         if target != job.target and self._skip_if_done(index, job, target):
             return None
 
-        # Read the mask.
+        # Read the mask, or take it from the photo.
         mask = None
+        if self._settings.mask_from is not None:
+            if not isinstance(content, Photo):
+                raise ImageError("animations and pages need a mask file, since masks of their frames may differ")
+            content, mask = take_mask(content, self._settings.mask_from)
         if job.mask is not None:
             mask = read_image(job.mask, max_pixels=self._settings.max_pixels).pixels.max(axis=2)
         return LoadedFile(index, job, target, content, mask, time.perf_counter() - start)

@@ -64,9 +64,17 @@ def _add_file_flags(files: argparse._ArgumentGroup) -> None:
     files.add_argument("--skip_existing", action="store_true", help="skip photos whose result exists already")
     files.add_argument(
         "--mask",
-        type=_path,
+        type=_mask,
         metavar="MASK",
-        help="for inpainting, above 0 in the missing region: one file, or a folder with masks named like the photos",
+        help="for inpainting, above 0 in the missing region: one file, or a folder with masks named like the photos; "
+        "or the word alpha (the transparent parts) or infrared (dust on a film scan that has this channel)",
+    )
+    files.add_argument(
+        "--mask_grow",
+        type=_whole,
+        default=0,
+        metavar="PIXELS",
+        help="also restore this margin around the mask and blend it into the photo, against rims and hard edges",
     )
     files.add_argument(
         "--max_pixels", type=_positive, metavar="N", help="refuse larger photos before decoding (default: 500000000)"
@@ -102,6 +110,7 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
         metavar="0-1",
         help="0: the input, 1: restored (default), or a mix of both",
     )
+    network.add_argument("--seamless", action="store_true", help="for textures that are tiled: opposite edges meet")
     network.add_argument("-x", "--tta", action="store_true", help="mean of 8 turned and mirrored runs: 8 x the time")
     network.add_argument("--seed", type=int, default=0, help="seed of the prior's initial noise (default: 0)")
 
@@ -157,9 +166,12 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the arguments, restore all inputs, and report."""
     from diffir.batch.jobs import plan_jobs
+    from diffir.batch.own_mask import own_mask_kind
 
     if args.prior_mix and not args.prior:
         raise UsageError("--prior_mix needs --prior: it gives the weights of its files")
+    if args.mask_grow and args.mask is None:
+        raise UsageError("--mask_grow needs --mask: it widens the mask")
 
     # Plan which input becomes which file.
     jobs = plan_jobs(
@@ -168,7 +180,7 @@ def run(args: argparse.Namespace) -> int:
         suffix=args.suffix,
         ext=args.ext,
         recursive=args.recursive,
-        mask=args.mask,
+        mask=None if own_mask_kind(args.mask) else args.mask,
         save_prior=args.save_prior,
         skip_existing=args.skip_existing,
         protected_paths=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
@@ -209,6 +221,8 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 tta=args.tta,
                 strength=args.strength,
                 seed=args.seed,
+                seamless=args.seamless,
+                mask_grow=args.mask_grow,
                 **given_options(args, system),
             )
             for device in devices
@@ -233,6 +247,7 @@ def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
 
 def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
     from diffir.batch.events import AUTO_BATCH, Settings
+    from diffir.batch.own_mask import own_mask_kind
     from diffir.image_io import MAX_PIXELS
 
     return Settings(
@@ -241,6 +256,7 @@ def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
         strip_metadata=args.strip_metadata,
         skip_existing=args.skip_existing,
         batch_size=args.batch_size or AUTO_BATCH,
+        mask_from=own_mask_kind(args.mask),
         share_prior=args.share_prior,
         prior=prior,
     )
@@ -281,6 +297,16 @@ def _name(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_name(text))
+
+
+def _mask(text: str) -> Path | str:
+    return text if text in ("alpha", "infrared") else _path(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from diffir.inference.restorer import Restorer
 
 JSON_FIELDS = """\
-start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seed, engine, stats (the last two are
-options of DiffIR); progress: file, fraction;
+start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seamless, mask_grow, seed, engine,
+stats (the last two are options of DiffIR); progress: file, fraction;
 done: source, target, width, height, seconds, tile (null: whole), notes, losses; skipped: source, target;
 failed: source, error; summary: restored, skipped, failed, not_begun, interrupted, seconds, megapixels_per_second"""
 
@@ -189,6 +189,8 @@ def headline(restorers: Sequence[Restorer]) -> str:
     line = f"model {first.name}{enlarged}, device {devices}, precision {used['precision']}{engine}"
     line += f", tile {tile}{statistics}, seed {used['seed']}"
     line += ", self-ensemble of 8" if used["tta"] else ""
+    line += ", seamless" if used["seamless"] else ""
+    line += f", mask grown by {used['mask_grow']}" if used["mask_grow"] else ""
     return line + (f", strength {used['strength']:g}" if used["strength"] < 1 else "")
 
 

@@ -34,18 +34,18 @@ class Finish:
             self._output.write(top, rows)
             return
 
-        # Keep the pixels outside the missing regions as they are.
+        # Keep the pixels outside the missing regions as they are, and blend those of their margin.
         scale = self._facts.scale
         start, stop = top // scale, (top + rows.shape[-2]) // scale
         rows = rows.float().cpu()
+        rows = rows.clamp(0, 1) if self._output.clips else rows  # clip before blending
         if self._facts.has_mask:
-            lq = self._source.rows(start, stop)[..., : rows.shape[-1]]
-            image, holes = lq[:, :-1], lq[:, -1:]
-            rows = torch.where(holes > 0, rows, image)
+            image = self._source.photo_rows(start, stop)[..., : rows.shape[-1]]
+            weights = self._source.weights(start, stop)[..., : rows.shape[-1]]
+            rows = torch.where(weights > 0, torch.lerp(image, rows, weights), image)
 
         # Blend with the input.
         if self._strength < 1:
-            rows = rows.clamp(0, 1) if self._output.clips else rows  # clip before blending
             untouched = input_rows(self._source, start, stop, scale)
             rows = torch.lerp(untouched, rows[..., : untouched.shape[-2], : untouched.shape[-1]], self._strength)
         self._output.write(top, rows)

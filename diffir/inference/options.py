@@ -6,6 +6,7 @@ The values are checked once, here; the object is passed on whole and written who
 from dataclasses import dataclass
 
 from diffir.errors import UsageError
+from diffir.inference.mask_seam import LARGEST_GROWTH
 
 AUTO = 0  # value of ``tile``: cut photos into tiles only if memory requires it
 WHOLE = -1  # value of ``tile``: never cut photos into tiles
@@ -14,7 +15,7 @@ LARGEST_SEED = 2**63 - 1  # the largest seed that torch accepts on every platfor
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """Device, precision, tiles, self-ensemble, strength and seed."""
+    """Device, precision, tiles, self-ensemble, strength, edges and seed."""
 
     device: str = "auto"
     """One of auto, cpu, cuda, cuda:N and mps."""
@@ -28,6 +29,10 @@ class RestoreOptions:
     """Self-ensemble: average the results of all eight rotations and reflections, at eight times the cost."""
     strength: float = 1.0
     """1 gives the restored photo, 0 the input (enlarged bicubically); values in between blend the two."""
+    seamless: bool = False
+    """For textures that are tiled: beyond each edge the network sees the opposite side, so that edges meet."""
+    mask_grow: int = 0
+    """Inpainting: also restore so many pixels around the mask, and blend them into the photo."""
     seed: int = 0
     """Determines every random number of a restoration."""
 
@@ -36,6 +41,8 @@ class RestoreOptions:
             raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {self.tile}")
         if self.tile_overlap < 0:
             raise UsageError(f"tile_overlap must be 0 or more, got {self.tile_overlap}")
+        if not 0 <= self.mask_grow <= LARGEST_GROWTH:
+            raise UsageError(f"mask_grow must be from 0 to {LARGEST_GROWTH} pixels, got {self.mask_grow}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {self.seed}")
         if not 0 <= self.strength <= 1:

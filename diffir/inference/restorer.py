@@ -16,6 +16,7 @@ from torch import Tensor
 
 from diffir.errors import ImageError, UsageError
 from diffir.inference.finishing import Finish, write_input
+from diffir.inference.mask_seam import seam_weights
 from diffir.inference.options import RestoreOptions
 from diffir.inference.runner import Runner
 from diffir.inference.source import OutputImages, Source, check_image, turn_back
@@ -25,6 +26,7 @@ from diffir.system import Engine, OnProgress, Precision
 # The eight rotations and reflections of the self-ensemble.
 _TURNS = [(quarter_turns, mirrored) for mirrored in (False, True) for quarter_turns in range(4)]
 _ROWS = 256  # rows of lq that are finished at a time
+_SEAMLESS_MARGIN = 64  # pixels of lq that a seamless texture continues on each side; edges then meet within rounding
 
 
 class Restorer:
@@ -136,6 +138,21 @@ class Restorer:
             images, masks, on_progress: as for ``restore``.
             prior: (B, P), or (1, P) for all photos.
         """
+        if self.options.seamless:
+            wrapped_masks = None if masks is None else [_wrapped(mask) for mask in masks]
+            wrapped = [_wrapped(image) for image in images]
+            margin = _SEAMLESS_MARGIN * self.scale
+            results = self._restore_arrays(wrapped, wrapped_masks, prior, on_progress)
+            return [np.ascontiguousarray(array[margin:-margin, margin:-margin]) for array in results]
+        return self._restore_arrays(images, masks, prior, on_progress)
+
+    def _restore_arrays(
+        self,
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray] | None,
+        prior: Tensor | None,
+        on_progress: OnProgress | None,
+    ) -> list[np.ndarray]:
         source = self._source(images, masks)
         first = images[0]
         if self.options.strength == 0 and self.scale == 1:
@@ -187,13 +204,18 @@ class Restorer:
 
         # Stack them; grey photos get an axis for their channel.
         self._check_mask(masks is not None)
-        stacked_masks = None if masks is None else _stacked(masks)
+        grow = self.options.mask_grow
+        stacked_masks = None if masks is None else _stacked([seam_weights(mask, grow) for mask in masks])
         return Source.whole(_stacked([np.atleast_3d(image) for image in images]), stacked_masks, self.facts)
 
     def _tensor_source(self, lq: Tensor, mask: Tensor | None) -> Source:
         self._check_mask(mask is not None)
         images = rearrange(lq.float().cpu(), "b c h w -> b h w c").numpy()
-        return Source.whole(images, None if mask is None else mask[:, 0].cpu().numpy(), self.facts)
+        if mask is None:
+            return Source.whole(images, None, self.facts)
+        grow = self.options.mask_grow
+        weights = _stacked([seam_weights(one, grow) for one in mask[:, 0].cpu().numpy()])
+        return Source.whole(images, weights, self.facts)
 
     def _check_mask(self, is_given: bool) -> None:
         if self.has_mask and not is_given:
@@ -251,6 +273,12 @@ def _unpickled(kind: type[Restorer], content: bytes) -> Restorer:
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays along a new first axis; a single array is not copied."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _wrapped(array: np.ndarray) -> np.ndarray:
+    """An array H x W (x C) with a margin on each side that continues it from the opposite side."""
+    margins = [(_SEAMLESS_MARGIN, _SEAMLESS_MARGIN)] * 2 + [(0, 0)] * (array.ndim - 2)
+    return np.pad(array, margins, mode="wrap") if array.size else array
 
 
 def _size(array: np.ndarray) -> str:

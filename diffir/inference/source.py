@@ -28,7 +28,8 @@ class Source:
     images: np.ndarray
     """Photos (B, H, W, C), RGB (C = 3) or grey (C = 1)."""
     masks: np.ndarray | None
-    """Masks (B, H, W), above 0 where pixels are missing; None for networks without a mask."""
+    """Weights of restored pixels (B, H, W): above 0 in missing regions, below 1 in their margin, where the photo is
+    blended in; None for networks without a mask."""
     filled: np.ndarray
     """The same as ``images``, but with the missing regions filled for the network."""
     repeats_edge: bool
@@ -82,6 +83,17 @@ class Source:
             return lq
         holes = torch.from_numpy(_pick(self.masks, rows, columns) > 0).float()[:, None]
         return torch.cat([lq, holes], dim=1)
+
+    def photo_rows(self, start: int, stop: int) -> Tensor:
+        """The same rows as ``rows`` gives (B, 3, stop - start, width), but as they were before holes were filled."""
+        return replace(self, masks=None, filled=self.images).rows(start, stop)
+
+    def weights(self, start: int, stop: int) -> Tensor:
+        """The weights of restored pixels in rows of lq (B, 1, stop - start, width), float32 on the CPU."""
+        assert self.masks is not None
+        rows = self._indices(self.top + start, self.top + stop, self.images.shape[1])
+        columns = self._indices(self.left, self.left + self.width, self.images.shape[2])
+        return torch.from_numpy(_pick(self.masks, rows, columns).astype(np.float32))[:, None]
 
     def _indices(self, start: int, stop: int, side: int) -> slice | np.ndarray:
         if stop <= side:
