@@ -91,7 +91,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
         f"task {restorer.task or 'unknown'}, {restorer.device}, {used['precision']}, {engine.description}, "
         f"{'self-ensemble, ' if restorer.options.tta else ''}{engine.seed_meaning} {restorer.options.seed}"
     )
-    # A contestant is always fully restored, with plain edges and the mask of the benchmark, so these options say nothing.
+    # Contestants restore fully, with plain edges and the mask of the benchmark, so these options say nothing.
     options = {name: value for name, value in used.items() if name not in ("strength", "seamless", "mask_grow")}
     settings = {"weights": weights.name, "fingerprint": fingerprint(weights), "task": restorer.task, **options}
     return Contestant(
