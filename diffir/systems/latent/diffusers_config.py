@@ -17,6 +17,7 @@ from diffir.typed_mapping import build
 T = TypeVar("T")
 LARGEST = 1_000_000  # bytes; files of diffusers have about a thousand
 UNET, VQ, KL = "UNet2DModel", "VQModel", "AutoencoderKL"
+PLAIN, RESIZING = "DownBlock2D", "ResnetDownsampleBlock2D"  # levels without attention
 
 
 class UNetConfig(NamedTuple):
@@ -45,7 +46,7 @@ class _UNetKeys:
     layers_per_block: int
     down_block_types: tuple[str, ...]
     attention_head_dim: int | None = 8
-    downsample_type: str = "conv"
+    downsample_type: Literal["conv", "resnet"] = "conv"
     resnet_time_scale_shift: Literal["default", "scale_shift"] = "default"
 
 
@@ -121,10 +122,10 @@ def unet_config(path: Path) -> UNetConfig:
         settings = DenoiserSettings(
             **_levels(keys.block_out_channels),
             num_blocks=keys.layers_per_block,
-            attention_factors=_attending(keys.down_block_types, "DownBlock2D", "AttnDownBlock2D"),
+            attention_factors=_attending(keys.down_block_types, (PLAIN, RESIZING), "AttnDownBlock2D"),
             heads=1 if width is None else 0,
             head_channels=width or 0,
-            updown_blocks=keys.downsample_type == "resnet",
+            updown_blocks=_resizes_in_blocks(keys),
             scale_shift=keys.resnet_time_scale_shift == "scale_shift",
         )
     except ConfigError as error:
@@ -144,7 +145,7 @@ def autoencoder_config(path: Path) -> AutoencoderConfig:
             z_channels=keys.latent_channels,
             latent_channels=(keys.vq_embed_dim if has_codes else None) or keys.latent_channels,
             codes=keys.num_vq_embeddings if has_codes else AutoencoderSettings().codes,
-            attention_factors=_attending(keys.down_block_types, "DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+            attention_factors=_attending(keys.down_block_types, ("DownEncoderBlock2D",), "AttnDownEncoderBlock2D"),
             mid_attention=keys.mid_block_add_attention,
         )
     except ConfigError as error:
@@ -211,9 +212,18 @@ def _levels(widths: tuple[int, ...]) -> dict[str, Any]:
     return {"channels": widths[0], "multipliers": tuple(width // widths[0] for width in widths)}
 
 
-def _attending(types: tuple[str, ...], plain: str, attending: str) -> tuple[int, ...]:
+def _attending(types: tuple[str, ...], plain: tuple[str, ...], attending: str) -> tuple[int, ...]:
     """Downsampling factors of the levels whose blocks have attention."""
-    other = next((name for name in types if name not in (plain, attending)), None)
+    other = next((name for name in types if name not in (*plain, attending)), None)
     if other is not None:
-        raise ConfigError(f"down_block_types: {other[:80]!r} is not known; known: {plain}, {attending}")
+        raise ConfigError(f"down_block_types: {other[:80]!r} is not known; known: {', '.join((*plain, attending))}")
     return tuple(2**level for level, name in enumerate(types) if name == attending)
+
+
+def _resizes_in_blocks(keys: _UNetKeys) -> bool:
+    """True if the resolution changes in residual blocks, False if it changes in single convolutions."""
+    own = {PLAIN: "conv", RESIZING: "resnet"}  # levels with attention have the kind of downsample_type
+    kinds = {own.get(name, keys.downsample_type) for name in keys.down_block_types[:-1]}
+    if len(kinds) > 1:
+        raise ConfigError("down_block_types: some levels shrink by convolutions and some by residual blocks")
+    return kinds == {"resnet"}

@@ -30,7 +30,10 @@ HOLES = replace(
 )
 LABELS = replace(SMALL, condition=("labels",), scale=1, labels=5)
 KL = replace(
-    SMALL, autoencoder=AutoencoderSettings("kl", 32, (1, 2), 1, 4, 4, attention_factors=(2,)), condition=("latent",)
+    SMALL,
+    autoencoder=AutoencoderSettings("kl", 32, (1, 2), 1, 4, 4, attention_factors=(2,)),
+    condition=("latent",),
+    scale=1,
 )
 SMALL_ROWS = {"small_sr": SMALL, "small_holes": HOLES, "small_labels": LABELS}
 
@@ -113,6 +116,7 @@ def write_diffusers_folder(folder: Path, network: LatentDiffusion, *, suffix: st
         "sample_size": 256,
     }
     autoencoder_config |= {"num_vq_embeddings": first.codes} if has_codes else {"scaling_factor": 0.25}
+    plain = "ResnetDownsampleBlock2D" if unet.updown_blocks else "DownBlock2D"
     unet_config = {
         "_class_name": "UNet2DModel",
         "in_channels": first.latent_channels + settings.condition_channels,
@@ -120,8 +124,7 @@ def write_diffusers_folder(folder: Path, network: LatentDiffusion, *, suffix: st
         "block_out_channels": [unet.channels * multiplier for multiplier in unet.multipliers],
         "layers_per_block": unet.num_blocks,
         "down_block_types": [
-            "AttnDownBlock2D" if 2**level in unet.attention_factors else "DownBlock2D"
-            for level in range(len(unet.multipliers))
+            "AttnDownBlock2D" if 2**level in unet.attention_factors else plain for level in range(len(unet.multipliers))
         ],
         "attention_head_dim": unet.head_channels,
         "downsample_type": "resnet" if unet.updown_blocks else "conv",

@@ -37,6 +37,9 @@ from tests.systems.latent.released_files import (
     zero_stride,
 )
 
+RESIZING = replace(SMALL, denoiser=replace(SMALL.denoiser, updown_blocks=True))
+MIXED = ["DownBlock2D", "ResnetDownsampleBlock2D", "DownBlock2D"]
+
 
 @pytest.fixture(autouse=True)
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,10 +228,13 @@ def test_full_size_files_are_recognised_from_their_released_keys(shared):
 # Folders in diffusers' layout
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
-@pytest.mark.parametrize("settings", [SMALL, KL], ids=["vq", "kl"])
+@pytest.mark.parametrize(
+    ("settings", "suffix"),
+    [(SMALL, ".safetensors"), (SMALL, ".bin"), (KL, ".safetensors"), (RESIZING, ".safetensors")],
+    ids=["vq", "vq in .bin", "kl", "resizing blocks"],
+)
 def test_a_folder_gives_the_network(tmp_path, settings, suffix):
-    expected = random_network(replace(settings, scale=1 if settings is KL else 2))
+    expected = random_network(settings)
     folder = write_diffusers_folder(tmp_path / "ldm", expected, suffix=suffix)
 
     network, card = load_network(folder)
@@ -308,6 +314,7 @@ def change(folder: Path, file: str, **keys: object) -> None:
         ("unet/config.json", {"block_out_channels": [32, 96]}, "and config.json asks for"),
         ("unet/config.json", {"layers_per_block": 2}, "is missing, which config.json asks for"),
         ("unet/config.json", {"layers_per_block": "2"}, "expected int, got '2'"),
+        ("unet/config.json", {"block_out_channels": [32] * 3, "down_block_types": MIXED}, "some levels shrink by"),
         ("unet/config.json", {"out_channels": 4}, "the latent of vqvae has 3 channels"),
         ("unet/config.json", {"down_block_types": ["SkipDownBlock2D"]}, "is not known"),
         ("vqvae/config.json", {"num_vq_embeddings": 17}, r"quantize\.embedding\.weight is 16 x 3"),
@@ -440,7 +447,7 @@ def test_what_can_be_downloaded_is_listed_with_its_true_size():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [SMALL, KL, replace(SMALL, denoiser=replace(SMALL.denoiser, updown_blocks=True))])
+@pytest.mark.parametrize("settings", [SMALL, KL, RESIZING], ids=["vq", "kl", "resizing blocks"])
 @torch.no_grad()
 def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
     diffusers = pytest.importorskip("diffusers")
@@ -460,8 +467,10 @@ def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
         out_channels=first.latent_channels,
         block_out_channels=(32, 64),
         layers_per_block=unet.num_blocks,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("ResnetDownsampleBlock2D" if unet.updown_blocks else "DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "ResnetUpsampleBlock2D" if unet.updown_blocks else "UpBlock2D"),
+        downsample_type="resnet" if unet.updown_blocks else "conv",
+        upsample_type="resnet" if unet.updown_blocks else "conv",
         attention_head_dim=unet.head_channels,
     )
     for name, part in (("vqvae" if first.regulariser == "vq" else "vae", autoencoder), ("unet", denoiser)):
