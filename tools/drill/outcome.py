@@ -74,7 +74,7 @@ def check_answer(outcome: Outcome, answer: Answer, *, codes: Iterable[int] = EXI
         outcome.blame("crash", f"exit code {answer.code}: {last}")
     if _TRACEBACK.search(answer.output):
         outcome.blame("traceback", last)
-    if answer.code in EXIT_CODES and answer.code != 0 and not last:
+    if answer.code > 0 and not last:
         outcome.blame("silent", f"exit code {answer.code}")
     if _RAW.search(answer.output):
         outcome.blame("raw", repr(_RAW.findall(answer.output)[:3]))
