@@ -65,10 +65,15 @@ def draw_samples(
         count: number of results.
     """
     images = list(_results(restorer, image, mask, count, on_progress))
-    stack = np.stack([to_float(result) for result in images])
-    mean = to_kind(stack.mean(axis=0), images[0].dtype)
-    deviation = stack.std(axis=0).astype(np.float32)
-    return Samples(images, mean, deviation.mean(axis=-1) if deviation.ndim == 3 else deviation)
+    mean = np.zeros(images[0].shape)
+    squares = np.zeros(images[0].shape)
+    for result in images:
+        mean += to_float(result) / count
+    for result in images:
+        squares += (to_float(result) - mean) ** 2 / count
+    deviation = np.sqrt(squares).astype(np.float32)
+    deviation = deviation.mean(axis=-1) if deviation.ndim == 3 else deviation
+    return Samples(images, to_kind(mean, images[0].dtype), deviation)
 
 
 def _results(

@@ -28,8 +28,11 @@ def arch_of(start: StageStart) -> ArchSettings:
 
 def given(config: RunConfig, part: str) -> str | None:
     """The weights that the options name for a part; ``pretrain_network_g`` and ``_s2`` are BasicSR's keys for them."""
-    by_old_key = {PRIOR: config.path.pretrain_network_g, DIFFUSION: config.path.pretrain_network_s2}
-    return config.path.start.get(part, by_old_key[part])
+    by_old_key = {PRIOR: config.path.pretrain_network_g, DIFFUSION: config.path.pretrain_network_s2}[part]
+    named = config.path.start.get(part, by_old_key)
+    if by_old_key is not None and named != by_old_key:
+        raise ConfigError(f"path: start names {named} for {part}, and an older key names {by_old_key}; drop one")
+    return named
 
 
 def load_diffir(start: StageStart, weights: str | Path, part: str | None) -> DiffIR:

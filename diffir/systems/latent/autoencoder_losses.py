@@ -1,7 +1,8 @@
 """The losses of the autoencoder: L1, LPIPS, the regulariser, and a discriminator with adaptive weight.
 
 In: images (B, 3, H, W) in [-1, 1]. Out: a scalar and its unweighted terms. Source: Rombach et al., CVPR 2022,
-appendix G; the adaptive weight is eq. 7 of Esser et al., "Taming Transformers", CVPR 2021.
+appendix G; the adaptive weight is eq. 7 of Esser et al., "Taming Transformers", CVPR 2021. The released networks had
+the hinge loss where we have that of ``diffir.losses.adversarial``, softplus of the logits.
 """
 
 import torch

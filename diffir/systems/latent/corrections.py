@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BACK_PROJECTIONS = 3  # each one divides the difference by about three
+BACK_PROJECTIONS = 8  # each one divides the difference by about three
 WAVELET_LEVELS = 5  # the low frequencies are what five levels of a dilated binomial filter leave
 
 
 def back_projected(restored: Tensor, lq: Tensor, scale: int) -> Tensor:
-    """Correct an enlarged image until it equals the low-quality image (B, 3, h, w) when shrunk by ``scale``."""
+    """Correct an enlarged image so that, shrunk by ``scale``, it nearly equals the low-quality image (B, 3, h, w)."""
     for _ in range(BACK_PROJECTIONS):
         shrunk = F.interpolate(restored, scale_factor=1 / scale, mode="bicubic", antialias=True)
         restored = restored + F.interpolate(lq - shrunk, scale_factor=scale, mode="bicubic")

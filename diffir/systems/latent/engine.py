@@ -44,6 +44,10 @@ class LatentEngine:
             raise UsageError("the sampler dpm is deterministic: leave eta out, or take the sampler ddim")
         if options.consistency == "on" and network.settings.scale == 1:
             raise UsageError("consistency is for networks that enlarge; leave it out")
+        if options.color_fix != "none" and network.settings.has_mask:
+            raise UsageError("color_fix would take the colours of the filled holes; leave it out")
+        if options.steps > network.settings.diffusion.timesteps:
+            raise UsageError(f"steps must be at most {network.settings.diffusion.timesteps}, got {options.steps}")
         self.network = network
         self.device = device
         self.options = options
@@ -63,18 +67,26 @@ class LatentEngine:
 
     @property
     def is_consistent(self) -> bool:
-        """True if results are corrected by back-projection."""
-        return self.options.consistency == "on" or (self.options.consistency == "auto" and self.facts.scale > 1)
+        """True if results are corrected by back-projection; by default for networks whose input is clean."""
+        automatic = self.options.consistency == "auto" and self.network.settings.clean_input
+        return automatic or self.options.consistency == "on"
+
+    @property
+    def times(self) -> list[int]:
+        """The time steps of sampling; ``dpm`` merges steps that coincide, which happens above about 50."""
+        schedule = self.network.schedule
+        steps = self.options.steps
+        return schedule.times(steps) if self.sampler == "ddim" else schedule.times_by_noise(steps)
 
     @property
     def description(self) -> str:
-        return f"{self.options.steps} steps of {self.sampler}"
+        return f"{len(self.times)} steps of {self.sampler}"
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
         """The options that take effect."""
         options = self.options
         return {
-            "steps": options.steps,
+            "steps": len(self.times),
             "sampler": self.sampler,
             "eta": options.eta,
             "guidance": options.guidance,
@@ -88,7 +100,7 @@ class LatentEngine:
         self.network.to(device)
 
     def largest_tile(self, height: int, width: int, batch: int) -> int | None:
-        """None: windows bound the memory of photos of any size."""
+        """None: the networks see one window at a time; the latent, the condition and the result are held whole."""
         return None
 
     def open(
@@ -101,7 +113,8 @@ class LatentEngine:
     def multiply_adds(self, side: int) -> int:
         from diffir.systems.latent.operation_count import count_multiply_adds  # only tables need it
 
-        return count_multiply_adds(self.network, side=side, steps=self.options.steps)
+        passes = len(self.times) * (1 if self.options.guidance == 1 else 2)
+        return count_multiply_adds(self.network, side=side, passes=passes)
 
 
 class LatentSession:
@@ -125,7 +138,7 @@ class LatentSession:
         engine = self._engine
         with autocast(engine.device, precision):
             if precision not in self._sampled:
-                self._sampled = {precision: self._sample(lambda share: on_progress(SHARE_OF_SAMPLING * share))}
+                self._sampled[precision] = self._sample(lambda share: on_progress(SHARE_OF_SAMPLING * share))
             self._decode(region, self._sampled[precision], write, on_progress)
 
     def _sample(self, on_progress: Callable[[float], None]) -> Tensor:
@@ -134,36 +147,31 @@ class LatentSession:
         latent = network.settings.autoencoder.latent_channels
         schedule = network.schedule
 
-        # What the denoiser sees of the photos, computed once; context vectors read the photos in one piece.
+        # What the denoiser sees of the photos without trained encoders is computed once.
         concat, base = self._given()
-        context = None
-        if network.settings.context == "image":
-            whole = self._photos.rows(0, self._photos.height).to(engine.device)
-            context = network.with_context(Given(concat, base, None), whole).context
 
-        # One prediction of the whole latent, window by window.
-        done, total = 0, options.steps * self._plan.count
+        # One prediction of the whole latent, window by window. The noise follows from the clean latent.
+        times = engine.times
+        done, total = 0, len(times) * self._plan.count
 
         def predict(noisy: Tensor, time: int) -> Predicted:
             def of_window(rows: slice, columns: slice) -> Tensor:
                 nonlocal done
-                here = Given(concat[..., rows, columns].to(engine.device), None, context)
-                predicted = network.predict(noisy[..., rows, columns].to(engine.device), time, here, options.guidance)
+                here = Given(concat[..., rows, columns].to(engine.device), None, None)
+                here = network.with_context(here, self._lq(rows, columns)) if network.has_encoder else here
+                clean = network.predict(noisy[..., rows, columns].to(engine.device), time, here, options.guidance).clean
                 done += 1
                 on_progress(done / total)
-                return torch.cat(predicted, dim=1).float().cpu()
+                return clean.float().cpu()
 
-            return Predicted(*self._plan.blend(of_window).chunk(2, dim=1))
+            return schedule.with_noise(self._plan.blend(of_window), noisy, time)
 
         start = self._noise(0, latent)
         if engine.sampler == "ddim":
-            times = schedule.times(options.steps)
             path = ddim(predict, schedule.alphas, times, start, options.eta, lambda step: self._noise(1 + step, latent))
         else:
-            path = dpm_solver(predict, schedule.alphas, schedule.times_by_noise(options.steps), start)
-        diffused = deque(path, maxlen=1).pop()
-        scale = network.latent_scale.cpu().view(1, -1, 1, 1)
-        return diffused / scale if base is None else diffused / scale + base
+            path = dpm_solver(predict, schedule.alphas, times, start)
+        return network.from_diffused(deque(path, maxlen=1).pop(), base)
 
     def _given(self) -> tuple[Tensor, Tensor | None]:
         """The condition (B, C, h, w) and the latent of the input (B, Z, h, w) or None, on the CPU."""

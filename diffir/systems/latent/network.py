@@ -97,6 +97,11 @@ class LatentDiffusion(nn.Module):
         return given
 
     @property
+    def has_encoder(self) -> bool:
+        """True if an encoder that is trained with the denoiser reads the input."""
+        return self.settings.labels > 0 or self.settings.context == "image"
+
+    @property
     def reads_latent(self) -> bool:
         """True if the enlarged or filled input is encoded before sampling."""
         return self.settings.diffusion.residual or "latent" in self.settings.condition
@@ -114,12 +119,12 @@ class LatentDiffusion(nn.Module):
 
     def to_diffused(self, latent: Tensor, given: Given) -> Tensor:
         """The latent of a clean image (B, Z, h, w) in the form that is diffused."""
-        difference = latent if given.base is None else latent - given.base
+        difference = latent.float() if given.base is None else latent.float() - given.base.float()
         return difference * self.latent_scale.view(1, -1, 1, 1)
 
     def from_diffused(self, diffused: Tensor, base: Tensor | None) -> Tensor:
         """Invert ``to_diffused``: the latent of the result (B, Z, h, w)."""
-        latent = diffused / self.latent_scale.view(1, -1, 1, 1)
+        latent = diffused / self.latent_scale.to(diffused.device).view(1, -1, 1, 1)
         return latent if base is None else latent + base
 
     def denoise(self, noisy: Tensor, time: Tensor, given: Given) -> Tensor:

@@ -8,8 +8,11 @@ from diffir.evaluation.multiply_adds import multiply_adds_of
 from diffir.systems.latent.network import LatentDiffusion
 
 
-def count_multiply_adds(network: LatentDiffusion, *, side: int, steps: int) -> int:
-    """Number of multiply-adds for one input of side x side pixels.
+def count_multiply_adds(network: LatentDiffusion, *, side: int, passes: int) -> int:
+    """Number of multiply-adds for one input of side x side pixels, without the overlap of windows.
+
+    Args:
+        passes: number of calls of the denoiser.
 
     They are counted on a copy of the network on the meta device, where no arithmetic is done.
     """
@@ -22,4 +25,4 @@ def count_multiply_adds(network: LatentDiffusion, *, side: int, steps: int) -> i
 
     given = on_meta.with_context(on_meta.given(lq), lq)
     around = multiply_adds_of(lambda: (on_meta.with_context(on_meta.given(lq), lq), on_meta.autoencoder.decode(noisy)))
-    return around + steps * multiply_adds_of(lambda: on_meta.denoise(noisy, time, given))
+    return around + passes * multiply_adds_of(lambda: on_meta.denoise(noisy, time, given))

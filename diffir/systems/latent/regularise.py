@@ -37,7 +37,10 @@ class NormalLatent:
 
     def divergence(self) -> Tensor:
         """KL divergence from the standard normal distribution, in nats: (B,), the sum over all elements."""
-        terms = self.mean.square() + self.log_variance.exp() - 1 - self.log_variance
+        mean, log_variance = self.mean, self.log_variance
+        if mean.dtype in (torch.bfloat16, torch.float16):
+            mean, log_variance = mean.float(), log_variance.float()
+        terms = mean.square() + log_variance.exp() - 1 - log_variance
         return 0.5 * terms.sum(dim=(1, 2, 3))
 
 
@@ -69,7 +72,10 @@ class Codebook(nn.Module):
             self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
         nn.init.uniform_(self.embedding.weight, -1 / codes, 1 / codes)
 
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
     def forward(self, latents: Tensor) -> Quantised:
+        latents = latents.to(self.embedding.weight.dtype)  # half precision would round to other codes
         vectors = rearrange(latents, "b c h w -> (b h w) c")
         codes = self.nearest(vectors)
         chosen = rearrange(self.embedding(codes), "(b h w) c -> b c h w", b=len(latents), h=latents.shape[2])
@@ -83,6 +89,7 @@ class Codebook(nn.Module):
     def nearest(self, vectors: Tensor) -> Tensor:
         """Number of the nearest code for each vector: (N, Z) -> (N,); in blocks, because every distance is stored."""
         table = self.embedding.weight
+        vectors = vectors.to(table.dtype)
         lengths = table.square().sum(dim=1)
         blocks = vectors.split(max(1, 2**24 // len(table)))
         return torch.cat([(lengths - 2 * block @ table.T).argmin(dim=1) for block in blocks])
@@ -92,7 +99,8 @@ class Codebook(nn.Module):
         """Move the codes to the centres of clusters of latents (B, Z, h, w), by a few rounds of k-means."""
         vectors = rearrange(latents, "b c h w -> (b h w) c")
         table = self.embedding.weight
-        table.copy_(vectors[torch.randint(len(vectors), (len(table),))])
+        drawn = torch.randperm(len(vectors))[: len(table)]  # codes beyond the number of vectors keep their values
+        table[: len(drawn)] = vectors[drawn]
         for _ in range(K_MEANS_ROUNDS):
             codes = self.nearest(vectors)
             counts = torch.bincount(codes, minlength=len(table))[:, None]
@@ -105,7 +113,7 @@ class Codebook(nn.Module):
 
         A replaced code becomes one of the latents (B, Z, h, w), which are taken at equal distances.
         """
-        vectors = rearrange(latents, "b c h w -> (b h w) c")
+        vectors = rearrange(latents, "b c h w -> (b h w) c").to(self.embedding.weight.dtype)
         counts = torch.bincount(self.nearest(vectors), minlength=len(self.idle))
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(counts)

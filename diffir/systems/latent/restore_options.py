@@ -33,11 +33,12 @@ class LatentOptions:
     consistency: Consistency = field(
         default="auto",
         metadata={
-            "help": "correct an enlarged photo until it equals the input when shrunk again; auto: on for enlargement"
+            "help": "correct an enlarged photo until it fits the input when shrunk; auto: on where inputs are clean"
         },
     )
     color_fix: ColourFix = field(
-        default="none", metadata={"help": "take the mean colour, or the low frequencies (wavelet), from the input"}
+        default="none",
+        metadata={"help": "take the mean colour, or the low frequencies (wavelet), of each window from the input"},
     )
     window: Annotated[int, Above(0)] = field(
         default=64,

@@ -68,7 +68,7 @@ _KL_F4_SMALL = AutoencoderSettings("kl", 64, (1, 2), 1, 8, 8, mid_attention=Fals
 _VQ_F4_SMALL = replace(_KL_F4_SMALL, regulariser="vq", codes=4096, z_channels=4, latent_channels=4, counts_use=True)
 _SMALL_UNET = DenoiserSettings(64, (1, 2, 2), 1, (4,), head_channels=32)
 _RESIDUAL = DiffusionSettings(prediction="v", spacing="trailing", residual=True)
-_SR_SMALL = LatentSettings(_KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("image", "latent"), scale=4)
+_SR_SMALL = LatentSettings(_KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("image", "latent"), scale=4, clean_input=True)
 _INPAINT_SMALL = LatentSettings(
     _KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("latent", "mask_pixels"), scale=1, hole_fill="membrane"
 )
@@ -78,6 +78,7 @@ _TINY = LatentSettings(
     _RESIDUAL,
     ("image", "latent"),
     scale=4,
+    clean_input=True,
 )
 
 

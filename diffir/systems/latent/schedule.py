@@ -55,6 +55,11 @@ class Schedule:
             return Predicted((noisy - spread * output) / signal, output)
         return Predicted(signal * noisy - spread * output, spread * noisy + signal * output)
 
+    def with_noise(self, clean: Tensor, noisy: Tensor, time: int) -> Predicted:
+        """The noise that a noisy latent holds beside a predicted clean one, at one time step."""
+        signal, spread = math.sqrt(self.alphas[time]), math.sqrt(1 - self.alphas[time])
+        return Predicted(clean, (noisy - signal * clean) / spread)
+
     def times(self, steps: int) -> list[int]:
         """The time steps of sampling in ascending order.
 

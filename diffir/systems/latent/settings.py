@@ -121,7 +121,7 @@ class DiffusionSettings:
     prediction: Prediction = "eps"
     """eps: the noise; v: the velocity of Salimans and Ho (ICLR 2022)."""
     spacing: Spacing = "leading"
-    """Time steps of sampling: leading begins at step 1, trailing ends at the last step."""
+    """Time steps of the sampler ddim: leading begins at step 1, trailing ends at the last step."""
     residual: bool = False
     """Diffuse the difference from the latent of the enlarged or filled input instead of the latent itself; ours."""
 
@@ -147,6 +147,8 @@ class LatentSettings:
     scale: Annotated[int, Within(1, 16)] = 4
     """Side of the output divided by the side of the low-quality image."""
     hole_fill: HoleFill = "zeros"
+    clean_input: bool = False
+    """The low-quality image is a clean photo that was shrunk, so a result should equal it when shrunk again."""
     labels: Count = 0
     """Number of label maps for the condition ``labels``."""
 
@@ -163,6 +165,8 @@ class LatentSettings:
             raise ConfigError(f"scale must divide the autoencoder's factor {self.autoencoder.factor}, got {self.scale}")
         if ("labels" in self.condition) != (self.labels > 0):
             raise ConfigError("labels and the condition labels need each other")
+        if self.clean_input and self.scale == 1:
+            raise ConfigError("clean_input is for networks that enlarge")
         if self.has_mask and self.scale != 1:
             raise ConfigError("the conditions mask and mask_pixels are for networks of scale 1")
         if self.context == "image" and not self.denoiser.context_channels:

@@ -134,18 +134,21 @@ class DenoiserStage:
 
     def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
         """Restore a validation image as the engine does it for users, with its default options."""
-        assert isinstance(network, LatentDiffusion)
-        return restore_whole(LatentEngine(network, network.latent_scale.device, LatentOptions()), lq, seed=SEED)
+        return self._restored(network, lq, LatentOptions())
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
         """``one_step_METRIC`` is the score of a single sampling step, which is a regression by the same network."""
 
         def one_step(network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
-            assert isinstance(network, LatentDiffusion)
-            engine = LatentEngine(network, network.latent_scale.device, LatentOptions(steps=1))
-            return restore_whole(engine, lq, seed=SEED)
+            return self._restored(network, lq, LatentOptions(steps=1))
 
         return {f"one_step_{metric}": mean_of(one_step)}
+
+    def _restored(self, network: nn.Module, lq: np.ndarray, options: LatentOptions) -> np.ndarray:
+        """Restore an image h x w x C through the engine; known pixels of a photo with holes stay as they are."""
+        assert isinstance(network, LatentDiffusion)
+        restored = restore_whole(LatentEngine(network, network.latent_scale.device, options), lq, seed=SEED)
+        return np.where(lq[..., 3:] > 0, restored, lq[..., :3]) if network.settings.has_mask else restored
 
     def _filled(self, lq: Tensor) -> Tensor:
         """Low-quality images with their holes filled as the engine receives them."""
@@ -158,7 +161,7 @@ class DenoiserStage:
     def _diffused(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Given]:
         """The diffused form of the clean latents (B, Z, h, w), and what is known of the low-quality images."""
         given = self.network.given(lq)
-        return self.network.to_diffused(self.network.autoencoder.encode(2 * gt - 1), given).float(), given
+        return self.network.to_diffused(self.network.autoencoder.encode(2 * gt - 1), given), given
 
 
 def own_options(config: TrainConfig) -> LatentTraining:

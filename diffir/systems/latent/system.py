@@ -5,6 +5,7 @@ al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022. 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,23 @@ class LatentSystem(System):
 
         return build_stage(name, LatentSettings.from_dict(self.row(start.config.network_g).settings), start)
 
+    def shortened(self, own: Any, steps: int) -> Any:
+        return replace(own, gan_start=min(own.gan_start, steps // 2), restart_codes=min(own.restart_codes, steps))
+
     def check(self, name: str, stage: "TrainConfig") -> None:
+        from diffir.config_losses import TargetsConfig
+
         stage.own.check_stage(name)
+        if stage.targets != TargetsConfig():
+            raise ConfigError("targets is for DiffIR; the losses of latent diffusion have no such choice")
+        if stage.gan is not None and (stage.gan.r1 or stage.gan.feature_matching):
+            raise ConfigError("gan: r1 and feature_matching are for DiffIR; leave them out")
+        if name == AUTOENCODER and stage.gan is None and stage.own.gan_start:
+            raise ConfigError("gan_start needs the section gan")
+        if stage.gan is not None and stage.own.gan_start >= stage.total_iter:
+            raise ConfigError(f"gan_start {stage.own.gan_start} is not before the end, total_iter {stage.total_iter}")
+        if name == DENOISER and stage.pixel_weight != 1:
+            raise ConfigError("pixel_weight is for the stage autoencoder; the denoiser has one loss")
         if stage.checkpoint_activations:
             raise ConfigError("checkpoint_activations is not implemented for latent diffusion; leave it out")
         if name == DENOISER and (stage.gan is not None or stage.perceptual is not None):

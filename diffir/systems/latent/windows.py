@@ -1,7 +1,7 @@
 """Large photos in windows of the latent: which windows there are, and blending of what they give.
 
 The plan depends on the size of the photo and on the length of a window alone, never on tiles or free memory, so that
-the result is the same on every machine. Normalisation and attention see one window, as they see one patch in training.
+the result is the same on every machine. Normalisation and attention see one window at a time, as in training a patch.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,15 @@ class WindowPlan:
 
     def blend(self, of_window: Callable[[slice, slice], Tensor]) -> Tensor:
         """Compute (B, C, h, w) of every window, and blend them to one (B, C, H, W) on the CPU."""
-        bands: list[Tensor] = []
-        blend_tiles(of_window, self.rows, self.columns, 1, lambda top, rows: bands.append(rows))
-        return torch.cat(bands, dim=2)
+        blended: list[Tensor] = []
+
+        def write(top: int, rows: Tensor) -> None:
+            if not blended:
+                blended.append(torch.empty(*rows.shape[:2], self.rows[-1].stop, rows.shape[3]))
+            blended[0][:, :, top : top + rows.shape[2]] = rows
+
+        blend_tiles(of_window, self.rows, self.columns, 1, write)
+        return blended[0]
 
     def touching(self, rows: slice, columns: slice) -> "WindowPlan":
         """The windows that overlap a region; inside it, they blend to what all windows blend to."""

@@ -157,6 +157,11 @@ def test_unused_codes_move_to_latents_of_the_batch():
         ("autoencoder", {"condition_dropout": 0.1}, "key of the stage denoiser"),
         ("autoencoder", {"perceptual": {}}, "lpips_weight"),
         ("autoencoder", {"checkpoint_activations": True}, "not implemented"),
+        ("autoencoder", {"gan_start": 3}, "gan_start needs the section gan"),
+        ("autoencoder", {"gan": {}, "gan_start": 4}, "not before the end"),
+        ("autoencoder", {"gan": {"r1": 1}}, "r1 and feature_matching"),
+        ("denoiser", {"targets": {"l1_gt_usm": True}}, "targets is for DiffIR"),
+        ("denoiser", {"pixel_weight": 2}, "pixel_weight is for the stage autoencoder"),
     ],
 )
 def test_keys_without_effect_are_refused(photos, tmp_path, stage, section, reason):
@@ -165,6 +170,42 @@ def test_keys_without_effect_are_refused(photos, tmp_path, stage, section, reaso
 
     with pytest.raises(ConfigError, match=reason):
         load_config(path)
+
+
+VQ = {"network_g.settings": {"autoencoder": {"regulariser": "vq"}}, "stages.autoencoder": {"restart_codes": 5}}
+LABELS = {
+    "network_g.settings": {"condition": ["labels"], "labels": 3, "scale": 1, "clean_input": False},
+    "datasets.train": {"degradation": [{"type": "quantize"}]},
+    "run_stages": ["denoiser"],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"path": {"pretrain_network_g": "photo"}}, "use path.start"),
+        ({"path": {"start": {"denoiser": "x.safetensors"}}}, "hold its autoencoder"),
+        ({"val": {"strip_pixels": 64}}, "strip_pixels is for DiffIR"),
+        ({"stages.autoencoder": {"restart_codes": 5}}, "with a codebook"),
+        (VQ, "counts_use"),
+        (LABELS, "label maps"),
+    ],
+)
+def test_starts_and_keys_that_would_be_ignored_are_refused(photos, tmp_path, capsys, changes, reason):
+    values = options(photos, tmp_path / "runs")
+    for place, change in changes.items():
+        section, _, inner = place.partition(".")
+        if isinstance(change, list):
+            values[section] = change
+        elif inner:
+            values[section][inner] = {**values[section].get(inner, {}), **change}
+        else:
+            values[section] |= change
+
+    assert train(values, tmp_path) == 2
+    message = capsys.readouterr().err
+    assert reason in message.splitlines()[-1]
+    assert "Traceback" not in message
 
 
 def test_a_denoiser_without_an_autoencoder_is_refused(photos, tmp_path, capsys):
