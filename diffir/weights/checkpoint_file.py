@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffir.errors import UsageError, WeightsError
 from diffir.torch_file import is_torch_file, read_torch_file
-from diffir.weights.header import is_safetensors, read_header
+from diffir.weights.header import check_names, is_safetensors, read_header
 
 # Keys under which projects in this field store weights; the first one found is used, as averaged weights are better.
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
@@ -75,8 +75,12 @@ def unwrap(content: object, source: str) -> dict[str, Tensor]:
     wrapper = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
     inner = content[wrapper] if wrapper else content
     state = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    try:
+        check_names(state)
+    except ValueError as error:
+        raise WeightsError(f"{source} is damaged ({error}): copy or download it again") from error
     if not state:
-        names = ", ".join(map(str, list(inner)[:5])) or "nothing"
+        names = ", ".join(repr(name)[:40] for name in list(inner)[:5]) or "nothing"
         raise WeightsError(
             f"{source} holds no weights: found {names}; expected {', '.join(WRAPPERS)} or tensors by name"
         )

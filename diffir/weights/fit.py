@@ -46,6 +46,7 @@ def check_fit(state: Mapping[str, Tensor], network: nn.Module, part: str, source
         for name in expected.keys() & found.keys()
         if found[name] != expected[name]
     ]
+    faults += [f"{name} is of complex numbers" for name, tensor in state.items() if tensor.is_complex()]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise WeightsError(f"{source} does not fit the {part} part of {type(network).__name__}: {min(faults)}{more}")

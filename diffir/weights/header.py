@@ -6,6 +6,7 @@ Layout of the safetensors format 0.4: 8 bytes of length (little endian), JSON of
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from diffir.errors import WeightsError
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
+_SHOWN = 40  # characters of a name in a message
+_LONGEST_NAME = 300  # characters; those of tensors in networks have up to a hundred
 _ALIGNMENT = 8  # bytes; the library pads the header with spaces, so that tensors begin at a multiple of it
 
 
@@ -59,6 +62,17 @@ def with_sorted_metadata(content: bytes) -> tuple[bytes, memoryview]:
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text, memoryview(content)[end:]
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names of tensors that no network has, since they would be printed and searched for numbers.
+
+    Raises:
+        ValueError: a name is too long, or holds control characters or line ends.
+    """
+    for name in names:
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ValueError(f"no tensor is called {name[:_SHOWN]!r}")
+
+
 def is_safetensors(path: Path) -> bool:
     """Return True if the file begins with a length and an opening brace, as safetensors files do; folders do not."""
     if path.is_dir():
@@ -90,6 +104,7 @@ def read_header(path: Path) -> Header:
         entries = json.loads(text)
         metadata = _texts(entries.pop("__metadata__", None) or {})
         shapes = {name: _counts(entry["shape"]) for name, entry in entries.items()}
+        check_names(entries)
         dtypes = _texts({name: entry["dtype"] for name, entry in entries.items()})
         end = max((_counts(entry["data_offsets"])[1] for entry in entries.values()), default=0)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

@@ -144,6 +144,17 @@ def test_a_checkpoint_without_tensors_by_name_is_refused(tmp_path, content):
         read_checkpoint(written(tmp_path / "a.state", content))
 
 
+@pytest.mark.parametrize("name", ["G.\na", "G." + "9" * 5000, "G.\x1b[2J"])
+def test_names_that_no_network_has_are_refused_in_one_short_line(tmp_path, name):
+    written(tmp_path / "a.pth", {"params": {**STATE, name: torch.ones(1)}})
+    save_file({**STATE, name: torch.ones(1)}, tmp_path / "a.safetensors")
+
+    for suffix in ("pth", "safetensors"):
+        with pytest.raises(WeightsError, match=rf"a\.{suffix} .*no tensor is called 'G") as caught:
+            read_checkpoint(tmp_path / f"a.{suffix}")
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
 def test_a_missing_file_is_wrong_usage(tmp_path):
     with pytest.raises(UsageError, match="no such weights file"):
         read_checkpoint(tmp_path / "nowhere.pth")

@@ -179,16 +179,24 @@ class _Reader:
             return found
 
         # Read the schedule from the betas.
-        (num_timesteps,) = self._shape("diffusion.betas", 1)
-        start, end = (_shortest_decimal(self.state["diffusion.betas"][at]) for at in (0, -1))
+        (num_timesteps,), betas = self._shape("diffusion.betas", 1), self.state["diffusion.betas"]
+        if not betas.is_floating_point() or not ((betas.float() > 0) & (betas.float() < 1)).all():
+            raise self._error("diffusion.betas does not hold numbers between 0 and 1")
+        start, end = (_shortest_decimal(betas[at]) for at in (0, -1))
         schedule = Schedule.linear_in_sqrt(num_timesteps, start, end)
 
         # Compare all constants with those of that schedule.
         for name in _CHECKED_CONSTANTS:
             stored = self.state.get(f"diffusion.{name}", torch.tensor(getattr(schedule, name)))
             expected = torch.tensor(getattr(schedule, name))
-            tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(stored.dtype).eps)  # files may be in half precision
-            if stored.shape != expected.shape or not torch.allclose(stored.float(), expected, tolerance, tolerance):
+            is_real = stored.is_floating_point()
+            # Files may be in half precision.
+            tolerance = max(_CONSTANT_TOLERANCE, 2 * torch.finfo(stored.dtype).eps if is_real else 0.0)
+            if (
+                not is_real
+                or stored.shape != expected.shape
+                or not torch.allclose(stored.float(), expected, tolerance, tolerance)
+            ):
                 raise self._error(f"diffusion.{name} does not belong to a schedule linear in sqrt(beta)")
         return found | {"num_timesteps": num_timesteps, "linear_start": start, "linear_end": end}
 

@@ -75,6 +75,17 @@ def test_copies_that_differ_are_refused(upstream_state, tiny_network, name):
         read_official(state, "file")
 
 
+@pytest.mark.parametrize("name", ["betas", "alphas_cumprod"])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+@pytest.mark.filterwarnings("error")
+def test_a_schedule_that_is_not_of_real_numbers_is_refused(tiny_network, upstream_state, dtype, name):
+    state = upstream_state(tiny_network)
+    state[f"diffusion.{name}"] = torch.ones(4, dtype=dtype)
+
+    with pytest.raises(WeightsError, match=rf"file .*: diffusion\.{name} does not"):
+        read_official(state, "file")
+
+
 @pytest.mark.parametrize("name", ["betas", "alphas_cumprod", "posterior_mean_coef1", "posterior_mean_coef2"])
 def test_constants_of_another_schedule_are_refused(upstream_state, tiny_network, name):
     state = upstream_state(tiny_network)
