@@ -59,9 +59,9 @@ HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public na
 ROOMS = {
     "inference": {
         "device": 0, "mask_seam": 0, "options": 1, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0,
-        "finishing": 1, "whole": 1, "runner": 1,
-        "restorer": 2,
-        "samples": 3,
+        "finishing": 1, "whole": 1, "runner": 2,
+        "restorer": 3,
+        "samples": 4,
     },
     "training": {
         "early_stopping": 0, "loggers": 0, "log": 1, "teacher": 0, "optim": 0, "processes": 0, "random_state": 0,
