@@ -123,7 +123,7 @@ def test_a_file_with_an_odd_tensor_is_refused_in_one_line(upstream_state, tiny_n
 def test_another_network_is_named_by_its_first_tensors(name, tmp_path):
     torch.save({name: torch.zeros(1)}, tmp_path / "resnet.pth")
 
-    with pytest.raises(WeightsError, match=f"holds a network of another kind than diffir: it begins with {name}"):
+    with pytest.raises(WeightsError, match=f"holds a network of another kind than diffir.*: it begins with {name}"):
         load_network(tmp_path / "resnet.pth")
 
 
