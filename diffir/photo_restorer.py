@@ -170,6 +170,7 @@ class Restorer(ArrayRestorer):
         quality: int = 95,
         strip_metadata: bool = False,
         max_pixels: int = MAX_PIXELS,
+        outscale: float | None = None,
         share_prior: bool = False,
         prior: Tensor | None = None,
     ) -> Path:
@@ -185,6 +186,7 @@ class Restorer(ArrayRestorer):
             quality: 1-100, for JPEG, WebP, AVIF and videos.
             strip_metadata: leave out EXIF, XMP and resolution.
             max_pixels: larger photos are refused.
+            outscale: width of the result divided by that of the photo; None leaves it to the network.
             share_prior: use the prior of the first frame for all frames of an animation or video.
             prior: (1, P), used instead of estimated priors.
         Returns:
@@ -197,7 +199,7 @@ class Restorer(ArrayRestorer):
         jobs = plan_jobs([str(source)], str(target), mask=None if mask is None or kind else Path(mask))
         if len(jobs) != 1:
             raise UsageError(f"{source} holds {len(jobs)} files, and restore_file takes one: use diffir restore")
-        settings = Settings(quality, max_pixels, strip_metadata, mask_from=kind, share_prior=share_prior, prior=prior)
+        settings = Settings(quality, max_pixels, strip_metadata, outscale=outscale, mask_from=kind, share_prior=share_prior, prior=prior)
         (event,) = run_jobs(self, jobs, settings)
         if event.outcome == "failed":
             error = event.cause if isinstance(event.cause, DiffIRError) else DiffIRError(event.error)

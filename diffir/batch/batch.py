@@ -52,9 +52,10 @@ def run_jobs(
     # Connect the stages: one thread reads, one per restorer restores, one writes.
     pipeline: Pipeline[list[LoadedFile], RestoredFile, Message] = Pipeline(lambda: stop.is_requested)
     reporter = Reporter(pipeline.post, pipeline.check)
-    reader = FileReader(jobs, settings, stop, reporter, scale=first.scale, group_pixels=group_pixels)
+    scale = settings.outscale or first.scale
+    reader = FileReader(jobs, settings, stop, reporter, scale=scale, group_pixels=group_pixels)
     works = [FileRestorer(restorer, settings, stop, reporter).restore_group for restorer in restorers]
-    writer = FileWriter(settings, stop, reporter, model=first.name, scale=first.scale)
+    writer = FileWriter(settings, stop, reporter, model=first.name)
 
     # Receive messages. Several restorers finish in any order, so events wait here for those of earlier jobs.
     waiting: dict[int, Event] = {}

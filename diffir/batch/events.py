@@ -74,6 +74,8 @@ class Settings:
     """Skip a job whose target exists and is not empty."""
     batch_size: int = AUTO_BATCH
     """Largest number of photos or frames that are restored together."""
+    outscale: float | None = None
+    """Width of the result divided by that of the input, for photos; None leaves the size to the network."""
     mask_from: MaskKind | None = None
     """Use a channel of the photo as mask; None takes the mask of the job, if it has one."""
     share_prior: bool = False

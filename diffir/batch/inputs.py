@@ -8,6 +8,7 @@ other files go on.
 import logging
 import mimetypes
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
@@ -20,6 +21,7 @@ from diffir.image_io.formats import kind_of
 from diffir.video.encode import VIDEO_SUFFIXES
 
 _logger = logging.getLogger(__name__)
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)", re.IGNORECASE)  # pathlib makes one slash of two
 _NAMES_SHOWN = 3  # largest number of file names that a message lists
 _BEGINNING = 32  # bytes that tell whether a file is an image
 
@@ -66,6 +68,17 @@ def find_inputs(inputs: Sequence[str], output: Path, *, recursive: bool) -> list
     if not found:
         raise UsageError("no input: name photos, folders or patterns")
     return list(found.values())
+
+
+def check_is_no_address(text: str) -> None:
+    """Refuse an address such as https://... or s3://..., which is read as a path only by mistake.
+
+    Raises:
+        UsageError: the text is an address.
+    """
+    found = _ADDRESS.match(text)
+    if found:
+        raise UsageError(f"{text} is an address ({found[1]}), and diffir takes files only: download it first")
 
 
 def real_path(path: Path) -> Path:

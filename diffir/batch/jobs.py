@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from diffir.batch.inputs import FoundFile, find_inputs, real_path
+from diffir.batch.inputs import FoundFile, check_is_no_address, find_inputs, real_path
+from diffir.batch.outscale import size_at
 from diffir.errors import PairingError, UsageError
 from diffir.files import why_refused
 from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Content, Photo, kept_suffix, list_images
@@ -80,6 +81,8 @@ def plan_jobs(
         PairingError: an image has no mask of its name.
     """
     # Check the arguments themselves.
+    for text in (*inputs, str(output), *(str(path) for path in (mask, save_prior) if path is not None)):
+        check_is_no_address(text)
     if ext != "auto" and f".{ext}" not in WRITABLE_SUFFIXES:
         raise UsageError(f"cannot write .{ext}; can: {', '.join(WRITABLE_SUFFIXES)}")
     if Path("name" + suffix).name != "name" + suffix:
@@ -110,7 +113,7 @@ def plan_jobs(
     return [*(Job(file.source, output / file.below, refusal=file.refusal) for file in found if file.refusal), *jobs]
 
 
-def final_target(job: Job, content: Content, scale: int = 1) -> Path:
+def final_target(job: Job, content: Content, scale: float = 1) -> Path:
     """The file to write, once the input is known: the format changes if it cannot hold the result and may change.
 
     Args:
@@ -122,13 +125,13 @@ def final_target(job: Job, content: Content, scale: int = 1) -> Path:
     return job.target if suffix == job.target.suffix else job.target_stem.with_name(job.target_stem.name + suffix)
 
 
-def _enlarged(content: Content, scale: int) -> Content:
+def _enlarged(content: Content, scale: float) -> Content:
     """A content of the enlarged size and the same type, made of views that take no memory."""
     if not isinstance(content, Photo):
         frames = [_enlarged(frame, scale) for frame in content.frames]
         return replace(content, frames=tuple(frame for frame in frames if isinstance(frame, Photo)))
     height, width, channels = content.pixels.shape
-    pixels = np.broadcast_to(content.pixels[:1, :1], (scale * height, scale * width, channels))
+    pixels = np.broadcast_to(content.pixels[:1, :1], (*size_at(height, width, scale), channels))
     return replace(content, pixels=pixels)
 
 

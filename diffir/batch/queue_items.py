@@ -51,6 +51,8 @@ class RestoredFile:
     notes: tuple[str, ...]
     seconds: float
     """Seconds that reading and this file's part of restoring took."""
+    pixels: int
+    """Number of input pixels, over all frames."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,14 @@ class FileReader:
     """Reads the files of all jobs in their order."""
 
     def __init__(
-        self, jobs: Sequence[Job], settings: Settings, stop: Stop, reporter: Reporter, *, scale: int, group_pixels: int
+        self,
+        jobs: Sequence[Job],
+        settings: Settings,
+        stop: Stop,
+        reporter: Reporter,
+        *,
+        scale: float,
+        group_pixels: int,
     ) -> None:
         """
         Args:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diffir.batch.alpha import enlarge_alpha, fill_hidden, needs_network
 from diffir.batch.events import Settings
+from diffir.batch.outscale import resized, size_at
 from diffir.image_io import Animation, Content, Pages, Photo, frames_of, without_metadata
 from diffir.inference.restorer import OnProgress, Restorer
 
@@ -39,6 +40,7 @@ def restore_photos(
     # Kept priors are not passed on: a self-ensemble has one for each turn, and keeping one must not change results.
     kept = [_first_prior(restorer, photo, mask, settings.prior) if keep_prior else None for photo in photos]
     restored = _restore(restorer, photos, mask, settings.prior, on_progress)
+    restored = [_at_outscale(photo, before, settings) for photo, before in zip(restored, photos, strict=True)]
     return list(zip(restored, kept, strict=True))
 
 
@@ -75,7 +77,8 @@ def restore_animation(
                 break
             together.append(frame)
         done, after = len(frames) / total, (len(frames) + len(together)) / total
-        frames += _restore(restorer, together, mask, prior, part_of(on_progress, done, after))
+        restored = _restore(restorer, together, mask, prior, part_of(on_progress, done, after))
+        frames += [_at_outscale(photo, before, settings) for photo, before in zip(restored, together, strict=True)]
     return replace(animation, frames=tuple(frames)), first if keep_prior else None
 
 
@@ -146,6 +149,14 @@ def _with_result(photo: Photo, pixels: np.ndarray, alpha: np.ndarray | None) -> 
     if infrared is not None and infrared.shape != pixels.shape[:2]:
         infrared = cv2.resize(infrared, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return replace(photo, pixels=pixels, alpha=alpha, infrared=infrared)
+
+
+def _at_outscale(photo: Photo, before: Photo, settings: Settings) -> Photo:
+    """The restored photo at the size that the settings ask for."""
+    if settings.outscale is None:
+        return photo
+    height, width = before.pixels.shape[:2]
+    return resized(photo, *size_at(height, width, settings.outscale))
 
 
 def _visible(photo: Photo) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.pipeline import AbandonedError
 from diffir.batch.queue_items import LoadedFile, Reporter, RestoredFile
-from diffir.batch.restore_photos import RestoredContent, restore_animation, restore_photos
+from diffir.batch.restore_photos import RestoredContent, pixels_of, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import Animation, Pages, Photo
 from diffir.inference.restorer import Restorer
@@ -51,10 +51,12 @@ class FileRestorer:
         notes = tuple(restorer.take_notes())
         if 0 < restorer.options.tile < (restorer.last_tile or 0):
             notes += (f"tile rounded up from {restorer.options.tile}",)
-        seconds = (time.perf_counter() - start) / len(group)
+        share = (time.perf_counter() - start) / len(group)
         for loaded, (content, prior) in zip(group, results, strict=True):
-            without_input = replace(loaded, content=None, mask=None)
-            yield RestoredFile(without_input, content, prior, restorer.last_tile, notes, loaded.seconds + seconds)
+            assert loaded.content is not None
+            pixels = pixels_of(loaded.content)
+            without_input, seconds = replace(loaded, content=None, mask=None), loaded.seconds + share
+            yield RestoredFile(without_input, content, prior, restorer.last_tile, notes, seconds, pixels)
 
     def _restore(self, group: list[LoadedFile]) -> list[RestoredContent]:
         first = group[0]

@@ -7,7 +7,7 @@ import time
 
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.queue_items import Reporter, RestoredFile
-from diffir.batch.restore_photos import pixels_of, size_of, stripped
+from diffir.batch.restore_photos import size_of, stripped
 from diffir.image_io import Pages, describe_losses, frames_of, write_image
 from diffir.inference.prior_file import save_prior
 
@@ -15,17 +15,15 @@ from diffir.inference.prior_file import save_prior
 class FileWriter:
     """Writes restored files and reports their events."""
 
-    def __init__(self, settings: Settings, stop: Stop, reporter: Reporter, *, model: str, scale: int) -> None:
+    def __init__(self, settings: Settings, stop: Stop, reporter: Reporter, *, model: str) -> None:
         """
         Args:
             model: name of the network, which is stored with saved priors.
-            scale: width of the output divided by width of the input.
         """
         self._settings = settings
         self._stop = stop
         self._reporter = reporter
         self._model = model
-        self._scale = scale
 
     def write(self, restored: RestoredFile) -> None:
         """Write one file and its prior, then report "done"; an error is reported as "failed"."""
@@ -46,7 +44,7 @@ class FileWriter:
             loaded.target,
             seconds=restored.seconds + time.perf_counter() - start,
             size=size_of(content),
-            pixels=pixels_of(restored.content) // self._scale**2,
+            pixels=restored.pixels,
             tile=restored.tile,
             losses=describe_losses(content, loaded.target.suffix),
             notes=(*_notes_on_format(restored), *restored.notes),

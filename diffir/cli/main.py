@@ -11,6 +11,8 @@ from diffir.cli.early_interrupts import EXIT_INTERRUPTED, INTERRUPTED, quiet_int
 
 COMMANDS = {
     "restore": "restore photos with a trained network",
+    "upscale": "restore, with a network that enlarges",
+    "denoise": "restore, with the network that removes noise",
     "train": "train a network, stage 1 then stage 2",
     "finetune": "train a network further for a kind of degradation, from clean photos and a recipe",
     "degrade": "show or save what a degradation recipe does to photos",

@@ -20,15 +20,19 @@ class Parser(argparse.ArgumentParser):
 
     command: "Parser | None" = None
     """Parser of the chosen command, which has the flags of this command."""
+    answers: Mapping[str, str] = {}
+    """Sentences that answer flags of other programs, by flag."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"diffir: {printable(message)}; see {self.prog} --help\n")
 
     def refuse(self, words: Sequence[str]) -> NoReturn:
         """Report the first unknown flag, or else the arguments that belong to no flag."""
-        flag = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+        flag = next((word.partition("=")[0] for word in words if word.startswith("-") and word != "-"), None)
         if flag is None:
             self.error(f"unexpected arguments: {' '.join(words)}")
+        if flag in self.answers:
+            self.error(f"{flag} is a flag of another program: {self.answers[flag]}")
         # Compare without dashes, which all flags share.
         flags = {known.lstrip("-"): known for known in self._option_string_actions}
         near = nearest(flag.lstrip("-"), flags)
@@ -63,7 +67,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     flags, words = [_with_underscores(argument) for argument in arguments[:end]], list(arguments[end + 1 :])
     args, late = parser.parse_known_args(flags)
     positional = getattr(args, "positional", None)
-    if any(word.startswith("-") for word in late) or (late + words and positional is None):
+    if any(word.startswith("-") and word != "-" for word in late) or (late + words and positional is None):
         (parser.command or parser).refuse(late + words)
     if positional is not None:
         setattr(args, positional, [*getattr(args, positional), *late, *words])

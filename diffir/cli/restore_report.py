@@ -79,11 +79,21 @@ class Report(Protocol):
 class TextReport:
     """Lines and a progress bar for people."""
 
+    def __init__(self, is_quiet: bool = False, is_verbose: bool = False) -> None:
+        """
+        Args:
+            is_quiet: print failures only, and show no bar.
+            is_verbose: print a line for skipped files as well.
+        """
+        self._is_quiet = is_quiet
+        self._is_verbose = is_verbose
+
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
         """Print one line and show the bar, which counts fractions of files; a redirected stderr gets no bar."""
-        _say(headline(restorers), sys.stdout)
+        if not self._is_quiet:
+            _say(headline(restorers), sys.stdout)
         layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        self._bar: tqdm = progress_bar(None, files, bar_format=layout)
+        self._bar: tqdm = progress_bar(None, files, bar_format=layout, disable=True if self._is_quiet else None)
         self._ended = 0
         self._fractions: dict[Path, float] = {}
 
@@ -99,13 +109,17 @@ class TextReport:
         self._update_bar()
         if event.outcome == "failed":
             self._print(f"diffir: {event.error}", sys.stderr)
+        elif self._is_quiet:
+            return
         elif event.outcome == "done":
             self._print(result_line(event), sys.stdout)
+        elif self._is_verbose:
+            self._print(skipped_line(event), sys.stdout)
 
     def finish(self, tally: Tally) -> None:
         """Print the summary, unless a single file was restored."""
         self._bar.close()
-        if tally.files > 1 or not tally.restored:
+        if not self._is_quiet and (tally.files > 1 or not tally.restored):
             _say(summary_line(tally), sys.stdout)
 
     def _update_bar(self) -> None:
@@ -201,6 +215,11 @@ def result_line(event: Event) -> str:
     remarks = "; ".join(filter(None, (*event.notes, event.losses)))
     line = f"{event.job.source} -> {event.target}  {width} x {height}, {event.seconds:.1f} s, {tile}"
     return f"{line} ({remarks})" if remarks else line
+
+
+def skipped_line(event: Event) -> str:
+    """One line with the source and the target of a skipped file, and why it was skipped."""
+    return f"{event.job.source} -> {event.target}  skipped ({'; '.join(event.notes) or 'the result exists'})"
 
 
 def summary_line(tally: Tally) -> str:

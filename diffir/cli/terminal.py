@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import textwrap
+import traceback
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -90,7 +91,7 @@ def progress_bar(title: str | None, total: int, **layout: Any) -> tqdm:
     """
     from tqdm import tqdm  # commands without a bar need not wait for it
 
-    return tqdm(desc=title and printable(title), total=total, leave=False, disable=None, **layout)
+    return tqdm(desc=title and printable(title), total=total, **{"leave": False, "disable": None, **layout})
 
 
 def open_streams() -> None:
@@ -127,7 +128,10 @@ class _Handler(logging.Handler):
     """Prints log records as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record), sys.stderr, must_arrive=False)
+        say(record.getMessage(), sys.stderr, must_arrive=False)
+        for lines in traceback.format_exception(*record.exc_info) if record.exc_info else ():
+            for line in lines.splitlines():
+                say(line, sys.stderr, must_arrive=False)
 
 
 def _discard(stream: TextIO) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffir.errors import UsageError
+from diffir.near_names import LIKENESS
 from diffir.system import Facts, ReleasedRow, System
 from diffir.weights.card import Score, WeightsCard, system_of
 from diffir.weights.header import read_header
@@ -64,7 +65,7 @@ def find_entry(name: str, systems: Mapping[str, System]) -> CatalogueEntry:
     """
     entries = catalogue(systems)
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, entries, n=3, cutoff=LIKENESS)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(f"unknown model {name!r}: {meant}diffir models lists all, --model_path takes a file")
     return entries[name]
