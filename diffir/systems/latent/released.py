@@ -42,7 +42,7 @@ def read_lightning(state: Mapping[str, Tensor], source: str) -> Released | None:
     Raises:
         WeightsError: tensors are missing or contradict each other, or diffir has no such network.
     """
-    _refuse_single_parts(state, source)
+    _refuse_what_no_network_is(state, source)
     if any(name.startswith(f"{DENOISER}input_blocks.") for name in state):
         return _read_whole(state, source)
     prefix = _prefix_of_autoencoder(state)
@@ -97,7 +97,10 @@ def _read_whole(state: Mapping[str, Tensor], source: str) -> Released:
     return released_network(settings, ours, notes)
 
 
-def _refuse_single_parts(state: Mapping[str, Tensor], source: str) -> None:
+def _refuse_what_no_network_is(state: Mapping[str, Tensor], source: str) -> None:
+    unreal = next((name for name, tensor in state.items() if tensor.is_complex()), None)
+    if unreal is not None:
+        raise WeightsError(f"{source}: {unreal} is of complex numbers, which no network has")
     if any(name.startswith(("down_blocks.", "encoder.down_blocks.")) for name in state):
         raise WeightsError(
             f"{source} is one file of a folder in diffusers' layout, whose settings lie beside it: give the folder "
@@ -152,7 +155,7 @@ def _label_mapper(state: Mapping[str, Tensor], first_stage: State, source: str) 
         raise WeightsError(f"{source} has a condition that diffir does not know: it holds {CONDITION}{foreign}")
     # Inpainting networks hold the autoencoder twice.
     for name, tensor in condition.items():
-        if not torch.equal(tensor, first_stage[name]):
+        if not torch.equal(tensor.double(), first_stage[name].double()):
             raise WeightsError(f"{source} contradicts itself: {FIRST_STAGE}{name} and {CONDITION}{name} differ")
     return None
 
@@ -166,7 +169,7 @@ def _diffusion(state: Mapping[str, Tensor], usual: DiffusionSettings, source: st
     settings = usual
     if "betas" in state:
         betas = state["betas"]
-        if betas.ndim != 1 or len(betas) == 0 or not betas.isfinite().all():
+        if betas.ndim != 1 or len(betas) == 0 or not betas.double().isfinite().all():
             raise WeightsError(f"{source}: betas are not a row of numbers")
         try:
             start, end = _shortest_decimal(betas[0]), _shortest_decimal(betas[-1])
@@ -192,7 +195,7 @@ def _diffusion(state: Mapping[str, Tensor], usual: DiffusionSettings, source: st
 
 def _shortest_decimal(number: Tensor) -> float:
     """The shortest decimal that rounds to this number: 0.0015, not 0.001500000013038516."""
-    number = number.float() if number.dtype == torch.float64 else number
+    number = number if number.dtype in (torch.float16, torch.bfloat16) else number.float()
     candidates = (float(f"{number.item():.{digits}g}") for digits in range(1, 10))
     return next((c for c in candidates if torch.tensor(c, dtype=number.dtype) == number), number.item())
 

@@ -20,7 +20,7 @@ from diffir.cli.main import main
 from diffir.errors import UsageError, WeightsError
 from diffir.systems.latent import released, settings_from_shapes
 from diffir.systems.latent.autoencoder import Autoencoder
-from diffir.systems.latent.diffusers_layout import denoiser_names
+from diffir.systems.latent.diffusers_layout import autoencoder_names, denoiser_names
 from diffir.systems.latent.network import LatentDiffusion
 from diffir.systems.latent.rows import ROWS
 from diffir.systems.latent.system import LATENT
@@ -135,6 +135,9 @@ def test_a_missing_tensor_is_named(tmp_path, missing):
         ("alphas_cumprod", torch.linspace(1, 0, 1000), "alphas_cumprod does not belong"),
         ("posterior_variance", torch.ones(999), "posterior_variance is not a row of 1,000 numbers"),
         ("betas", torch.full((1000,), torch.nan), "betas are not a row of numbers"),
+        ("betas", torch.ones(1000, dtype=torch.complex64), "betas is of complex numbers"),
+        ("betas", torch.ones(1000, dtype=torch.int64), "its betas belong to no schedule"),
+        ("cond_stage_model.decoder.conv_in.bias", torch.ones(64).to(torch.float8_e4m3fn), "contradicts itself"),
         ("scale_factor", torch.tensor(-1.0), "scale_factor is not one positive number"),
         ("cond_stage_model.transformer.weight", torch.ones(2), "condition that diffir does not know"),
         ("model.diffusion_model.middle_block.1.proj_in.weight", torch.ones(2), "cross-attention"),
@@ -170,6 +173,16 @@ def test_a_network_that_is_in_no_row_is_refused_because_its_heads_are_not_known(
 
     with pytest.raises(WeightsError, match=r"no row of the table .*\[1, 3\].* number of attention heads"):
         read(lightning_state(random_network(wide)))
+
+
+def test_a_file_of_others_is_not_taken_for_a_row_that_diffuses_differences():
+    with torch.device("meta"):
+        network = LatentDiffusion(ROWS["kl-f4"].settings)
+    parts = {"model.diffusion_model.": network.denoiser, "first_stage_model.": network.autoencoder}
+    shapes = {f"{at}{name}": list(t.shape) for at, part in parts.items() for name, t in part.state_dict().items()}
+
+    with pytest.raises(WeightsError, match="no row of the table"):
+        read(zero_stride(shapes))
 
 
 @pytest.mark.parametrize("prefix", ["", "first_stage_model.", "model.autoencoder."])
@@ -284,6 +297,26 @@ def test_the_names_of_a_denoiser_in_diffusers():
         "output_blocks.5.1.conv.weight": "up_blocks.1.upsamplers.0.conv.weight",
         "output_blocks.11.0.out_layers.3.weight": "up_blocks.3.resnets.2.conv2.weight",
         "out.0.weight": "conv_norm_out.weight",
+    }
+
+    assert {name: names(name) for name in expected} == {name: (theirs,) for name, theirs in expected.items()}
+
+
+def test_the_names_of_an_autoencoder_in_diffusers():
+    names = autoencoder_names(levels=4)
+    expected = {
+        "encoder.norm_out.bias": "encoder.conv_norm_out.bias",
+        "encoder.down.2.block.1.nin_shortcut.weight": "encoder.down_blocks.2.resnets.1.conv_shortcut.weight",
+        "encoder.down.3.attn.0.q.weight": "encoder.down_blocks.3.attentions.0.to_q.weight",
+        "encoder.down.0.downsample.conv.weight": "encoder.down_blocks.0.downsamplers.0.conv.weight",
+        "decoder.mid.block_2.norm1.weight": "decoder.mid_block.resnets.1.norm1.weight",
+        "decoder.mid.attn_1.norm.bias": "decoder.mid_block.attentions.0.group_norm.bias",
+        "decoder.mid.attn_1.proj_out.bias": "decoder.mid_block.attentions.0.to_out.0.bias",
+        "decoder.up.3.block.2.conv1.weight": "decoder.up_blocks.0.resnets.2.conv1.weight",
+        "decoder.up.1.upsample.conv.bias": "decoder.up_blocks.2.upsamplers.0.conv.bias",
+        "decoder.conv_out.weight": "decoder.conv_out.weight",
+        "quantize.embedding.weight": "quantize.embedding.weight",
+        "post_quant_conv.bias": "post_quant_conv.bias",
     }
 
     assert {name: names(name) for name in expected} == {name: (theirs,) for name, theirs in expected.items()}
