@@ -18,7 +18,7 @@ PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``diffir convert``."""
-    parser.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors, or a name of diffir models")
+    parser.add_argument("source", metavar="IN", help="a file or folder of weights, or a name of diffir models")
     parser.add_argument("target", metavar="OUT", type=Path, help="the .safetensors file to write")
     parser.add_argument("--name", help="name in the card (default: the name of OUT)")
     parser.add_argument("--task", help="row of the task table, if several share one network (sr_x4, realsr_x4)")

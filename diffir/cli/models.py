@@ -67,7 +67,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
         ("licence", entry.licence or "not stated"),
     ]
     if not entry.shipped:
-        lines.append(("get it", f"download from {entry.url}, then: diffir convert FILE {entry.name}.safetensors"))
+        lines.append(("get it", f"download from {entry.url}, then: diffir convert DOWNLOAD {entry.name}.safetensors"))
     # Facts from the card of a shipped file.
     if entry.card:
         card = entry.card
