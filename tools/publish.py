@@ -20,7 +20,7 @@ from diffir.weights.card import Score
 from diffir.weights.published import read_published, save_published
 
 PRETRAINED = Path(diffir.__file__).parent / "weights/pretrained"
-LARGEST = 8_000_000  # bytes; every user downloads them with a wheel or a clone
+LARGEST = 16_000_000  # bytes; every user downloads them with a wheel or a clone
 
 
 def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:

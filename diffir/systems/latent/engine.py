@@ -46,8 +46,10 @@ class LatentEngine:
             raise UsageError("consistency is for networks that enlarge; leave it out")
         if options.color_fix != "none" and network.settings.has_mask:
             raise UsageError("color_fix would take the colours of the filled holes; leave it out")
-        if options.steps > network.settings.diffusion.timesteps:
-            raise UsageError(f"steps must be at most {network.settings.diffusion.timesteps}, got {options.steps}")
+        diffusion = network.settings.diffusion
+        self.steps = diffusion.steps if options.steps is None else options.steps
+        if self.steps > diffusion.timesteps:
+            raise UsageError(f"steps must be at most {diffusion.timesteps}, got {self.steps}")
         self.network = network
         self.device = device
         self.options = options
@@ -75,8 +77,7 @@ class LatentEngine:
     def times(self) -> list[int]:
         """The time steps of sampling; ``dpm`` merges steps that coincide, which happens above about 50."""
         schedule = self.network.schedule
-        steps = self.options.steps
-        return schedule.times(steps) if self.sampler == "ddim" else schedule.times_by_noise(steps)
+        return schedule.times(self.steps) if self.sampler == "ddim" else schedule.times_by_noise(self.steps)
 
     @property
     def description(self) -> str:

@@ -14,8 +14,9 @@ Consistency = Literal["auto", "on", "off"]
 class LatentOptions:
     """Options for restoring by latent diffusion, in addition to ``RestoreOptions``."""
 
-    steps: Annotated[int, Within(1, 1000)] = field(
-        default=10, metadata={"help": "number of sampling steps; more take longer and rarely help our networks"}
+    steps: Annotated[int | None, Within(1, 1000)] = field(
+        default=None,
+        metadata={"help": "number of sampling steps; more take longer; default: 4 for our networks, 50 for others"},
     )
     sampler: Sampler = field(
         default="auto",

@@ -67,7 +67,7 @@ _SEMANTIC = LatentSettings(
 _KL_F4_SMALL = AutoencoderSettings("kl", 64, (1, 2), 1, 8, 8, mid_attention=False, unshuffle=2, linear_code=True)
 _VQ_F4_SMALL = replace(_KL_F4_SMALL, regulariser="vq", codes=4096, z_channels=4, latent_channels=4, counts_use=True)
 _SMALL_UNET = DenoiserSettings(64, (1, 2, 2), 1, (4,), head_channels=32)
-_RESIDUAL = DiffusionSettings(prediction="v", spacing="trailing", residual=True)
+_RESIDUAL = DiffusionSettings(prediction="v", spacing="trailing", steps=4, residual=True)
 _SR_SMALL = LatentSettings(_KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("image", "latent"), scale=4, clean_input=True)
 _INPAINT_SMALL = LatentSettings(
     _KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("latent", "mask_pixels"), scale=1, hole_fill="membrane"

@@ -122,11 +122,15 @@ class DiffusionSettings:
     """eps: the noise; v: the velocity of Salimans and Ho (ICLR 2022)."""
     spacing: Spacing = "leading"
     """Time steps of the sampler ddim: leading begins at step 1, trailing ends at the last step."""
+    steps: Annotated[int, Within(1, 1000)] = 50
+    """Number of sampling steps if the user does not choose one."""
     residual: bool = False
     """Diffuse the difference from the latent of the enlarged or filled input instead of the latent itself; ours."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.steps > self.timesteps:
+            raise ConfigError(f"steps must be at most timesteps, {self.timesteps}, got {self.steps}")
         if not 0 < self.linear_start <= self.linear_end < 1:
             raise ConfigError(f"betas need 0 < start <= end < 1, got {self.linear_start} and {self.linear_end}")
 
