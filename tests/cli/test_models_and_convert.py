@@ -9,13 +9,15 @@ import torch
 
 from diffir.api import load_network
 from diffir.cli.main import main
+from diffir.config import NetworkConfig
 from diffir.systems import SYSTEMS
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import TASKS
 from diffir.weights import catalogue as catalogue_module
 from diffir.weights.card import Score
+from diffir.weights.fit import empty_network
 from diffir.weights.header import read_header
-from tests.diffir_objects import card_of, empty_diffir, save_weights
+from tests.diffir_objects import card_of, save_weights
 
 TINY = ArchSettings(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
@@ -89,10 +91,13 @@ def test_models_as_json_can_be_read_by_programs(published, monkeypatch, capsys):
 
 
 def test_the_catalogue_counts_parameters_as_the_networks_do():
-    for entry in catalogue_module.catalogue(SYSTEMS).values():
-        if not entry.shipped:
-            network = empty_diffir(TASKS[entry.task].arch, 2)
-            assert entry.parameters == sum(p.numel() for p in network.parameters())
+    for system in SYSTEMS.values():
+        for row in system.released_rows():
+            settings = system.row(NetworkConfig(row.task)).settings
+            network = empty_network(system, settings, system.restoring_part, row.name)
+
+            assert row.parameters == sum(p.numel() for p in network.parameters())
+            assert row.facts == system.facts(settings)
 
 
 def test_models_needs_no_torch():
