@@ -8,6 +8,7 @@ interrupt ends the run.
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
+from diffir.batch.claims import Claims
 from diffir.batch.events import AUTO_BATCH, Event, Settings, Stop
 from diffir.batch.jobs import Job
 from diffir.batch.pipeline import Pipeline
@@ -51,25 +52,29 @@ def run_jobs(
 
     # Connect the stages: one thread reads, one per restorer restores, one writes.
     pipeline: Pipeline[list[LoadedFile], RestoredFile, Message] = Pipeline(lambda: stop.is_requested)
-    reporter = Reporter(pipeline.post, pipeline.check)
+    claims = Claims(jobs)
+    reporter = Reporter(pipeline.post, pipeline.check, claims.release)
     scale = settings.outscale or first.scale
-    reader = FileReader(jobs, settings, stop, reporter, scale=scale, group_pixels=group_pixels)
+    reader = FileReader(jobs, settings, stop, reporter, claims, scale=scale, group_pixels=group_pixels)
     works = [FileRestorer(restorer, settings, stop, reporter).restore_group for restorer in restorers]
     writer = FileWriter(settings, stop, reporter, model=first.name)
 
     # Receive messages. Several restorers finish in any order, so events wait here for those of earlier jobs.
     waiting: dict[int, Event] = {}
     following = 0
-    with pipeline.run(reader.groups(), works, writer.write) as messages:
-        for message in messages:
-            if message.usage_error is not None:
-                raise message.usage_error
-            if message.event is None:
-                if on_progress is not None:
-                    on_progress(jobs[message.index], message.fraction)
-                continue
-            waiting[message.index] = message.event
-            while following in waiting:
-                yield waiting.pop(following)
-                following += 1
+    try:
+        with pipeline.run(reader.groups(), works, writer.write) as messages:
+            for message in messages:
+                if message.usage_error is not None:
+                    raise message.usage_error
+                if message.event is None:
+                    if on_progress is not None:
+                        on_progress(jobs[message.index], message.fraction)
+                    continue
+                waiting[message.index] = message.event
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
+    finally:
+        claims.release_all()
     yield from (waiting[index] for index in sorted(waiting))  # after a stop, some jobs have no event

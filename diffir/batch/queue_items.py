@@ -72,17 +72,22 @@ class Message:
 class Reporter:
     """Sends progress and results of jobs to the caller's thread."""
 
-    def __init__(self, post: Callable[[Message], None], check: Callable[[], None]) -> None:
+    def __init__(
+        self, post: Callable[[Message], None], check: Callable[[], None], on_end: Callable[[int], None] = lambda _: None
+    ) -> None:
         """
         Args:
             post: sends a message, see ``Pipeline.post``.
             check: raises ``AbandonedError`` if the caller has left, see ``Pipeline.check``.
+            on_end: called with the index of a job that has ended, before its event is sent.
         """
+        self._on_end = on_end
         self._post = post
         self.check = check
 
     def event(self, index: int, event: Event) -> None:
         """Report how a job ended."""
+        self._on_end(index)
         self._post(Message(index, event=event))
 
     def failure(self, index: int, job: Job, error: Exception) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from diffir.batch.claims import Claims
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.jobs import Job, final_target
 from diffir.batch.own_mask import take_mask
@@ -28,6 +29,7 @@ class FileReader:
         settings: Settings,
         stop: Stop,
         reporter: Reporter,
+        claims: Claims,
         *,
         scale: float,
         group_pixels: int,
@@ -42,6 +44,7 @@ class FileReader:
         self._settings = settings
         self._stop = stop
         self._reporter = reporter
+        self._claims = claims
         self._scale = scale
         self._group_pixels = group_pixels
 
@@ -91,12 +94,14 @@ class FileReader:
         if self._skip_if_done(index, job, job.target):
             return None
         if job.is_video:
+            if not self._claim(index, job, job.target):
+                return None
             return LoadedFile(index, job, job.target, None, None, 0)
 
         # Read the photo. Only now is the format of its result known, which may change the name of the target.
         content = read_file(job.source, max_pixels=self._settings.max_pixels)
         target = final_target(job, content, self._scale)
-        if target != job.target and self._skip_if_done(index, job, target):
+        if (target != job.target and self._skip_if_done(index, job, target)) or not self._claim(index, job, target):
             return None
 
         # Read the mask, or take it from the photo.
@@ -110,8 +115,21 @@ class FileReader:
         return LoadedFile(index, job, target, content, mask, time.perf_counter() - start)
 
     def _skip_if_done(self, index: int, job: Job, target: Path) -> bool:
-        """Post a "skipped" event if the target exists and existing results are to be skipped; True if posted."""
+        """Post a "skipped" event if the target exists and existing results are to be skipped; True if posted.
+
+        A result that another process has written since the run began is skipped in any case.
+        """
         is_done = self._settings.skip_existing and target.is_file() and target.stat().st_size > 0
         if is_done:
             self._reporter.event(index, Event(job, "skipped", target))
+        elif self._claims.is_new(target):
+            self._reporter.event(index, Event(job, "skipped", target, notes=("another process has written it",)))
+            return True
         return is_done
+
+    def _claim(self, index: int, job: Job, target: Path) -> bool:
+        """Claim the target; if another process restores it or has done so, post a "skipped" event and return False."""
+        if not self._claims.take(index, target):
+            self._reporter.event(index, Event(job, "skipped", target, notes=("another process restores it",)))
+            return False
+        return not self._skip_if_done(index, job, target)

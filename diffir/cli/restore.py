@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from diffir.cli.restore_flags import DEFAULT_OUTPUT
 from diffir.cli.restore_flags import add_arguments as add_arguments
 from diffir.cli.restore_report import JsonReport, Report, Tally, TextReport
+from diffir.cli.standard_streams import STREAM, StreamReport, stream_files
 from diffir.cli.system_flags import foreign_options, given_options
 from diffir.errors import UsageError, WeightsError
 
@@ -28,12 +30,25 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Restore all inputs, which may be standard input, and report."""
+    if args.verbose:
+        logging.getLogger("diffir").setLevel(logging.DEBUG)
+    report: Report = JsonReport() if args.json else TextReport(args.quiet, args.verbose)
+    inputs = [*args.inputs, *args.input]
+    output = args.output or (STREAM if STREAM in inputs else DEFAULT_OUTPUT)
+    if STREAM not in (*inputs, output):
+        return _run(args, inputs, output, report)
+    with stream_files(inputs, output, prints_json=args.json) as files:
+        return _run(args, files.inputs, files.output, StreamReport(report, files), writes_one=files.writes_one)
+
+
+def _run(
+    args: argparse.Namespace, inputs: Sequence[str], output: str, report: Report, *, writes_one: bool = False
+) -> int:
     """Check the arguments, restore all inputs, and report."""
     from diffir.batch.jobs import plan_jobs
     from diffir.batch.own_mask import own_mask_kind
 
-    if args.verbose:
-        logging.getLogger("diffir").setLevel(logging.DEBUG)
     if args.prior_mix and not args.prior:
         raise UsageError("--prior_mix needs --prior: it gives the weights of its files")
     if args.mask_grow and args.mask is None:
@@ -41,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
     # Plan which input becomes which file.
     jobs = plan_jobs(
-        [*args.inputs, *args.input],
-        args.output,
+        inputs,
+        output,
         suffix=args.suffix,
         ext=args.ext,
         recursive=args.recursive,
@@ -51,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
         skip_existing=args.skip_existing,
         protected_paths=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
     )
+    if args.shard is not None:
+        part, parts = args.shard
+        jobs = jobs[part - 1 :: parts]
+    if writes_one and len(jobs) != 1:
+        raise UsageError(f"-o - writes one photo to standard output, and the input is {len(jobs)} files")
     video = next((job.source for job in jobs if job.is_video), None)
     if args.strip_metadata and video is not None:
         raise UsageError(f"--strip_metadata is for photos, and {video} is a video")
@@ -66,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
 
     # Restore, and report on the terminal or as JSON.
     settings = _settings(args, _given_prior(args, restorer))
-    report = JsonReport() if args.json else TextReport(args.quiet, args.verbose)
     return _restore_all(restorers, jobs, settings, report)
 
 

@@ -17,7 +17,8 @@ _LARGEST_OUTSCALE = 64  # a matter of taste, against typing errors
 _EPILOG = f"""\
 -o names a file if it ends like one (out.png, out.mp4) and one file is restored; otherwise it names a folder, which
 is created if it is missing. A slash at its end always means a folder.
-Without -o, results go to the folder "restored". Inputs are never overwritten, and no result is left incomplete.
+Without -o, results go to the folder "restored", or from standard input to standard output.
+Inputs are never overwritten, and no result is left incomplete.
 After Ctrl-C the current file is finished; a second Ctrl-C stops at once. The same call with --skip_existing continues.
 
 --json prints objects with a field "event":
@@ -44,17 +45,27 @@ def add_arguments(parser: Parser) -> None:
 
 def _add_file_flags(files: argparse._ArgumentGroup) -> None:
     files.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="photos, animations, videos, folders of photos, or patterns"
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="photos, animations, videos, folders, or patterns; - is standard input",
     )
     more: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "INPUT"}
     files.add_argument("-i", "--input", help="more inputs", **more)
     files.add_argument("--input_dir", dest="input", help=argparse.SUPPRESS, **more)  # Restormer's
-    output: dict[str, Any] = {"type": _name, "default": DEFAULT_OUTPUT, "metavar": "OUT"}
-    files.add_argument("-o", "--output", help="file or folder", **output)
+    output: dict[str, Any] = {"type": _name, "metavar": "OUT"}
+    files.add_argument("-o", "--output", help="file or folder; - is standard output", **output)
     files.add_argument("--result_dir", dest="output", help=argparse.SUPPRESS, **output)  # Restormer's
     files.add_argument("-r", "--recursive", action="store_true", help="include subfolders, and create the same in OUT")
     files.add_argument("--suffix", default="", metavar="TEXT", help="added to each name: photo.jpg -> photoTEXT.jpg")
     files.add_argument("--skip_existing", action="store_true", help="skip photos whose result exists already")
+    files.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="restore part I of N parts of the files, such as 1/4; processes that write to one folder share the files "
+        "without it, too",
+    )
     files.add_argument(
         "--mask",
         type=_mask,
@@ -204,6 +215,13 @@ def _outscale(text: str) -> float:
 
 def _mask(text: str) -> Path | str:
     return text if text in ("alpha", "infrared") else _path(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, second = text.partition("/")
+    if not first.isdecimal() or not second.isdecimal() or not 1 <= int(first) <= int(second):
+        raise argparse.ArgumentTypeError(f"must be a part and the number of parts, such as 1/4 to 4/4, not {text!r}")
+    return int(first), int(second)
 
 
 def _whole(text: str) -> int:

@@ -48,7 +48,6 @@ def parsed(*words: str):
         (["--input_dir", "a", "-i", "b"], "input", ["a", "b"]),
         (["--result_dir", "out"], "output", "out"),
         (["-o", "out"], "output", "out"),
-        ([], "output", "restored"),
         (["--weights", "a.pth"], "model_path", Path("a.pth")),
         (["--gpu-id", "0,1"], "gpu_id", [0, 1]),
     ],
@@ -155,3 +154,21 @@ def test_upscale_and_denoise_choose_their_network(photo, tmp_path, words, networ
 
     assert capsys.readouterr().out.startswith(f"model {network}")
     assert read_image(tmp_path / "out.png").pixels.shape[1] == round(33 * factor)
+
+
+def test_shards_restore_every_file_once(weights, tmp_path, capsys) -> None:
+    for number in range(5):
+        write_image(tmp_path / f"in/{number}.png", np.zeros((8, 8, 3), np.uint8))
+    common = ["restore", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model_path", weights, "--device", "cpu"]
+
+    assert main([*common, "--shard", "1/2"]) == 0
+    first = {path.name for path in (tmp_path / "out").iterdir()}
+    assert main([*common, "--shard", "2/2"]) == 0
+
+    assert first == {"0.png", "2.png", "4.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{number}.png" for number in range(5)}
+    assert main([*common, "--shard", "6/6"]) == 0
+    assert "0 restored" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*common, "--shard", "3/2"])
+    assert "must be a part and the number of parts" in capsys.readouterr().err
