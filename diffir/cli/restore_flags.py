@@ -123,7 +123,9 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
 def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     choice = network.add_mutually_exclusive_group()
     choice.add_argument("-n", "--model_name", metavar="NAME", help="a name from diffir models; default: shipped")
-    choice.add_argument("--model_path", type=_path, metavar="FILE", help="a weights file: .safetensors, .pth, .ckpt")
+    choice.add_argument(
+        "--model_path", type=_path, metavar="FILE", help="weights: .safetensors, .pth, .ckpt or a folder"
+    )
     choice.add_argument("--weights", dest="model_path", type=_path, help=argparse.SUPPRESS)  # Restormer's
     network.add_argument(
         "-dn",
