@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name")
     parser.add_argument("results", type=Path, nargs="*")
     parser.add_argument("--notes", default="")
+    parser.add_argument("--headline", default="", help='score that stands for the weights, such as "cbsd68 sigma 25"')
     args = parser.parse_args(arguments)
 
     # Complete the card.
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scores = scores_of(args.results, card.name)
     target = PRETRAINED / f"{args.name}.safetensors"
     card = replace(card, name=args.name, scores=scores or card.scores, notes=args.notes or card.notes)
+    card = replace(card, headline=args.headline or card.headline)
+    if card.headline and f"{card.headline}: " not in "".join(f"{score} " for score in card.scores):
+        raise SystemExit(f"no score is of {card.headline!r}; there are: {'; '.join(map(str, card.scores))}")
 
     # Save a trial file first, so that weights which are too large replace nothing.
     with tempfile.TemporaryDirectory() as folder:

@@ -73,6 +73,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
         card = entry.card
         lines += [
             ("part", f"{card.part} of {card.system}"),
+            ("headline", str(card.headline_score or "")),
             ("data", card.data),
             ("notes", card.notes),
             ("made by", f"diffir {card.diffir_version}"),
@@ -98,4 +99,6 @@ def _plain(entry: Any) -> dict[str, Any]:
     values = asdict(entry)
     facts = values.pop("facts")
     values["path"] = str(entry.path) if entry.shipped else None
-    return values | {"scale": facts["scale"], "shipped": entry.shipped}
+    score = entry.card.headline_score if entry.card else None
+    headline = asdict(score) if score is not None else None
+    return values | {"scale": facts["scale"], "shipped": entry.shipped, "headline": headline}

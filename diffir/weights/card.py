@@ -61,10 +61,24 @@ class WeightsCard:
     data: str = ""
     """Description of the training images."""
     scores: tuple[Score, ...] = ()
+    headline: str = ""
+    """Set and condition of the score that stands for the weights, such as "cbsd68 sigma 25"; see ``headline_score``."""
     licence: str = ""
     notes: str = ""
     """Origin and known weaknesses of the weights."""
     diffir_version: str = __version__
+
+    @property
+    def headline_score(self) -> Score | None:
+        """The score that stands for the weights; None if there is none.
+
+        It is the first one that ``headline`` names. A card without a headline means a condition that has the name of
+        the weights, else one that is not the recipe of other weights, so that no network is judged by another's task.
+        """
+        named = [score for score in self.scores if f"{score.dataset} {score.condition}".strip() == self.headline]
+        own = [score for score in self.scores if self.name and self.name.lower() in score.condition.lower()]
+        neutral = [score for score in self.scores if not score.condition.startswith("recipe ")]
+        return next(iter((*named, *own, *neutral, *self.scores)), None)
 
     @property
     def gt_patch(self) -> int | None:

@@ -80,6 +80,30 @@ def test_a_shipped_file_appears_with_all_its_facts(published, monkeypatch, capsy
         assert fact in text
 
 
+@pytest.mark.parametrize(
+    ("name", "headline", "conditions", "expected"),
+    [
+        ("mine", "Set5 sigma 50", ["recipe photo", "sigma 25", "sigma 50"], "sigma 50"),
+        ("photo", "", ["recipe deblur", "recipe photo", "sigma 25"], "recipe photo"),
+        ("jpeg", "", ["recipe photo", "sigma 25", "JPEG 10"], "JPEG 10"),
+        ("denoise", "", ["recipe photo", "sigma 25"], "sigma 25"),
+        ("mine", "", ["recipe photo"], "recipe photo"),
+    ],
+)
+def test_the_headline_of_a_card_is_not_a_score_of_another_task(name, headline, conditions, expected):
+    scores = tuple(Score("Set5", "psnr", 30.0, "", condition) for condition in conditions)
+
+    assert card_of(name, TINY, headline=headline, scores=scores).headline_score.condition == expected
+    assert card_of(name, TINY).headline_score is None
+
+
+def test_the_details_of_shipped_weights_begin_with_their_headline(capsys):
+    for name, condition in (("photo", "recipe photo"), ("denoise", "sigma"), ("deblur", "recipe deblur")):
+        assert main(["models", name]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("headline"))
+        assert condition in line
+
+
 def test_models_as_json_can_be_read_by_programs(published, monkeypatch, capsys):
     monkeypatch.setattr(catalogue_module.catalogue, "__defaults__", (published.parent,))
 
