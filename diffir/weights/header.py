@@ -35,7 +35,7 @@ class Header:
 
     @property
     def parameters(self) -> int:
-        """Number of parameters in all tensors."""
+        """Number of values in all tensors, buffers included."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     @property

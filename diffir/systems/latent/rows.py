@@ -69,6 +69,7 @@ _VQ_F4_SMALL = replace(_KL_F4_SMALL, regulariser="vq", codes=4096, z_channels=4,
 _SMALL_UNET = DenoiserSettings(64, (1, 2, 2), 1, (4,), head_channels=32)
 _RESIDUAL = DiffusionSettings(prediction="v", spacing="trailing", steps=4, residual=True)
 _SR_SMALL = LatentSettings(_KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("image", "latent"), scale=4, clean_input=True)
+_REALSR_SMALL = replace(_SR_SMALL, clean_input=False)  # noise and JPEG artefacts must not come back
 _INPAINT_SMALL = LatentSettings(
     _KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("latent", "mask_pixels"), scale=1, hole_fill="membrane"
 )
@@ -105,6 +106,13 @@ ROWS: dict[str, Row] = {
         _first_stage("kl_f4_small", _KL_F4_SMALL, "autoencoder, KL, for CPUs", official=False),
         _first_stage("vq_f4_small", _VQ_F4_SMALL, "autoencoder, codebook of 4096, for CPUs", official=False),
         Row("ldm_sr_x4_small", "latent diffusion, super-resolution x4, for CPUs", _SR_SMALL, _Y_X4, official=False),
+        Row(
+            "ldm_realsr_x4_small",
+            "latent diffusion, small noisy or compressed pictures x4, for CPUs",
+            _REALSR_SMALL,
+            _Y_X4,
+            official=False,
+        ),
         Row("ldm_inpaint_small", "latent diffusion, inpainting, for CPUs", _INPAINT_SMALL, official=False),
         Row("ldm_tiny", "a toy for tests and first steps", _TINY, _Y_X4, official=False),
     )
