@@ -21,10 +21,10 @@ AUTO_BATCH = 0  # value of ``batch_size``: one photo at a time on the CPU, sever
 
 @dataclass(frozen=True)
 class Event:
-    """The result of one job."""
+    """The result of one job, or in a dry run ("planned") what it would be."""
 
     job: Job
-    outcome: Literal["done", "skipped", "failed"]
+    outcome: Literal["done", "skipped", "failed", "planned"]
     target: Path
     """The file that was written; its suffix differs from the job's if that format cannot hold the photo."""
     seconds: float = 0

@@ -121,18 +121,20 @@ def final_target(job: Job, content: Content, scale: float = 1) -> Path:
     """
     if job.target_stem is None:
         return job.target
-    suffix = kept_suffix(_enlarged(content, scale), job.source.suffix)
+    suffix = kept_suffix(enlarged(content, scale), job.source.suffix)
     return job.target if suffix == job.target.suffix else job.target_stem.with_name(job.target_stem.name + suffix)
 
 
-def _enlarged(content: Content, scale: float) -> Content:
-    """A content of the enlarged size and the same type, made of views that take no memory."""
+def enlarged(content: Content, scale: float) -> Content:
+    """A content of the enlarged size, type and channels, made of views that take no memory."""
     if not isinstance(content, Photo):
-        frames = [_enlarged(frame, scale) for frame in content.frames]
+        frames = [enlarged(frame, scale) for frame in content.frames]
         return replace(content, frames=tuple(frame for frame in frames if isinstance(frame, Photo)))
     height, width, channels = content.pixels.shape
     pixels = np.broadcast_to(content.pixels[:1, :1], (*size_at(height, width, scale), channels))
-    return replace(content, pixels=pixels)
+    alpha = None if content.alpha is None else np.broadcast_to(content.alpha[:1, :1], pixels.shape[:2])
+    infrared = None if content.infrared is None else np.broadcast_to(content.infrared[:1, :1], pixels.shape[:2])
+    return replace(content, pixels=pixels, alpha=alpha, infrared=infrared)
 
 
 def _completed(

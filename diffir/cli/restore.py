@@ -86,6 +86,8 @@ def _run(
 
     # Restore, and report on the terminal or as JSON.
     settings = _settings(args, _given_prior(args, restorer))
+    if args.dry_run:
+        return _tell(restorers, jobs, settings, report)
     return _restore_all(restorers, jobs, settings, report)
 
 
@@ -149,6 +151,20 @@ def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
         share_prior=args.share_prior,
         prior=prior,
     )
+
+
+def _tell(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:
+    """Report what would be done; several devices share the predicted time."""
+    from diffir.batch.dry_run import dry_run
+
+    tally = Tally(len(jobs), is_prediction=True)
+    report.start(restorers, len(jobs))
+    for event in dry_run(restorers[0], jobs, settings):
+        tally.count(event)
+        tally.seconds += event.seconds / len(restorers)
+        report.event(event)
+    report.finish(tally)
+    return 1 if tally.failed else 0
 
 
 def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:

@@ -60,6 +60,11 @@ def _add_file_flags(files: argparse._ArgumentGroup) -> None:
     files.add_argument("--suffix", default="", metavar="TEXT", help="added to each name: photo.jpg -> photoTEXT.jpg")
     files.add_argument("--skip_existing", action="store_true", help="skip photos whose result exists already")
     files.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="write nothing, and say what would be written, what each format loses and how long it would take",
+    )
+    files.add_argument(
         "--shard",
         type=_shard,
         metavar="I/N",

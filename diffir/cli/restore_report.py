@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 JSON_FIELDS = """\
 start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seamless, mask_grow, seed, engine,
 stats (the last two are options of DiffIR); progress: file, fraction;
-done: source, target, width, height, seconds, tile (null: whole), notes, losses; skipped: source, target;
-failed: source, error; summary: restored, skipped, failed, not_begun, interrupted, seconds, megapixels_per_second"""
+done, planned (in a dry run): source, target, width, height, seconds, tile (null: whole), notes, losses;
+skipped: source, target; failed: source, error;
+summary: restored, skipped, failed, not_begun, interrupted, dry_run, seconds, megapixels_per_second"""
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Tally:
     seconds: float = 0
     """Seconds from start to end of the run, not the sum over files."""
     is_interrupted: bool = False
+    is_prediction: bool = False
+    """True if nothing was restored, and the numbers say what would be."""
 
     @property
     def not_begun(self) -> int:
@@ -54,7 +57,7 @@ class Tally:
 
     def count(self, event: Event) -> None:
         """Add the result of one file."""
-        self.restored += event.outcome == "done"
+        self.restored += event.outcome in ("done", "planned")
         self.skipped += event.outcome == "skipped"
         self.failed += event.outcome == "failed"
         self.pixels += event.pixels
@@ -111,7 +114,7 @@ class TextReport:
             self._print(f"diffir: {event.error}", sys.stderr)
         elif self._is_quiet:
             return
-        elif event.outcome == "done":
+        elif event.outcome in ("done", "planned"):
             self._print(result_line(event), sys.stdout)
         elif self._is_verbose:
             self._print(skipped_line(event), sys.stdout)
@@ -119,7 +122,7 @@ class TextReport:
     def finish(self, tally: Tally) -> None:
         """Print the summary, unless a single file was restored."""
         self._bar.close()
-        if not self._is_quiet and (tally.files > 1 or not tally.restored):
+        if not self._is_quiet and (tally.files > 1 or not tally.restored or tally.is_prediction):
             _say(summary_line(tally), sys.stdout)
 
     def _update_bar(self) -> None:
@@ -158,7 +161,7 @@ class JsonReport:
             self._print("skipped", source=source, target=target)
         else:
             self._print(
-                "done",
+                event.outcome,
                 source=source,
                 target=target,
                 width=event.size[0],
@@ -178,6 +181,7 @@ class JsonReport:
             failed=tally.failed,
             not_begun=tally.not_begun,
             interrupted=tally.is_interrupted,
+            dry_run=tally.is_prediction,
             seconds=round(tally.seconds, 3),
             megapixels_per_second=round(tally.megapixels_per_second, 4),
         )
@@ -211,10 +215,21 @@ def headline(restorers: Sequence[Restorer]) -> str:
 def result_line(event: Event) -> str:
     """One line with the source, the target, its size and remarks of a restored file."""
     width, height = event.size
-    tile = "whole" if event.tile is None else f"tile {event.tile}"
     remarks = "; ".join(filter(None, (*event.notes, event.losses)))
-    line = f"{event.job.source} -> {event.target}  {width} x {height}, {event.seconds:.1f} s, {tile}"
+    line = f"{event.job.source} -> {event.target}  {width} x {height}, "
+    if event.outcome == "planned":
+        line += f"about {_duration(event.seconds)}"
+    else:
+        line += f"{event.seconds:.1f} s, " + ("whole" if event.tile is None else f"tile {event.tile}")
     return f"{line} ({remarks})" if remarks else line
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the largest unit of which there are two, such as "4 minutes"."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def skipped_line(event: Event) -> str:
@@ -224,6 +239,9 @@ def skipped_line(event: Event) -> str:
 
 def summary_line(tally: Tally) -> str:
     """One line with the numbers of files, the time and the speed of a run."""
+    if tally.is_prediction:
+        counts = f"{tally.restored} would be restored, {tally.skipped} skipped, {tally.failed} would fail"
+        return f"{counts}, about {_duration(tally.seconds)}; nothing was written"
     line = f"{tally.restored} restored, {tally.skipped} skipped, {tally.failed} failed, {tally.seconds:.1f} s"
     if tally.restored:
         line += f", {tally.megapixels_per_second:.2g} megapixels/s"

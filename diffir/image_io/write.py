@@ -43,12 +43,10 @@ def write_image(path: str | Path, photo: Content | np.ndarray, *, quality: int =
     path = Path(path)
     if not 1 <= quality <= 100:
         raise UsageError(f"quality must be from 1 (smallest file) to 100 (best), got {quality}")
-    row = format_of(path.suffix)
-    if row is None or not row.can_write:
-        shown = path.suffix.lower() or "a file without suffix"
-        raise ImageError(f"{path}: cannot write {shown}; can: {', '.join(WRITABLE_SUFFIXES)}")
+    content_of_file = Photo(np.atleast_3d(photo)) if isinstance(photo, np.ndarray) else photo
+    row = check_fits(path, content_of_file)
     try:
-        content = _encode(Photo(np.atleast_3d(photo)) if isinstance(photo, np.ndarray) else photo, row, quality)
+        content = _encode(content_of_file, row, quality)
         with write_atomically(path) as file:
             file.write(content)
     except ImageError as error:
@@ -57,10 +55,26 @@ def write_image(path: str | Path, photo: Content | np.ndarray, *, quality: int =
         raise ImageError(f"{path}: cannot be written ({error})") from error
 
 
+def check_fits(path: Path, content: Content) -> Format:
+    """Return the format of a file that is to be written.
+
+    Raises:
+        ImageError: the suffix is unknown, the frames do not agree, or the format cannot hold them.
+    """
+    row = format_of(path.suffix)
+    if row is None or not row.can_write:
+        shown = path.suffix.lower() or "a file without suffix"
+        raise ImageError(f"{path}: cannot write {shown}; can: {', '.join(WRITABLE_SUFFIXES)}")
+    try:
+        _check(content, frames_of(content), row)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    return row
+
+
 def _encode(photo: Content, row: Format, quality: int) -> bytes:
-    # Check the frames, and convert them to what the format can hold.
+    # Convert the frames to what the format can hold.
     frames = frames_of(photo)
-    _check(photo, frames, row)
     held = [as_held(frame, row) for frame in frames]
     held = [replace(frame, exif=sized_exif(frame.exif, *frame.pixels.shape[1::-1])) for frame in held]
     # Encode them.
