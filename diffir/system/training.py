@@ -35,7 +35,10 @@ class Learner:
 
 @dataclass(frozen=True)
 class Phase:
-    """A range of consecutive steps of a stage that use the same optimisers."""
+    """A range of consecutive steps of a stage in which the same learners learn.
+
+    A learner object that goes on in the next phase keeps its optimiser, and its schedule spans all of its phases.
+    """
 
     name: str
     start: int

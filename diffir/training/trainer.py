@@ -191,19 +191,24 @@ class Trainer:
         moved = (images.to(self.device, non_blocking=True) for images in batch)
         return Pair(*(images.contiguous(memory_format=self._memory_format) for images in moved))
 
-    def _begin(self, phase: Phase) -> None:
-        """Start a phase with new optimisers."""
+    def _begin(self, phase: Phase, *, anew: bool = True) -> None:
+        """Start a phase. Its learners get new optimisers; with ``anew`` False, those that go on keep theirs."""
+        kept = {} if anew else {id(learner): optimizer for learner, optimizer in self._optimizers}
         self.phase = phase
         trained = {id(parameter) for learner in phase.learners for parameter in learner.parameters}
         for parameter in self.network.parameters():  # no gradients are computed for frozen parameters
             parameter.requires_grad_(id(parameter) in trained)
-        self._optimizers = [(learner, build_optimizer(learner.parameters, learner.optim)) for learner in phase.learners]
+        self._optimizers = [
+            (learner, kept.get(id(learner)) or build_optimizer(learner.parameters, learner.optim))
+            for learner in phase.learners
+        ]
 
     def _learn(self, parts: list[Pair], folder: Path) -> dict[str, Tensor]:
         """Do one step of every optimiser with the batches of one step; return the values for the log."""
         # Start the next phase if this one is over, and set the learning rates.
         if self.step >= self.phase.stop:
-            self._begin(next(phase for phase in self.stage.phases if phase.start <= self.step < phase.stop))
+            following = next(phase for phase in self.stage.phases if phase.start <= self.step < phase.stop)
+            self._begin(following, anew=False)
         for learner, optimizer in self._optimizers:
             self._set_learning_rate(learner, optimizer)
             optimizer.zero_grad(set_to_none=True)
@@ -231,7 +236,9 @@ class Trainer:
         return terms
 
     def _set_learning_rate(self, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
-        start, stop = self.phase.start, self.phase.stop
+        # The schedule of a learner spans all phases that it takes part in.
+        phases = [phase for phase in self.stage.phases if any(other is learner for other in phase.learners)]
+        start, stop = phases[0].start, phases[-1].stop
         rate = learning_rate(
             learner.scheduler, learner.optim.lr, self.step - start, stop - start, warmup=self.config.warmup_iter
         )

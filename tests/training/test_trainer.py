@@ -11,11 +11,13 @@ from diffir.api import load_config
 from diffir.config import OptimConfig, RunConfig, SchedulerConfig, TrainConfig
 from diffir.data.samples import Pair
 from diffir.errors import TrainingError
+from diffir.system import Phase
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task
 from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.training.early_stopping import EarlyStopping
+from diffir.training.optim import learning_rate
 from diffir.training.processes import Processes
 from diffir.training.trainer import Trainer
 from tests.diffir_objects import run_of
@@ -144,6 +146,24 @@ def test_the_joint_phase_begins_with_a_fresh_optimiser():
     assert names == ("prior", "prior", "joint", "joint")
     assert sizes[2] == len(list(run.network.parameters())) > sizes[1]
     assert steps == (1, 2, 1, 2)
+
+
+def test_a_learner_that_goes_on_keeps_its_optimiser_and_its_schedule():
+    config = TrainConfig(total_iter=4, optim_g=OptimConfig(lr=1e-2), scheduler=SchedulerConfig("Cosine", eta_min=0))
+    stage = StageOne(TINY, config)
+    (learner,) = stage.phases[0].learners
+    stage.phases = [Phase("first", 0, 2, [learner]), Phase("second", 2, 4, [learner])]
+    run = trainer_of(stage, config)
+
+    seen = []
+    for _ in range(4):
+        learn(run)
+        optimizer = run._optimizers[0][1]
+        seen.append((int(next(iter(optimizer.state.values()))["step"]), optimizer.param_groups[0]["lr"]))
+
+    steps, rates = zip(*seen, strict=True)
+    assert steps == (1, 2, 3, 4)
+    assert rates == pytest.approx([learning_rate(config.scheduler, 1e-2, step, 4) for step in range(4)])
 
 
 def test_accumulated_batches_equal_one_large_one():
