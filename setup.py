@@ -55,7 +55,7 @@ REQUIRES = [
     "scipy>=1.13.0,<2",
     "safetensors>=0.5.0",
 ]
-TEST = ["pytest>=8.0.0", "hypothesis>=6.100.0"]
+TEST = ["pytest>=8.0.0", "hypothesis>=6.100.0", "shtab>=1.6.0"]
 
 
 class BuildPackage(build_py):
@@ -154,6 +154,8 @@ setup(
         "pyiqa": ["pyiqa>=0.1.14"],
         # training photos in an LMDB with the layout of BasicSR
         "lmdb": ["lmdb>=1.4"],
+        # completion of commands and flags in a shell
+        "completion": ["shtab>=1.6.0"],
         # networks of other projects, for comparison
         "spandrel": ["spandrel>=0.4"],
         "test": TEST,

@@ -41,15 +41,25 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser(commands: Mapping[str, str], arguments: Sequence[str]) -> Parser:
     """Make the parser for a call; ``commands`` maps names to summaries."""
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return _parser_with(commands, [chosen] if chosen in commands else [])
+
+
+def make_full_parser(commands: Mapping[str, str]) -> Parser:
+    """Make a parser with the flags of all commands, for shell completion."""
+    return _parser_with(commands, list(commands))
+
+
+def _parser_with(commands: Mapping[str, str], complete: Sequence[str | None]) -> Parser:
+    """Make a parser that knows all commands, but only the flags of some, since the others are not needed."""
     parser = Parser(prog="diffir", description="Image restoration with DiffIR.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"diffir {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, summary in commands.items():
         subparser = subparsers.add_parser(
             name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False
         )
-        if name == chosen:  # the flags of other commands are not needed
+        if name in complete:
             module_of(name).add_arguments(subparser)
             parser.command = subparser
     return parser
