@@ -78,6 +78,7 @@ class Trainer:
         self.is_stopped = False
         self.scores: dict[str, float] = {}
         """Validation scores of the weights that would be published now."""
+        self._optimizers: list[tuple[Learner, torch.optim.Optimizer]] = []
         self._skipped_in_a_row = 0
         self._best: dict[str, Tensor] = {}
         self._best_scores: dict[str, float] = {}
