@@ -165,9 +165,9 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     program = torch.jit.trace(nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 2, 2))
     program.save(str(tmp_path / "program.pt"))
 
-    for name in ("x.pth", "program.pt"):
-        with pytest.raises(WeightsError, match=f"{name} cannot be read as a checkpoint without running code"):
-            load_foreign(tmp_path / name)
+    load_foreign(tmp_path / "x.pth")  # the tensors are read, the rest is ignored
+    with pytest.raises(WeightsError, match=r"program\.pt is damaged or no plain checkpoint"):
+        load_foreign(tmp_path / "program.pt")
     assert not (tmp_path / "run").exists()
 
 

@@ -16,7 +16,7 @@ from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
 from diffir.data.samples import Pair, Turn
 from diffir.data.training_set import open_training_set, training_facts
-from diffir.degradations import steps
+from diffir.degradations import assembly
 from diffir.degradations.draw import Draw
 from diffir.errors import ConfigError, ImageError, PairingError
 
@@ -115,7 +115,7 @@ def test_a_sample_does_not_depend_on_what_was_read_before(clean: Path, options: 
 def test_workers_make_the_samples_that_one_process_makes(
     clean: Path, halved: Path, holes: Path, kind: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(steps.STEPS, "foreign", ForeignNoise)
+    monkeypatch.setitem(assembly._CLASSES, "foreign", ForeignNoise)
     options = {
         "degraded": {"degradation": ({"type": "foreign"}, *NOISE)},
         "paired": {"dataroot_lq": str(halved)},
@@ -133,7 +133,7 @@ def test_workers_make_the_samples_that_one_process_makes(
 def test_foreign_steps_do_not_change_the_generators_of_the_process(
     clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(steps.STEPS, "foreign", ForeignNoise)
+    monkeypatch.setitem(assembly._CLASSES, "foreign", ForeignNoise)
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     expected = random.random(), np.random.rand(), torch.rand(1)
     random.seed(1), np.random.seed(1), torch.manual_seed(1)

@@ -280,7 +280,7 @@ def test_a_mask_that_does_not_fit_is_an_error(
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (photo(8, 8, 4), "no alpha"),
+        (photo(8, 8, 5), "1 to 4 channels"),
         (photo(0, 8, 3), "not 0 x 8 x 3"),
         (np.zeros((8, 8, 3), np.int32), "not int32"),
         (np.full((8, 8, 3), np.nan), "NaN"),

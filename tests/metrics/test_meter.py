@@ -140,7 +140,7 @@ def test_a_file_that_no_metric_takes_is_refused(tmp_path):
 def test_a_file_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "page.pth").write_text("<html>not found</html>")
 
-    with pytest.raises(WeightsError, match=r"page\.pth does not hold tensors by name"):
+    with pytest.raises(WeightsError, match=r"page\.pth is not a file of torch\.save"):
         LoadedMetrics.prepare(["fid"], files={"inception": tmp_path / "page.pth"})
 
 
