@@ -199,7 +199,9 @@ class Restorer(ArrayRestorer):
         jobs = plan_jobs([str(source)], str(target), mask=None if mask is None or kind else Path(mask))
         if len(jobs) != 1:
             raise UsageError(f"{source} holds {len(jobs)} files, and restore_file takes one: use diffir restore")
-        settings = Settings(quality, max_pixels, strip_metadata, outscale=outscale, mask_from=kind, share_prior=share_prior, prior=prior)
+        settings = Settings(
+            quality, max_pixels, strip_metadata, outscale=outscale, mask_from=kind, share_prior=share_prior, prior=prior
+        )
         (event,) = run_jobs(self, jobs, settings)
         if event.outcome == "failed":
             error = event.cause if isinstance(event.cause, DiffIRError) else DiffIRError(event.error)

@@ -149,7 +149,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         with write_atomically(path) as file:
-            file.write(f"{text}\n".encode())
+            file.write(f"{text}\n".encode("utf-8", "backslashreplace"))  # half of a pair becomes \\udce9, as JSON wants
     except OSError as error:
         raise UsageError(f"--json {path} cannot be written: {error.strerror}") from error
 

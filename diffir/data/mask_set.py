@@ -5,6 +5,7 @@ input channels of an inpainting network: RGB x (1 - mask), mask.
 """
 
 import hashlib
+import os
 from functools import cached_property
 from zlib import crc32
 
@@ -45,7 +46,7 @@ class MaskSet:
         """SHA-256 over names and pixels of all masks, on which the choice for every image depends."""
         digest = hashlib.sha256()
         for index, name in enumerate(self.source.names):
-            digest.update(name.encode())
+            digest.update(os.fsencode(name))
             digest.update(np.packbits(self._read(index) > 0).tobytes())
         return digest.hexdigest()
 
@@ -55,7 +56,7 @@ class MaskSet:
 
     def by_name(self, name: str, height: int, width: int) -> np.ndarray:
         """The mask of the benchmark image of this name, independent of other images: H x W bool, True = missing."""
-        return self.by_index(crc32(name.encode()), height, width)[:, :, 0] > 0
+        return self.by_index(crc32(os.fsencode(name)), height, width)[:, :, 0] > 0
 
     def _read(self, index: int) -> np.ndarray:
         """Read a mask as H x W x 1 float32, 1 = missing.

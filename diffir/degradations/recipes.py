@@ -4,6 +4,7 @@ In: the steps in an option file, or the name or file of a recipe. Out: a ``Recip
 the two facts that a network must match: the scale of its images, and whether they carry a mask.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -150,7 +151,7 @@ def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
 
 def seed_for_photo(name: str, seed: int) -> int:
     """Return the seed of one photo: it depends on the common seed and on the photo's name, not on its folder."""
-    key = [seed, crc32(name.encode("utf-8", "surrogateescape"))]
+    key = [seed, crc32(os.fsencode(name))]
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 

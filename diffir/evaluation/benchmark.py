@@ -5,6 +5,7 @@ benchmark, a contestant and a meter with the metrics. Out: an ``Evaluation``.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -179,7 +180,7 @@ def _facts(benchmark: Benchmark, contestant: Contestant, meter: LoadedMetrics) -
 
 def _key(files: ImageFiles) -> str:
     # The name is part of the key, because recipes and masks depend on it.
-    digest = hashlib.sha256(files.name.encode())
+    digest = hashlib.sha256(os.fsencode(files.name))
     for path in filter(None, (files.gt, files.input)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -22,6 +22,7 @@ LARGEST_RATIO = {
 _LARGE = 32_000_000  # pixels; smaller ones are read in any case, a matter of taste
 _MOST_PIXELS_A_BYTE = 50_000  # a matter of taste; the darkest night has a hundred times more bytes
 
+_GIF_HEADER = 13  # bytes of signature and screen descriptor
 _FRAMES = {0xC0 + kind for kind in range(16)} - {0xC4, 0xC8, 0xCC}  # markers that begin a picture (T.81, B.1.1.3)
 _ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
@@ -49,10 +50,37 @@ def check_file(content: bytes, kind: str, width: int, height: int) -> None:
     Raises:
         ImageError: the file is too short for the width and height, in pixels, that its header states.
     """
+    if kind == "GIF":
+        _check_gif_frames(content, width, height)
     if kind == "JPEG" and _frame_marker(content) not in _ARITHMETIC:
         check_enough(width * height, len(content), "JPEG")
     elif width * height > max(_LARGE, _MOST_PIXELS_A_BYTE * len(content)):
         raise ImageError(f"no photo, or damaged: {width} x {height} pixels in {len(content):,} bytes")
+
+
+def _check_gif_frames(content: bytes, width: int, height: int) -> None:
+    """Check that all frames lie inside the picture, which Pillow would enlarge (GIF89a, sections 18 to 23)."""
+    at = _GIF_HEADER + _colour_table(content[10:11])
+    while at < len(content) and content[at : at + 1] != b";":
+        block = content[at : at + 1]
+        at += 1
+        if block == b",":
+            left, top, across, down = struct.unpack_from("<4H", content[at : at + 8].ljust(8, b"\0"))
+            if left + across > width or top + down > height:
+                raise ImageError("damaged (a frame reaches beyond the picture)")
+            at += 9 + _colour_table(content[at + 8 : at + 9]) + 1
+        elif block == b"!":
+            at += 1
+        else:  # no block; Pillow looks for the next one in the same way
+            continue
+        while content[at : at + 1] not in (b"", b"\0"):
+            at += 1 + content[at]
+        at += 1
+
+
+def _colour_table(flags: bytes) -> int:
+    """Return the bytes of a GIF's colour table, from the byte of flags that announces it."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
 def _frame_marker(content: bytes) -> int:

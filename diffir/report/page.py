@@ -40,7 +40,7 @@ def write_report(
         UsageError: a case belongs to no section of the document, or the file cannot be written.
         ImageError: the pictures of a case are not of one size and kind.
     """
-    page = _page(document, cases, published, title).encode("utf-8")
+    page = _page(document, cases, published, title).encode("utf-8", "replace")  # names may hold undecodable bytes
     try:
         with write_atomically(path) as file:
             file.write(page)

@@ -91,7 +91,7 @@ def write_report(comparison: Comparison, folder: Path, *, title: str, lines: Seq
     write_image(folder / "before_after.png", np.vstack(sheet))
     # Write the tables for people and the scores for programs.
     with write_atomically(folder / "report.md") as file:
-        file.write("\n".join([f"# {title}", "", *lines, "", *_tables(comparison), ""]).encode())
+        file.write("\n".join([f"# {title}", "", *lines, "", *_tables(comparison), ""]).encode("utf-8", "replace"))
     everything = {name: _scores(getattr(comparison, name)) for name in ("input", "before", "after")}
     with write_atomically(folder / "report.json") as file:
         file.write(json.dumps(everything, indent=1).encode())

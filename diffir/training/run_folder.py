@@ -5,6 +5,7 @@ records describe these; only options that do not change the result may change.
 """
 
 import hashlib
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +115,7 @@ class RunFolder:
             train.dataroot_gt, "dataroot_gt", meta_info_file=train.meta_info_file, recursive=train.recursive
         )
         # A hash shows that names changed without a list of perhaps a million of them.
-        names = hashlib.sha256("\n".join(photos.names).encode()).hexdigest()
+        names = hashlib.sha256(os.fsencode("\n".join(photos.names))).hexdigest()
         steps = pformat(build_recipe(train.degradation).steps if train.degradation else (), width=118)
         lines = [f"{len(photos.names)} photos, SHA-256 of their names {names}", steps]
         if train.teacher is not None:

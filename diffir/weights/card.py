@@ -99,7 +99,9 @@ class WeightsCard:
         """Return the card as the metadata of a safetensors file."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["scores"] = [asdict(score) for score in self.scores]
-        return {"format": "pt", METADATA_KEY: json.dumps(values, ensure_ascii=False)}
+        # A name may hold bytes that are no UTF-8, which JSON has an escape for.
+        text = json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        return {"format": "pt", METADATA_KEY: text}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "WeightsCard":

@@ -155,6 +155,33 @@ def test_names_of_files_do_not_command_the_terminal(
     assert not [line for line in shown.splitlines() if line.startswith(("FAKE", "such", ".png"))]
 
 
+@pytest.mark.parametrize(
+    ("words", "results"),
+    [
+        (["eval", "-n", "input", "-d", "PHOTOS", "--sigma", "25", "--json", "a.json", "--html", "a.html"], 2),
+        (["eval", "-n", "input", "-d", "PHOTOS", "--mask", "thin", "--metrics", "psnr", "--json", "a.json"], 1),
+        (["score", "PHOTOS", "PHOTOS", "--json", "a.json"], 1),
+        (["check-data", "PHOTOS", "--json", "a.json"], 1),
+        (["convert", "WEIGHTS", os.fsdecode(b"\xe9.safetensors")], 1),
+    ],
+    ids=["eval", "eval with masks", "score", "check-data", "convert"],
+)
+def test_names_that_are_no_utf8_are_names_like_any_other(
+    tmp_path: Path, words: list[str], results: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = get_task("denoise_tiny").arch
+    save_weights(tmp_path / "toy.safetensors", DiffIR(settings).state_dict(), card_of("toy", settings))
+    for seed in range(2):
+        write_image(tmp_path / "photos" / os.fsdecode(b"\xe9%d.png" % seed), photo(200 + seed))
+    before = set(tmp_path.iterdir())
+
+    code = main([{"PHOTOS": "photos", "WEIGHTS": "toy.safetensors"}.get(word, word) for word in words])
+
+    assert code == 0
+    assert len(set(tmp_path.iterdir()) - before) == results
+
+
 @pytest.mark.parametrize("flag", [f"--no{CLEAR}", "--no\nsuch"])
 def test_a_wrong_flag_does_not_command_the_terminal(flag: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):

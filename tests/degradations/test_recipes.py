@@ -163,7 +163,7 @@ def test_a_wrong_step_is_one_line_that_says_where_it_is(steps, message):
         ("{steps: [{type: blur, sigm: [1, 2]}]}", r"a.yml: step 1 \(blur\): unknown key 'sigm'; did you mean 'sigma'"),
         ("{steps: [{type: recipe, name: a.yml}]}", "cannot include itself: a -> a"),
         ("{steps: [{type: all_of, steps: [{type: recipe, name: b.yml}]}]}", "cannot include itself: a -> b -> a"),
-        ("steps: &again [{type: all_of, steps: *again}]", "does a list contain itself"),
+        ("steps: &again [{type: all_of, steps: *again}]", "contains itself"),
         ("{steps: [], step: 1}", "unknown key 'step'; did you mean 'steps'"),
         ("{steps: []}", "at least one step"),
         ("{scale: 0, steps: [{type: clip}]}", "scale must be 1 or more"),

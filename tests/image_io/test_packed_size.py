@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from diffir.errors import ImageError
-from diffir.image_io.packed_size import check_enough
+from diffir.image_io.packed_size import check_enough, check_file
+from diffir.image_io.photo import frames_of
 from diffir.image_io.png import chunk
-from diffir.image_io.read import read_image
+from diffir.image_io.read import read_file, read_image
 
 SIDE = 20_000  # 400 million pixels, fewer than the limit
 
@@ -132,3 +133,34 @@ def test_deflate_reaches_its_ratio_and_does_not_exceed_it() -> None:
 
     check_enough(len(plain), len(packed), "deflate")
     assert len(plain) > 1020 * len(packed)
+
+
+def gif(frames: int) -> bytes:
+    pictures = [Image.fromarray(np.full((24, 32, 3), 60 * number, np.uint8)) for number in range(frames)]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], disposal=2, comment=b"a,comment")
+    return buffer.getvalue()
+
+
+def test_frames_of_a_gif_that_lie_inside_of_it_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(gif(4))
+
+    check_file(gif(4), "GIF", 32, 24)
+    assert len(frames_of(read_file(tmp_path / "a.gif"))) == 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_frame_beyond_the_gif_is_refused_before_memory_is_asked_for(tmp_path: Path, number: int) -> None:
+    content, at = bytearray(gif(4)), 0
+    for _ in range(number + 1):
+        at = content.index(b"\x2c\0\0\0\0\x20\0\x18\0", at + 1)
+    struct.pack_into("<2H", content, at + 5, 65535, 65535)
+    (tmp_path / "a.gif").write_bytes(content)
+
+    with pytest.raises(ImageError, match="beyond the picture"):
+        read_file(tmp_path / "a.gif")
+
+
+def test_a_gif_that_ends_early_or_holds_nothing_is_left_to_the_decoder() -> None:
+    for content in (gif(3)[:-30], gif(3)[:20], b"GIF89a", b""):
+        check_file(content, "GIF", 32, 24)

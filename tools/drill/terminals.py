@@ -60,12 +60,14 @@ def names(folder: Path, random: Random, material: Material, caller: Caller) -> O
         name = os.fsdecode(b"".join(random.choices(_PIECES, k=random.randint(1, 6))))
         content = material.photos["rgb.png"]
         (place / f"{name}{number}.png").write_bytes(content if number else mutated_bytes(content, random))
+    pages = ["--no_cache", "--json", "out/scores.json", "--html", "out/page.html"]
     calls = (
         ["restore", "in", "-r", "-o", "out", "--model_path", str(material.toy), *RESTORING],
         ["degrade", "in", "-r", "-o", "out", "--recipe", "camera_noise"],
-        ["check-data", "in", "-r"],
-        ["score", str(place), str(place)],
-        ["eval", "-n", "input", "-d", str(place), "--sigma", "25", "--no_cache"],
+        ["check-data", "in", "-r", "--json", "out/found.json"],
+        ["score", str(place), str(place), "--json", "out/scores.json"],
+        ["eval", "-n", "input", "-d", str(place), *random.choice((["--sigma", "25"], ["--recipe", "jpeg"])), *pages],
+        ["convert", str(material.toy), f"out/{odd}.safetensors"],
         ["restore", f"./{odd}", "-o", "out"],
         ["models", odd],
         ["convert", f"./{odd}", "out.safetensors"],

@@ -21,6 +21,7 @@ from diffir.cli.terminal import complain
 from diffir.errors import DiffIRError, UsageError
 
 _LONGEST = 100_000  # characters of output that are kept
+_ADDRESS_SPACE = 8 << 30  # bytes, of which torch takes half; a damaged file must not take the memory of the machine
 
 
 def report(words: list[str]) -> int:
@@ -40,6 +41,7 @@ def serve() -> None:
     """Answer calls until stdin ends."""
     requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     for line in requests:
         request = json.loads(line)
         os.chdir(request["folder"])
