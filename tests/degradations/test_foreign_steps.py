@@ -56,7 +56,10 @@ def test_our_own_steps_cannot_be_replaced():
         ({"type": "darken", "stop": [1, 1]}, r"step 1 \(darken\): unknown key 'stop'; did you mean 'stops'"),
         ({"type": "darkn"}, "did you mean 'darken'"),
         ({"type": "function"}, r"'function' of another package \(darkening_steps:not_a_step\) must be a dataclass"),
-        ({"type": "lost"}, r"step 1: the degradation 'lost' of another package \(darkening_steps:Absent\) cannot be loaded"),
+        (
+            {"type": "lost"},
+            r"step 1: the degradation 'lost' of another package \(darkening_steps:Absent\) cannot be loaded",
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_one_line(step, message):
