@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
 
 
 class Caller:
-    """Runs calls in one worker process, which is replaced after a hang or a crash."""
+    """Runs calls in one worker process, which is replaced after a hang, a crash, or much use of memory."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -56,7 +56,10 @@ class Caller:
             code = process.wait()
             self._process = None
             return Answer(code, f"the process ended: diffir {' '.join(words)}"[:200])
-        return Answer(**json.loads(line))
+        answer = Answer(**json.loads(line))
+        if answer.is_full:
+            self.close()
+        return answer
 
     def close(self) -> None:
         """End the worker process."""

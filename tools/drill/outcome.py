@@ -37,6 +37,8 @@ class Answer:
     """Everything that was written to stdout and stderr."""
     megabytes: float = 0
     """Rise of the peak memory of the process."""
+    is_full: bool = False
+    """True if the process has little address space left for further calls."""
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """The process that runs calls of ``diffir`` one after the other, so that packages are imported only once.
 
 In: a JSON object a line on stdin, with the words of a call and its folder. Out: a JSON object a line on stdout, with
-exit code, output and the rise of the peak memory. What a call prints is captured at the file descriptors, so the words
-of C libraries are seen as well.
+exit code, output, the rise of the peak memory, and whether this process should be replaced. What a call prints is
+captured at the file descriptors, so the words of C libraries are seen as well.
 """
 
 import json
@@ -66,7 +66,13 @@ def _answer(words: list[str], captured: IO[bytes]) -> dict[str, object]:
     sys.stderr.flush()
     captured.seek(0)
     output = captured.read(_LONGEST).decode("utf-8", "replace")
-    return {"code": code, "output": output, "megabytes": _peak_megabytes() - before}
+    return {"code": code, "output": output, "megabytes": _peak_megabytes() - before, "is_full": _is_full()}
+
+
+def _is_full() -> bool:
+    """Return True if half of the address space is in use; freed memory stays in use (``diffir.allocator``)."""
+    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
+    return pages * resource.getpagesize() > _ADDRESS_SPACE / 2
 
 
 def _peak_megabytes() -> float:
