@@ -130,5 +130,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the scratch folder is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with the counts so far
     sys.exit(main())
