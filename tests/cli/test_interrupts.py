@@ -26,7 +26,7 @@ def deliver_signals() -> None:
 
 
 @contextmanager
-def restoring(folder: Path, *, photos: int, side: int) -> Iterator[subprocess.Popen]:
+def restoring(folder: Path, *, photos: int, side: int, tile: int = 0) -> Iterator[subprocess.Popen]:
     """Start a process that restores photos one by one into ``out``."""
     settings = get_task("denoise_tiny").arch
     card = card_of("toy", settings, task="denoise_tiny")
@@ -35,6 +35,7 @@ def restoring(folder: Path, *, photos: int, side: int) -> Iterator[subprocess.Po
         pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
         write_image(folder / "photos" / f"{number:02}.png", pixels)
     flags = ["-o", "out", "--model_path", "toy.safetensors", "--device", "cpu", "--json", "--batch_size", "1"]
+    flags += ["--tile", str(tile)]
     with subprocess.Popen(
         [sys.executable, "-m", "diffir", "restore", "photos", *flags],
         cwd=folder,
@@ -75,7 +76,8 @@ def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(
 
 
 def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
-    with restoring(tmp_path, photos=2, side=1600) as process:
+    """The first photo may be complete by the time the second signal arrives; a part of a file may not remain."""
+    with restoring(tmp_path, photos=8, side=1600, tile=128) as process:
         wait_for(process.stdout, '"progress"')
         process.send_signal(signal.SIGINT)
         wait_for(process.stderr, "stopping")
@@ -83,8 +85,8 @@ def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) 
         output, errors = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert '"done"' not in output
     assert '"summary"' not in output
     assert errors.strip() == "diffir: stopped"
     left = [path for path in (tmp_path / "out").glob("*") if path.suffix != ".lock"]  # claims are empty hidden files
-    assert not left
+    assert len(left) < 8
+    assert all(path.suffix == ".png" and read_image(path).pixels.shape == (1600, 1600, 3) for path in left)
