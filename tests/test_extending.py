@@ -1,11 +1,15 @@
 """The examples of docs/extending.md, installed as packages: each extension works, and a broken one is one line."""
 
+import importlib.metadata
 import json
 import re
 import shutil
 import subprocess
 import sys
+from importlib.machinery import PathFinder
+from importlib.metadata import DistributionFinder
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -96,6 +100,37 @@ def test_a_logger_follows_a_run(examples, tmp_path):
 def test_a_system_is_in_the_table(examples):
     assert "toy" in SYSTEMS
     assert SYSTEMS["toy"].stages == ("kernel",)
+
+
+def test_an_extension_in_an_archive_is_found(examples, tmp_path, monkeypatch):
+    archive = shutil.make_archive(str(tmp_path / "packages"), "zip", examples)
+    monkeypatch.setattr(sys, "path", [archive, *(place for place in sys.path if place != str(examples))])
+
+    assert "largest_error" in METRICS
+
+
+def test_an_extension_that_only_an_import_hook_knows_is_found(examples, tmp_path, monkeypatch):
+    class Hook:
+        def find_distributions(self, context):
+            return PathFinder.find_distributions(DistributionFinder.Context(path=[str(examples)]))
+
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(examples)])
+    assert "largest_error" not in METRICS
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Hook()])
+
+    assert "largest_error" in METRICS
+
+
+def test_without_extensions_the_slow_search_for_them_is_left_out(tmp_path, monkeypatch):
+    def search(**_: str) -> NoReturn:
+        raise AssertionError("importlib.metadata was asked")
+
+    install(tmp_path, {}, "[console_scripts]\nexample = example:main\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
+    monkeypatch.setattr(importlib.metadata, "entry_points", search)
+
+    assert list(SYSTEMS) == ["diffir", "latent"]
 
 
 BROKEN = """[diffir.metrics]

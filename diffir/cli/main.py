@@ -35,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     # Everything else is imported here, where Ctrl-C is handled.
-    from diffir.allocator import keep_freed_memory
     from diffir.cli.parser import make_parser, module_of, parse
     from diffir.cli.terminal import complain, flush_streams, log_to_stderr, open_streams
     from diffir.errors import DiffIRError, UsageError
@@ -49,6 +48,8 @@ def _main(arguments: list[str]) -> int:
         if args.command is None:
             parser.print_help()
             return 0
+        from diffir.allocator import keep_freed_memory  # with ctypes, which no help needs
+
         keep_freed_memory()
         return module_of(args.command).run(args)
 

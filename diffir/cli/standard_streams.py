@@ -6,7 +6,6 @@ runs. What is printed goes to standard error then, and messages name the streams
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -56,6 +55,8 @@ def stream_files(inputs: Sequence[str], output: str, *, prints_json: bool) -> It
         raise UsageError("--json and -o - would both write to standard output: give a file to one of them")
     if output == STREAM and sys.stdout.isatty():
         raise UsageError("the photo would be printed on the terminal: redirect standard output, or name a file with -o")
+    import tempfile  # with random and hashlib, which no help needs
+
     with tempfile.TemporaryDirectory(prefix="diffir-") as name:
         folder = Path(name)
         names: dict[Path, str] = {}
