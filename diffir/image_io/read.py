@@ -5,6 +5,7 @@ decides which reader is used, not its name. What a decoder raises about a damage
 and an error of the program to ``FaultError``.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,7 @@ from diffir.image_io.quiet import quiet_decoders
 from diffir.image_io.tiff import read_tiff
 
 _BEGINNING = 512  # bytes; enough to recognise any format
+_OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")  # the stream that Pillow was given, in its messages
 _READABLE = "PNG, JPEG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000, PNM; HEIC, JPEG XL and camera raw with extra packages"
 
 
@@ -73,7 +75,12 @@ def one_line_errors(name: str) -> Iterator[None]:
     except Exception as error:  # decoders raise errors of many types on damaged bytes
         if is_fault_of_reader(error):
             raise FaultError(f"{name}: {description(error)}") from error
-        raise ImageError(f"{name}: damaged or truncated ({' '.join(str(error).split())})") from error
+        raise ImageError(f"{name}: damaged or truncated ({_words_of(error)})") from error
+
+
+def _words_of(error: Exception) -> str:
+    """Return the message of a decoder in one line, without objects in memory, which tell a user nothing."""
+    return " ".join(_OBJECT.sub("", str(error)).split()) or type(error).__name__
 
 
 def _read_bytes(path: Path) -> bytes:

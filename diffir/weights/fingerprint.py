@@ -22,7 +22,7 @@ def fingerprint(path: Path) -> str:
     if path.is_dir():
         return _fingerprint_of_folder(path)
     digest = hashlib.sha256()
-    content = memoryview(path.read_bytes())
+    start = 0  # in bytes; what stands before it is the header
     if is_safetensors(path):
         header = read_header(path)
         try:
@@ -38,9 +38,17 @@ def fingerprint(path: Path) -> str:
             part = {"prior": 1, "diffusion": 2}.get(card.part, card.part)
             facts = [settings, part, patch, header.shapes, header.dtypes]
             digest.update(json.dumps(facts, sort_keys=True).encode())
-            content = content[header.data_start :]
-    digest.update(content)
+            start = header.data_start
+    _hash_file(path, start, digest)
     return digest.hexdigest()
+
+
+def _hash_file(path: Path, start: int, digest: "hashlib._Hash") -> None:
+    """Add the bytes of a file from position ``start`` on to a digest, without holding the file in memory."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
 
 
 def _fingerprint_of_folder(folder: Path) -> str:
@@ -51,7 +59,5 @@ def _fingerprint_of_folder(folder: Path) -> str:
         digest.update(
             f"{file.relative_to(folder).as_posix()}\n{file.stat().st_size}\n".encode(errors="surrogateescape")
         )
-        with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
+        _hash_file(file, 0, digest)
     return digest.hexdigest()

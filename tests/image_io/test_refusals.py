@@ -48,6 +48,18 @@ def test_what_is_no_photo_is_refused_in_one_line(
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.bmp", "a.jp2", "a.avif", "a.tif", "a.jpg"])
+def test_no_message_names_an_object_in_memory(tmp_path: Path, name: str) -> None:
+    beginnings = {"gif": b"GIF89a\1", "bmp": b"BM" + bytes(9), "jp2": b"\xff\x4f\xff\x51", "tif": b"II*\0\x08\0\0\0"}
+    beginnings |= {"avif": b"\0\0\0\x14ftypavif" + bytes(9), "jpg": b"\xff\xd8\xff\xe0" + bytes(9)}
+    (tmp_path / name).write_bytes(beginnings[name.rpartition(".")[2]])
+
+    with pytest.raises(ImageError, match=rf"{name}: damaged or truncated \(\w") as caught:
+        read_file(tmp_path / name)
+
+    assert "object at 0x" not in str(caught.value)
+
+
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="a folder, not an image"):
         read_image(tmp_path)

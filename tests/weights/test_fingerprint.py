@@ -1,6 +1,7 @@
 """Fingerprints of weights: what changes them and what does not."""
 
 import hashlib
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import Score
-from diffir.weights.fingerprint import fingerprint
+from diffir.weights.fingerprint import CHUNK, fingerprint
 from tests.diffir_objects import card_of, save_weights
 
 TINY = get_task("denoise_tiny").arch
@@ -52,3 +53,16 @@ def test_files_of_others_are_taken_whole(tmp_path: Path) -> None:
     path.write_bytes(b"of somebody else")
 
     assert fingerprint(path) == hashlib.sha256(b"of somebody else").hexdigest()
+
+
+def test_a_large_file_is_hashed_without_holding_it_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.ckpt").write_bytes(bytes(8 * CHUNK))
+
+    tracemalloc.start()
+    try:
+        fingerprint(tmp_path / "a.ckpt")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * CHUNK
