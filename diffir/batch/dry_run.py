@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from diffir.batch.events import Event, Settings
-from diffir.batch.jobs import Job, enlarged, final_target
+from diffir.batch.jobs import Job, check_kind, enlarged, final_target, is_complete
 from diffir.batch.outscale import size_at
 from diffir.batch.own_mask import take_mask
 from diffir.batch.restore_photos import pixels_of, size_of, stripped
@@ -68,7 +68,7 @@ class _Speed:
 def _skipped(job: Job, settings: Settings) -> Event | None:
     if job.refusal:
         raise ImageError(job.refusal)
-    exists = settings.skip_existing and job.target.is_file() and job.target.stat().st_size > 0
+    exists = settings.skip_existing and is_complete(job, job.target)
     return Event(job, "skipped", job.target) if exists else None
 
 
@@ -85,9 +85,10 @@ def _planned(restorer: Restorer, speed: _Speed, job: Job, settings: Settings) ->
 
     # Read the photo and its mask, and choose the format.
     content = read_file(job.source, max_pixels=settings.max_pixels)
+    check_kind(job, content)
     scale = settings.outscale or restorer.scale
     target = final_target(job, content, scale)
-    if settings.skip_existing and target.is_file() and target.stat().st_size > 0:
+    if settings.skip_existing and is_complete(job, target):
         return Event(job, "skipped", target)
     if settings.mask_from is not None and isinstance(content, Photo):
         content = take_mask(content, settings.mask_from)[0]
@@ -105,7 +106,8 @@ def _planned(restorer: Restorer, speed: _Speed, job: Job, settings: Settings) ->
         written = _with_many_colours(written)
     check_fits(target, enlarged(written, scale))
     pixels = pixels_of(content)
-    event = Event(job, "planned", target, speed.seconds(pixels, len(frames_of(content))), (width, height), pixels)
+    seconds = len(job.seed_steps) * speed.seconds(pixels, len(frames_of(content)))
+    event = Event(job, "planned", target, seconds, (width, height), pixels)
     return replace(event, losses=describe_losses(written, target.suffix), notes=tuple(notes))
 
 

@@ -26,7 +26,8 @@ class Event:
     job: Job
     outcome: Literal["done", "skipped", "failed", "planned"]
     target: Path
-    """The file that was written; its suffix differs from the job's if that format cannot hold the photo."""
+    """The file that was written; its suffix differs from the job's if that format cannot hold the photo. A map of the
+    standard deviation lies in ``job.deviation_target``."""
     seconds: float = 0
     """Seconds spent on this file: reading, its part of restoring, writing."""
     size: tuple[int, int] = (0, 0)
@@ -55,7 +56,7 @@ class Event:
         message = " ".join(str(error).split())
         if not isinstance(error, DiffIRError):
             message = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        named = tuple(" ".join(str(path).split()) for path in (job.source, job.target, job.mask) if path is not None)
+        named = tuple(" ".join(str(path).split()) for path in (job.source, *job.targets, job.mask) if path is not None)
         line = message if message.startswith(named) else f"{job.source}: {message}"
         return cls(job, "failed", job.target, error=line, cause=error)
 

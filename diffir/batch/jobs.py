@@ -15,7 +15,7 @@ import numpy as np
 
 from diffir.batch.inputs import FoundFile, check_is_no_address, find_inputs, real_path
 from diffir.batch.outscale import size_at
-from diffir.errors import PairingError, UsageError
+from diffir.errors import ImageError, PairingError, UsageError
 from diffir.files import why_refused
 from diffir.image_io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, Content, Photo, kept_suffix, list_images
 from diffir.video.encode import VIDEO_SUFFIXES
@@ -28,7 +28,7 @@ PRIOR_SUFFIX = ".prior.safetensors"
 
 @dataclass(frozen=True)
 class Job:
-    """One file to restore, with its target and what else belongs to it."""
+    """One result to make of a file, with its target and what else belongs to it."""
 
     source: Path
     target: Path
@@ -37,6 +37,11 @@ class Job:
     """The target without suffix, which no other file uses with any suffix; None: the format must not change."""
     prior_target: Path | None = None
     """File in which the prior is saved."""
+    seed_steps: range = range(1)
+    """What is added to the seed. If there are several numbers, the photo is restored once with each, and the target is
+    the mean."""
+    deviation_target: Path | None = None
+    """PNG for the map of the standard deviation over several results."""
     refusal: str = ""
     """One line with the reason, if it is already known that this job will fail."""
 
@@ -44,6 +49,11 @@ class Job:
     def is_video(self) -> bool:
         """True if the source has the suffix of a video."""
         return self.source.suffix.lower() in VIDEO_SUFFIXES
+
+    @property
+    def targets(self) -> list[Path]:
+        """The pictures that are written; priors are not among them."""
+        return [path for path in (self.target, self.deviation_target) if path is not None]
 
 
 def plan_jobs(
@@ -57,6 +67,8 @@ def plan_jobs(
     save_prior: Path | None = None,
     skip_existing: bool = False,
     protected_paths: Sequence[Path] = (),
+    samples: int = 1,
+    uncertainty: bool = False,
 ) -> list[Job]:
     """Pair every input with its target and, for inpainting, its mask.
 
@@ -74,6 +86,9 @@ def plan_jobs(
         skip_existing: existing results are not made again, so a file in an input folder that is the result of another
             file there is not treated as a photo.
         protected_paths: other files that are read, such as weights and priors, and must not be overwritten.
+        samples: number of results of each file. Several are jobs of their own, whose targets end in _s1, _s2 ...
+        uncertainty: write the mean of the samples to the target, and their standard deviation to a PNG whose name ends
+            in _std, instead of the samples.
 
     Raises:
         UsageError: there is nothing to do, two inputs have one target, a target is an input or cannot be written, or
@@ -97,19 +112,21 @@ def plan_jobs(
     found = find_inputs(inputs, output, recursive=recursive)
     readable = [file for file in found if not file.refusal]
     if output.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) and not is_folder and not output.is_dir():
-        jobs = [_single_job(inputs, found, output, suffix, ext)][: len(readable)]
+        jobs, folder = [_single_job(inputs, found, output, suffix, ext)][: len(readable)], None
     elif not is_folder and not output.exists() and _OTHER_FILE.fullmatch(output.suffix.lower()):
         known = ", ".join((*WRITABLE_SUFFIXES, *VIDEO_SUFFIXES))
         raise UsageError(f"{output} has a suffix that cannot be written ({known}); if a folder is meant, add a /")
     else:
         names = _target_names(readable, suffix, ext)
-        jobs = [Job(file.source, output / name) for file, name in zip(readable, names, strict=True)]
-        if skip_existing:
-            jobs = _without_results(jobs, {file.source for file in readable if file.is_listed})
+        jobs, folder = [Job(file.source, output / name) for file, name in zip(readable, names, strict=True)], output
+    if samples > 1:
+        jobs = _with_deviation_targets(jobs, samples) if uncertainty else _one_for_each_sample(jobs, samples)
+    if folder is not None and skip_existing:
+        jobs = _without_results(jobs, {file.source for file in readable if file.is_listed})
 
     # Add masks, priors and alternative names, and check all paths against each other and the disk.
     jobs = _with_masks(jobs, mask) if mask is not None else jobs
-    jobs = _completed(jobs, output, ext, save_prior, protected_paths) if jobs else []
+    jobs = _completed(jobs, output, folder, ext, save_prior, protected_paths) if jobs else []
     return [*(Job(file.source, output / file.below, refusal=file.refusal) for file in found if file.refusal), *jobs]
 
 
@@ -125,6 +142,22 @@ def final_target(job: Job, content: Content, scale: float = 1) -> Path:
     return job.target if suffix == job.target.suffix else job.target_stem.with_name(job.target_stem.name + suffix)
 
 
+def is_complete(job: Job, target: Path) -> bool:
+    """Return whether the result exists at this path and is not empty, with the map of the deviation if there is one."""
+    written = [target] if job.deviation_target is None else [target, job.deviation_target]
+    return all(path.is_file() and path.stat().st_size > 0 for path in written)
+
+
+def check_kind(job: Job, content: Content) -> None:
+    """Refuse an animation or pages if the mean of several results is wanted.
+
+    Raises:
+        ImageError: this is no still photo.
+    """
+    if job.deviation_target is not None and not isinstance(content, Photo):
+        raise ImageError("--uncertainty is for still photos; animations and pages have no map")
+
+
 def enlarged(content: Content, scale: float) -> Content:
     """A content of the enlarged size, type and channels, made of views that take no memory."""
     if not isinstance(content, Photo):
@@ -137,10 +170,41 @@ def enlarged(content: Content, scale: float) -> Content:
     return replace(content, pixels=pixels, alpha=alpha, infrared=infrared)
 
 
+def _one_for_each_sample(jobs: list[Job], samples: int) -> list[Job]:
+    """Make a job for each result of each file: ``a.png`` becomes ``a_s1.png``, ``a_s2.png`` ..."""
+    return [
+        replace(job, target=job.target.with_stem(f"{job.target.stem}_s{step + 1}"), seed_steps=range(step, step + 1))
+        for job in jobs
+        for step in range(samples)
+    ]
+
+
+def _with_deviation_targets(jobs: list[Job], samples: int) -> list[Job]:
+    """The jobs with the files of their maps: ``a_std.png``, or ``a.jpg_std.png`` if ``a.tif`` is a target as well."""
+    times = Counter(os.path.normcase(job.target.with_suffix("")) for job in jobs)
+    completed = []
+    for job in jobs:
+        if job.is_video:
+            raise UsageError(f"--uncertainty is for photos, and {job.source} is a video")
+        is_alone = times[os.path.normcase(job.target.with_suffix(""))] == 1
+        name = f"{job.target.stem if is_alone else job.target.name}_std.png"
+        completed.append(replace(job, seed_steps=range(samples), deviation_target=job.target.with_name(name)))
+    return completed
+
+
 def _completed(
-    jobs: list[Job], output: Path, ext: str, save_prior: Path | None, protected_paths: Sequence[Path]
+    jobs: list[Job],
+    output: Path,
+    folder: Path | None,
+    ext: str,
+    save_prior: Path | None,
+    protected_paths: Sequence[Path],
 ) -> list[Job]:
-    """The jobs with prior targets, target stems and refusals, checked against each other and the disk."""
+    """The jobs with prior targets, target stems and refusals, checked against each other and the disk.
+
+    Args:
+        folder: the folder of the results; None if ``output`` names one file.
+    """
     sources = [path for job in jobs for path in (job.source, job.mask) if path]
     read = {real_path(path) for path in (*protected_paths, *sources)}
     _check_targets(jobs, read)
@@ -148,9 +212,9 @@ def _completed(
     # Prior targets depend on the stems, and must not collide with other targets either.
     stems = _target_stems(jobs, read)
     if save_prior is not None:
-        jobs = _with_prior_targets(jobs, stems, output, save_prior)
+        jobs = _with_prior_targets(jobs, stems, folder or output.parent, save_prior)
         _check_targets(jobs, read)
-    if ext == "auto" and jobs[0].target != output:
+    if ext == "auto" and folder is not None:
         jobs = [replace(job, target_stem=stem) for job, stem in zip(jobs, stems, strict=True)]
     _check_writable(jobs)
     return [replace(job, refusal=_refusal_of(job)) for job in jobs]
@@ -158,16 +222,19 @@ def _completed(
 
 def _without_results(jobs: list[Job], listed: set[Path]) -> list[Job]:
     """The jobs without those files of an input folder that are existing results of other files there."""
-    others = {real_path(job.target) for job in jobs if real_path(job.target) != real_path(job.source)}
+    others = {real_path(path) for job in jobs for path in job.targets if real_path(path) != real_path(job.source)}
     return [job for job in jobs if job.source not in listed or real_path(job.source) not in others]
 
 
 def _refusal_of(job: Job) -> str:
     """Why the target cannot be written, or "". The folders above it are known to exist or to be creatable."""
-    reason = why_refused(job.target)
-    if not reason and job.target.is_dir():
-        reason = "a folder has that name"
-    return f"{job.target}: cannot be written ({reason})" if reason else ""
+    for path in job.targets:
+        reason = why_refused(path)
+        if not reason and path.is_dir():
+            reason = "a folder has that name"
+        if reason:
+            return f"{path}: cannot be written ({reason})"
+    return ""
 
 
 def _single_job(inputs: Sequence[str], found: list[FoundFile], output: Path, suffix: str, ext: str) -> Job:
@@ -210,7 +277,7 @@ def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
     """Refuse a target that is read or that two jobs share; ``read`` holds real paths."""
     taken: dict[str, tuple[Path, bool]] = {}
     for job in jobs:
-        for path in (job.target, job.prior_target):
+        for path in (*job.targets, job.prior_target):
             if path is None:
                 continue
             target, is_prior = real_path(path), path is job.prior_target
@@ -236,7 +303,8 @@ def _target_stems(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
     """
     # Count by how many targets, sources and other files that are read each stem is used.
     own = [os.path.normcase(real_path(job.target.with_suffix(""))) for job in jobs]
-    taken = Counter(own)
+    maps = [job.deviation_target.with_suffix("") for job in jobs if job.deviation_target is not None]
+    taken = Counter([*own, *(os.path.normcase(real_path(path)) for path in maps)])
     sources = [os.path.normcase(real_path(job.source).with_suffix("")) for job in jobs]
     for own_stem, source in zip(own, sources, strict=True):
         taken[source] += source != own_stem
@@ -256,7 +324,7 @@ def _target_stems(jobs: Sequence[Job], read: set[Path]) -> list[Path]:
     return stems
 
 
-def _with_prior_targets(jobs: list[Job], stems: list[Path], output: Path, save_prior: Path) -> list[Job]:
+def _with_prior_targets(jobs: list[Job], stems: list[Path], folder: Path, save_prior: Path) -> list[Job]:
     video = next((job.source for job in jobs if job.is_video), None)
     if video is not None:
         raise UsageError(f"priors can be saved for photos and animations only, and {video} is a video")
@@ -268,7 +336,6 @@ def _with_prior_targets(jobs: list[Job], stems: list[Path], output: Path, save_p
         raise UsageError(
             f"priors go to a folder, or the prior of one photo to a .safetensors file, not to {save_prior}"
         )
-    folder = output if jobs[0].target != output else output.parent
     below = [stem.relative_to(folder) for stem in stems]
     return [
         replace(job, prior_target=save_prior / name.with_name(name.name + PRIOR_SUFFIX))
@@ -278,7 +345,7 @@ def _with_prior_targets(jobs: list[Job], stems: list[Path], output: Path, save_p
 
 def _check_writable(jobs: Sequence[Job]) -> None:
     """Refuse an output folder that cannot be made or written to, before any time is spent on restoring."""
-    targets = [path for job in jobs for path in (job.target, job.prior_target) if path is not None]
+    targets = [path for job in jobs for path in (*job.targets, job.prior_target) if path is not None]
     for folder in sorted({target.parent for target in targets}):
         upwards = (folder, *folder.absolute().parents)
         existing = next(path for path in upwards if not why_refused(path) and path.exists())

@@ -16,7 +16,7 @@ from torch import Tensor
 from diffir.batch.events import Event
 from diffir.batch.jobs import Job
 from diffir.errors import UsageError
-from diffir.image_io import Content
+from diffir.image_io import Content, Photo
 
 _PROGRESS_INTERVAL = 0.4  # seconds between two progress messages
 
@@ -46,6 +46,8 @@ class RestoredFile:
     loaded: LoadedFile
     content: Content
     prior: Tensor | None
+    deviation: Photo | None
+    """The map for ``Job.deviation_target``."""
     tile: int | None
     """Side of the tiles in pixels; None if the photo was restored whole."""
     notes: tuple[str, ...]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffir.batch.claims import Claims
 from diffir.batch.events import Event, Settings, Stop
-from diffir.batch.jobs import Job, final_target
+from diffir.batch.jobs import Job, check_kind, final_target, is_complete
 from diffir.batch.own_mask import take_mask
 from diffir.batch.pipeline import AbandonedError
 from diffir.batch.queue_items import LoadedFile, Reporter
@@ -66,6 +66,8 @@ class FileReader:
         first, content = group[0].content, loaded.content
         if not isinstance(first, Photo) or not isinstance(content, Photo) or loaded.mask is not None:
             return False
+        if len(loaded.job.seed_steps) > 1 or loaded.job.seed_steps != group[0].job.seed_steps:
+            return False
         is_small = not self._group_pixels or (len(group) + 1) * pixels_of(content) <= self._group_pixels
         return is_small and are_alike(first, content)
 
@@ -100,6 +102,7 @@ class FileReader:
 
         # Read the photo. Only now is the format of its result known, which may change the name of the target.
         content = read_file(job.source, max_pixels=self._settings.max_pixels)
+        check_kind(job, content)
         target = final_target(job, content, self._scale)
         if (target != job.target and self._skip_if_done(index, job, target)) or not self._claim(index, job, target):
             return None
@@ -119,7 +122,7 @@ class FileReader:
 
         A result that another process has written since the run began is skipped in any case.
         """
-        is_done = self._settings.skip_existing and target.is_file() and target.stat().st_size > 0
+        is_done = self._settings.skip_existing and is_complete(job, target)
         if is_done:
             self._reporter.event(index, Event(job, "skipped", target))
         elif self._claims.is_new(target):

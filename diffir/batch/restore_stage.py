@@ -7,15 +7,30 @@ is tried alone, since only one of them may be the cause. A video goes from file 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
+
+from torch import Tensor
 
 from diffir.batch.events import Event, Settings, Stop
+from diffir.batch.mean_photo import restore_mean
 from diffir.batch.pipeline import AbandonedError
 from diffir.batch.queue_items import LoadedFile, Reporter, RestoredFile
 from diffir.batch.restore_photos import RestoredContent, pixels_of, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
-from diffir.image_io import Animation, Pages, Photo
+from diffir.image_io import Animation, Content, Pages, Photo
 from diffir.inference.restorer import Restorer
+from diffir.inference.samples import with_seed
 from diffir.video.restore_video import restore_video
+
+
+class _Result(NamedTuple):
+    """What one file of a group became."""
+
+    content: Content
+    prior: Tensor | None
+    deviation: Photo | None
+    note: str
+    """A remark on its seeds."""
 
 
 class FileRestorer:
@@ -52,19 +67,34 @@ class FileRestorer:
         if 0 < restorer.options.tile < (restorer.last_tile or 0):
             notes += (f"tile rounded up from {restorer.options.tile}",)
         share = (time.perf_counter() - start) / len(group)
-        for loaded, (content, prior) in zip(group, results, strict=True):
+        for loaded, (content, prior, deviation, note) in zip(group, results, strict=True):
             assert loaded.content is not None
             pixels = pixels_of(loaded.content)
             without_input, seconds = replace(loaded, content=None, mask=None), loaded.seconds + share
-            yield RestoredFile(without_input, content, prior, restorer.last_tile, notes, seconds, pixels)
+            remarks = (note, *notes) if note else notes
+            yield RestoredFile(without_input, content, prior, deviation, restorer.last_tile, remarks, seconds, pixels)
 
-    def _restore(self, group: list[LoadedFile]) -> list[RestoredContent]:
+    def _restore(self, group: list[LoadedFile]) -> list["_Result"]:
+        """Restore the files of a group, which have the same seeds."""
         first = group[0]
+        seeds = [self._restorer.options.seed + step for step in first.job.seed_steps]
+        if len(seeds) == 1:
+            note = f"seed {seeds[0]}" if seeds[0] != self._restorer.options.seed else ""
+            return [_Result(*result, None, note) for result in self._restore_once(group, seeds[0])]
+        assert isinstance(first.content, Photo)
+        on_progress = self._reporter.progress_of(group)
+        mean, deviation, note = restore_mean(
+            self._restorer, first.content, first.mask, self._settings, seeds, on_progress=on_progress
+        )
+        return [_Result(mean, None, deviation, note)]
+
+    def _restore_once(self, group: list[LoadedFile], seed: int) -> list[RestoredContent]:
+        first, restorer = group[0], with_seed(self._restorer, seed)
         keep_prior = first.job.prior_target is not None
         on_progress = self._reporter.progress_of(group)
         if isinstance(first.content, Animation | Pages):
             animation = restore_animation(
-                self._restorer,
+                restorer,
                 first.content,
                 first.mask,
                 self._settings,
@@ -74,12 +104,13 @@ class FileRestorer:
             return [animation]
         photos = [loaded.content for loaded in group if isinstance(loaded.content, Photo)]
         return restore_photos(
-            self._restorer, photos, first.mask, self._settings, keep_prior=keep_prior, on_progress=on_progress
+            restorer, photos, first.mask, self._settings, keep_prior=keep_prior, on_progress=on_progress
         )
 
     def _restore_video(self, loaded: LoadedFile) -> None:
         """Restore a video from file to file; if it is interrupted, the frames that are done are kept."""
-        restorer, start, job = self._restorer, time.perf_counter(), loaded.job
+        start, job = time.perf_counter(), loaded.job
+        restorer = with_seed(self._restorer, self._restorer.options.seed + job.seed_steps[0])
         on_progress = self._reporter.progress_of([loaded])
         try:
             video = restore_video(

@@ -1,6 +1,7 @@
 """The writing stage of a batch: restored files go to their targets, and each job ends with an event.
 
-In: restored files. Out: image files and, if wanted, their priors; each file appears complete or not at all.
+In: restored files. Out: image files and, if wanted, their priors and maps of the standard deviation; each file appears
+complete or not at all.
 """
 
 import time
@@ -32,6 +33,9 @@ class FileWriter:
         content = stripped(restored.content) if self._settings.strip_metadata else restored.content
         try:
             with self._stop.writing:
+                # The map comes first, so that a result never lacks it.
+                if job.deviation_target is not None and restored.deviation is not None:
+                    write_image(job.deviation_target, restored.deviation)
                 write_image(loaded.target, content, quality=self._settings.quality)
                 if job.prior_target is not None and restored.prior is not None:
                     save_prior(job.prior_target, restored.prior, self._model)

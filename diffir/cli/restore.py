@@ -48,11 +48,13 @@ def _run(
     """Check the arguments, restore all inputs, and report."""
     from diffir.batch.jobs import plan_jobs
     from diffir.batch.own_mask import own_mask_kind
+    from diffir.inference.samples import seeds_of
 
     if args.prior_mix and not args.prior:
         raise UsageError("--prior_mix needs --prior: it gives the weights of its files")
     if args.mask_grow and args.mask is None:
         raise UsageError("--mask_grow needs --mask: it widens the mask")
+    _check_samples(args, writes_one=writes_one)
 
     # Plan which input becomes which file.
     jobs = plan_jobs(
@@ -65,6 +67,8 @@ def _run(
         save_prior=args.save_prior,
         skip_existing=args.skip_existing,
         protected_paths=[path for path in (*(args.prior or ()), args.model_path) if path is not None],
+        samples=args.samples,
+        uncertainty=args.uncertainty,
     )
     if args.shard is not None:
         part, parts = args.shard
@@ -83,12 +87,29 @@ def _run(
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
+    seeds_of(restorer, args.samples)
 
     # Restore, and report on the terminal or as JSON.
     settings = _settings(args, _given_prior(args, restorer))
     if args.dry_run:
         return _tell(restorers, jobs, settings, report)
     return _restore_all(restorers, jobs, settings, report)
+
+
+def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
+    """Refuse options for several results that make no sense in this call."""
+    if args.uncertainty and args.samples == 1:
+        raise UsageError("--uncertainty needs --samples: how many results to compare, such as --samples 8")
+    if args.samples == 1:
+        return
+    if writes_one:
+        raise UsageError("-o - writes one photo, and --samples makes several files: name a folder with -o")
+    if args.prior is not None:
+        raise UsageError("--samples needs results that differ, and --prior makes them equal: drop one of them")
+    if args.strength == 0:
+        raise UsageError("--samples needs results that differ, and --strength 0 returns the input: drop one of them")
+    if args.uncertainty and args.save_prior is not None:
+        raise UsageError("--save_prior saves the prior of one result, and --uncertainty takes the mean: drop one")
 
 
 def _load(args: argparse.Namespace) -> list[Restorer]:

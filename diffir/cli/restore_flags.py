@@ -143,7 +143,20 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     )
     network.add_argument("--seamless", action="store_true", help="for textures that are tiled: opposite edges meet")
     network.add_argument("-x", "--tta", action="store_true", help="mean of 8 turned and mirrored runs: 8 x the time")
-    network.add_argument("--seed", type=int, default=0, help="seed of the prior's initial noise (default: 0)")
+    network.add_argument("--seed", type=int, default=0, help="determines every random number (default: 0)")
+    network.add_argument(
+        "--samples",
+        type=_samples,
+        default=1,
+        metavar="N",
+        help="make N results of each file, with this seed and those that follow: photo_s1.jpg, photo_s2.jpg ...",
+    )
+    network.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="write the mean of the N results instead, and photo_std.png, a map of their standard deviation: its grey "
+        "value is 8 times the deviation in levels of 255",
+    )
 
 
 def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
@@ -240,6 +253,12 @@ def _whole(text: str) -> int:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def _samples(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2, not {text!r}")
     return int(text)
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 JSON_FIELDS = """\
 start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seamless, mask_grow, seed, engine,
 stats (the last two are options of DiffIR); progress: file, fraction;
-done, planned (in a dry run): source, target, width, height, seconds, tile (null: whole), notes, losses;
+done, planned (in a dry run): source, target, deviation (the map of --uncertainty, or null), width, height, seconds,
+tile (null: whole), notes, losses;
 skipped: source, target; failed: source, error;
 summary: restored, skipped, failed, not_begun, interrupted, dry_run, seconds, megapixels_per_second"""
 
@@ -164,6 +165,7 @@ class JsonReport:
                 event.outcome,
                 source=source,
                 target=target,
+                deviation=None if event.job.deviation_target is None else str(event.job.deviation_target),
                 width=event.size[0],
                 height=event.size[1],
                 seconds=round(event.seconds, 3),

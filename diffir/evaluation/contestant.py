@@ -87,10 +87,9 @@ def baseline(name: str, sigma: float | None) -> Contestant:
 def network(restorer: Restorer, weights: Path) -> Contestant:
     """Make the contestant of a network of one of diffir's systems."""
     used, engine = restorer.in_use(), restorer.engine
-    facts = (
-        f"task {restorer.task or 'unknown'}, {restorer.device}, {used['precision']}, {engine.description}, "
-        f"{'self-ensemble, ' if restorer.options.tta else ''}{engine.seed_meaning} {restorer.options.seed}"
-    )
+    facts = f"task {restorer.task or 'unknown'}, {restorer.device}, {used['precision']}, {engine.description}"
+    facts += ", self-ensemble" if restorer.options.tta else ""
+    facts += f", {engine.seed_meaning} {restorer.options.seed}" if engine.seed_meaning else ""
     # Contestants restore fully, with plain edges and the mask of the benchmark, so these options say nothing.
     options = {name: value for name, value in used.items() if name not in ("strength", "seamless", "mask_grow")}
     settings = {"weights": weights.name, "fingerprint": fingerprint(weights), "task": restorer.task, **options}

@@ -3,16 +3,20 @@
 In: a restorer and a photo. Out: the results for consecutive seeds, their mean, and the standard deviation per pixel.
 """
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diffir.errors import UsageError
+from diffir.inference.options import LARGEST_SEED
 from diffir.inference.restorer import Restorer
+from diffir.inference.strips import split_rows
 from diffir.pixels import to_float, to_kind
 from diffir.system import OnProgress
+
+IMAGE_SCALE = 8  # a deviation of one level of 255 is the grey value 8, so white is nearly 32 levels; a matter of taste
+_ROWS = 256  # rows that are averaged at a time, to save memory
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,32 @@ class Samples:
     deviation: np.ndarray
     """Standard deviation over the results, averaged over the channels: H x W float32 with white at 1."""
 
+    @classmethod
+    def of(cls, images: Sequence[np.ndarray]) -> "Samples":
+        """Compute mean and deviation of results that are there already."""
+        mean = np.empty_like(images[0])
+        deviation = np.empty(mean.shape[:2], np.float32)
+        for strip in split_rows(len(mean), _ROWS, 0):
+            rows = slice(strip.top, strip.bottom)
+            stacked = np.stack([to_float(image[rows]) for image in images])
+            mean[rows] = to_kind(stacked.mean(axis=0, dtype=np.float64), mean.dtype)
+            spread = stacked.std(axis=0, dtype=np.float64)
+            deviation[rows] = spread.mean(axis=-1) if spread.ndim == 3 else spread
+        return cls(list(images), mean, deviation)
+
     @property
     def deviation_image(self) -> np.ndarray:
-        """The deviation as a grey image, H x W uint8: black where all results agree, white at 1/8 of the range."""
-        return to_kind(np.clip(8 * self.deviation, 0, 1), np.dtype(np.uint8))
+        """The deviation as a grey image, H x W uint8: black where all results agree, white at 1/8 of the range.
+
+        The grey value is 8 times the deviation in levels of 255.
+        """
+        return to_kind(np.clip(IMAGE_SCALE * self.deviation, 0, 1), np.dtype(np.uint8))
 
 
 def with_seed(restorer: Restorer, seed: int) -> Restorer:
-    """A restorer with the same network and options but another seed."""
-    other = copy.copy(restorer)
+    """A restorer with the same network, which is shared and not copied, and with the same options but another seed."""
+    other = type(restorer).__new__(type(restorer))  # copy.copy would pickle the network
+    vars(other).update(vars(restorer))
     other.options = replace(restorer.options, seed=seed)
     return other
 
@@ -43,11 +64,16 @@ def seeds_of(restorer: Restorer, count: int) -> range:
     """Seeds of ``count`` results: the restorer's own and those that follow.
 
     Raises:
-        UsageError: the count is below 1.
+        UsageError: the count is below 1, the network draws nothing at random, or the last seed would be too large.
     """
     if count < 1:
         raise UsageError(f"samples must be 1 or more, got {count}")
-    return range(restorer.options.seed, restorer.options.seed + count)
+    if count > 1 and not restorer.engine.seed_meaning:
+        raise UsageError(f"{restorer.name} draws nothing at random, so all samples would be equal: ask for one")
+    first = restorer.options.seed
+    if first + count - 1 > LARGEST_SEED:
+        raise UsageError(f"{count} samples need seeds up to {first + count - 1}, above the largest, {LARGEST_SEED}")
+    return range(first, first + count)
 
 
 def draw_samples(
@@ -64,16 +90,7 @@ def draw_samples(
         image, mask, on_progress: as for ``Restorer.restore``.
         count: number of results.
     """
-    images = list(_results(restorer, image, mask, count, on_progress))
-    mean = np.zeros(images[0].shape)
-    squares = np.zeros(images[0].shape)
-    for result in images:
-        mean += to_float(result) / count
-    for result in images:
-        squares += (to_float(result) - mean) ** 2 / count
-    deviation = np.sqrt(squares).astype(np.float32)
-    deviation = deviation.mean(axis=-1) if deviation.ndim == 3 else deviation
-    return Samples(images, to_kind(mean, images[0].dtype), deviation)
+    return Samples.of(list(_results(restorer, image, mask, count, on_progress)))
 
 
 def _results(

@@ -87,7 +87,7 @@ class Engine(Protocol):
     facts: Facts
     device: "torch.device"
     seed_meaning: str
-    """Name of the seed in tables, such as "prior seed"."""
+    """Name of the seed in tables, such as "prior seed"; empty if nothing is drawn at random."""
     least_overlap: int
     """Pixels that neighbouring tiles must share at least; users may choose more."""
 

@@ -316,3 +316,33 @@ def test_an_animation_keeps_its_frames_and_their_time(
     assert isinstance(restored, Animation)
     assert (restored.durations_ms, restored.loop) == ((40.0, 80.0, 120.0, 160.0), 2)
     assert len(restored.frames) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--uncertainty"], "--uncertainty needs --samples"),
+        (["--samples", "2", "--prior", "p.safetensors"], "--prior makes them equal"),
+        (["--samples", "2", "--strength", "0"], "--strength 0 returns the input"),
+        (["--samples", "2", "--uncertainty", "--save_prior", "p"], "--save_prior saves the prior of one result"),
+        (["--samples", "2", "--seed", str(2**63 - 1)], "above the largest"),
+    ],
+)
+def test_several_results_that_make_no_sense_are_refused(
+    photos: Path, weights: str, capsys: pytest.CaptureFixture, flags: list[str], reason: str
+) -> None:
+    assert main(["restore", str(photos), "--model_path", weights, *flags]) == 2
+
+    assert reason in capsys.readouterr().err
+
+
+def test_the_map_of_several_results_is_named_in_json(
+    tmp_path: Path, photos: Path, weights: str, capsys: pytest.CaptureFixture
+) -> None:
+    call = [str(photos / "one.png"), "-o", str(tmp_path / "out.png"), "--model_path", weights]
+
+    _, events = run_as_json(capsys, *call, "--samples", "2", "--uncertainty")
+
+    (done,) = (event for event in events if event["event"] == "done")
+    assert (done["target"], done["deviation"]) == (str(tmp_path / "out.png"), str(tmp_path / "out_std.png"))
+    assert {path.name for path in tmp_path.glob("out*")} == {"out.png", "out_std.png"}
