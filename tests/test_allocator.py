@@ -23,4 +23,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_large_tensors_reuse_the_pages_of_those_before():
     faults = int(subprocess.run([sys.executable, "-c", COUNT_FAULTS], check=True, capture_output=True).stdout)
 
-    assert faults < 1000
+    assert faults < 9216  # one of the five blocks: other processes may take pages away meanwhile

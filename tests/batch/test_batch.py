@@ -163,15 +163,23 @@ def test_photos_that_fail_together_are_tried_alone(tmp_path: Path, make_restorer
 def test_after_a_stop_the_current_file_is_finished_and_no_other_started(
     tmp_path: Path, make_restorer: MakeRestorer
 ) -> None:
-    save_photos(tmp_path, *(f"{number}.png" for number in range(20)), size=(64, 64))
-    stop, events = Stop(), []
+    class Stopping(Restorer):
+        """A restorer during whose second photo the user asks to stop."""
 
-    for event in run_jobs(make_restorer(), plan_jobs([str(tmp_path)], tmp_path / "out"), stop=stop):
-        events.append(event)
-        stop.request()
+        def restore_batch(self, *photos: object, **more: object) -> list[np.ndarray]:
+            asked.append(photos)
+            if len(asked) == 2:
+                stop.request()
+            return super().restore_batch(*photos, **more)
 
-    assert 1 <= len(events) < 10
-    assert all(event.outcome == "done" for event in events)
+    save_photos(tmp_path, *(f"{number}.png" for number in range(9)))
+    stop, asked, restorer = Stop(), [], make_restorer()
+    restorer.__class__ = Stopping
+    jobs = plan_jobs([str(tmp_path)], tmp_path / "out")
+
+    events = list(run_jobs(restorer, jobs, Settings(batch_size=1), stop=stop))
+
+    assert [event.outcome for event in events] == ["done", "done"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(e.target.name for e in events)
 
 

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM, sent to a real process."""
+"""Ctrl-C and SIGTERM, sent to a real process.
+
+What the process has to do takes minutes, so that a signal finds it at work, however late it is sent.
+"""
 
 import json
 import signal
@@ -26,18 +29,17 @@ def deliver_signals() -> None:
 
 
 @contextmanager
-def restoring(folder: Path, *, photos: int, side: int, tile: int = 0) -> Iterator[subprocess.Popen]:
-    """Start a process that restores photos one by one into ``out``."""
+def restoring(folder: Path, *more_flags: str, photos: int, side: int) -> Iterator[subprocess.Popen]:
+    """Start a process that restores equal photos one by one into ``out``."""
     settings = get_task("denoise_tiny").arch
     card = card_of("toy", settings, task="denoise_tiny")
     save_weights(folder / "toy.safetensors", DiffIR(settings).state_dict(), card)
-    for number in range(photos):
-        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        write_image(folder / "photos" / f"{number:02}.png", pixels)
+    write_image(folder / "photos/0.png", np.zeros((side, side, 3), np.uint8))
+    for number in range(1, photos):
+        (folder / f"photos/{number}.png").hardlink_to(folder / "photos/0.png")
     flags = ["-o", "out", "--model_path", "toy.safetensors", "--device", "cpu", "--json", "--batch_size", "1"]
-    flags += ["--tile", str(tile)]
     with subprocess.Popen(
-        [sys.executable, "-m", "diffir", "restore", "photos", *flags],
+        [sys.executable, "-m", "diffir", "restore", "photos", *flags, *more_flags],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,13 +58,10 @@ def wait_for(stream: IO[str] | None, words: str) -> None:
     pytest.fail(f"the process ended without {words}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    with restoring(tmp_path, photos=40, side=200) as process:
+def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(tmp_path: Path) -> None:
+    with restoring(tmp_path, photos=2000, side=200) as process:
         wait_for(process.stdout, '"done"')
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
 
     summary = json.loads(output.splitlines()[-1])
@@ -70,16 +69,15 @@ def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(
     assert process.returncode == 130
     assert summary["event"] == "summary"
     assert summary["interrupted"]
-    assert summary["restored"] == len(written) == 40 - summary["not_begun"] < 40
+    assert summary["restored"] == len(written) == 2000 - summary["not_begun"] < 2000
     assert all(read_image(path).pixels.shape == (200, 200, 3) for path in written)
     assert errors.strip() == "diffir: stopping after the current file; press Ctrl-C again to stop at once"
 
 
 def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
-    """The first photo may be complete by the time the second signal arrives; a part of a file may not remain."""
-    with restoring(tmp_path, photos=8, side=1600, tile=128) as process:
+    with restoring(tmp_path, "--tile", "32", "--tile_overlap", "8", photos=1, side=2400) as process:
         wait_for(process.stdout, '"progress"')
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         wait_for(process.stderr, "stopping")
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
@@ -87,6 +85,4 @@ def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) 
     assert process.returncode == 130
     assert '"summary"' not in output
     assert errors.strip() == "diffir: stopped"
-    left = [path for path in (tmp_path / "out").glob("*") if path.suffix != ".lock"]  # claims are empty hidden files
-    assert len(left) < 8
-    assert all(path.suffix == ".png" and read_image(path).pixels.shape == (1600, 1600, 3) for path in left)
+    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix != ".lock"]  # claims are empty files

@@ -3,7 +3,6 @@
 import logging
 import struct
 import threading
-import time
 import tracemalloc
 import warnings
 import zlib
@@ -65,20 +64,19 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
-def test_a_bomb_is_refused_at_once(tmp_path: Path, name: str) -> None:
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, name: str) -> None:
     if name == "a.jxl":
         assert _size_of_jxl(BOMBS[name]) == (SIDE, SIDE)
         pytest.importorskip("pillow_jxl")
     (tmp_path / name).write_bytes(BOMBS[name])
-    start = time.perf_counter()
     tracemalloc.start()
 
+    # The bombs end behind their headers, so a decoder that was asked would have said something else.
     with pytest.raises(ImageError, match=rf"\d+ x \d+.* is more than {MAX_PIXELS} pixels; --max_pixels raises"):
         read_file(tmp_path / name)
 
     assert tracemalloc.get_traced_memory()[1] < 10**7
     tracemalloc.stop()
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("kind", ["png", "jp2", "tiff"])

@@ -51,10 +51,11 @@ def test_a_large_network_goes_to_a_worker_without_a_file_descriptor_for_each_ten
 ) -> None:
     resource = pytest.importorskip("resource", reason="this system has no such limit")
     restorer, before = make_restorer(), resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
+    free = [os.dup(0) for _ in range(20)]
+    for descriptor in free:
+        os.close(descriptor)
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, before[1]))
     try:
         ForkingPickler.dumps(restorer)
     finally:
@@ -75,7 +76,7 @@ def test_a_worker_that_is_spawned_restores_the_same(
     assert all(np.array_equal(result, expected) for result in results)
 
 
-def in_a_fork(work: Callable[[], object], *, seconds: float = 20) -> str:
+def in_a_fork(work: Callable[[], object], *, seconds: float = 60) -> str:
     """Do the work in a forked child; return "done" or its error, or "hangs" after some seconds."""
     reader, writer = os.pipe()
     child = os.fork()

@@ -3,14 +3,16 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffir.report.scale import Scale, keep_apart
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
+SAME_VALUES_IN_EVERY_RUN = settings(deadline=None, derandomize=True, database=None)
 
 
+@SAME_VALUES_IN_EVERY_RUN
 @given(VALUES)
 def test_every_value_lies_on_the_axis_in_its_order(values):
     scale = Scale.around(values)
@@ -21,6 +23,7 @@ def test_every_value_lies_on_the_axis_in_its_order(values):
     assert all(0 <= place <= 100 for place in places)
 
 
+@SAME_VALUES_IN_EVERY_RUN
 @given(VALUES)
 def test_an_axis_has_a_few_ticks_between_its_ends(values):
     scale = Scale.around(values)

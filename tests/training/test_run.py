@@ -1,12 +1,10 @@
 """Runs of two stages: what they write, how they are resumed, and which changes of the options they refuse."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +30,20 @@ SHORT = (
     "logger.print_freq=2",
     "val.save_images=1",
 )
+# The command line in a process that kills itself when the state of step 7 of stage 2 is written.
+DIES_BEHIND_STEP_7 = """
+import os, signal, sys
+from diffir.cli.main import main
+from diffir.training.checkpoint import Checkpoints
+save = Checkpoints.save
+def save_and_die(states, stage, step, state):
+    path = save(states, stage, step, state)
+    if (stage, step) == (2, 7):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path
+Checkpoints.save = save_and_die
+sys.exit(main())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -150,22 +162,16 @@ def test_two_processes_train_the_weights_that_one_trains(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_killed_without_warning_resumes_bit_for_bit(tmp_path):
-    command = [sys.executable, "-m", "diffir", "train", "-opt", str(TINY), *SHORT[3:]]
-    command += ["train.total_iter=10", "stage2.total_iter=20", "stage2.encoder_iter=5", "val.val_freq=0"]
-    subprocess.run([*command, f"path.experiments_root={tmp_path}/whole"], check=True, capture_output=True)
-    killed = subprocess.Popen(
-        [*command, f"path.experiments_root={tmp_path}/killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    states = tmp_path / "killed/tiny/training_states"
-    while not list(states.glob("stage2_0000000[5-9].state")):
-        assert killed.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    subprocess.run(
-        [*command, f"path.experiments_root={tmp_path}/killed", "--auto_resume"], check=True, capture_output=True
-    )
+    words = ["train", "-opt", str(TINY), *SHORT[3:], "train.total_iter=10", "stage2.total_iter=20"]
+    words += ["stage2.encoder_iter=5", "val.val_freq=0"]
 
+    def train(folder: str, *flags: str, program: tuple[str, ...] = ("-m", "diffir")) -> int:
+        command = [sys.executable, *program, *words, f"path.experiments_root={tmp_path / folder}", *flags]
+        return subprocess.run(command, capture_output=True).returncode
+
+    codes = train("whole"), train("killed", program=("-c", DIES_BEHIND_STEP_7)), train("killed", "--auto_resume")
+
+    assert codes == (0, -signal.SIGKILL, 0)
     name = "tiny/models/tiny_stage2.safetensors"
     assert same_weights(tmp_path / "whole" / name, tmp_path / "killed" / name)
 
