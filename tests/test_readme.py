@@ -16,6 +16,7 @@ from diffir.metrics.fidelity import psnr
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text("utf-8")
 PAGES = ("README.md", "docs/install.md", "docs/restoring.md", "docs/training.md", "docs/formats.md", "docs/networks.md")
+PAGES += ("docs/which-network.md",)
 LINKS = re.compile(r"\]\((?!http)([^)#]+)[^)]*\)")
 
 

@@ -38,8 +38,8 @@ def parsed(*words: str):
 @pytest.mark.parametrize(
     ("words", "name", "value"),
     [
-        (["-dn", "0.5"], "strength", 0.5),
-        (["--denoise_strength", "0.5"], "strength", 0.5),
+        (["-dn", "0.5"], "denoise_strength", 0.5),
+        (["--denoise_strength", "0.5"], "denoise_strength", 0.5),
         (["-s", "1.5"], "outscale", 1.5),
         (["--outscale", "x3"], "outscale", 3.0),
         (["-f", "jpeg"], "ext", "jpg"),
@@ -140,15 +140,15 @@ def test_a_factor_that_cannot_be_meant_is_refused(value, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "network"),
     [
-        (["upscale"], "sr_x4"),
-        (["upscale", "-s", "2"], "sr_x2"),
-        (["upscale", "-s", "3"], "sr_x4"),
+        (["upscale"], "realsr_x4"),
+        (["upscale", "-s", "2"], "realsr_x4"),
+        (["upscale", "-n", "sr_x2"], "sr_x2"),
         (["denoise"], "denoise"),
         (["denoise", "-n", "photo"], "photo"),
     ],
 )
 def test_upscale_and_denoise_choose_their_network(photo, tmp_path, words, network, capsys) -> None:
-    factor = float(words[words.index("-s") + 1]) if "-s" in words else {"sr_x4": 4, "sr_x2": 2}.get(network, 1)
+    factor = float(words[words.index("-s") + 1]) if "-s" in words else {"realsr_x4": 4, "sr_x2": 2}.get(network, 1)
 
     assert main([*words, photo, "-o", str(tmp_path / "out.png"), "--device", "cpu", "--strength", "0"]) == 0
 
