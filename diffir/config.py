@@ -93,6 +93,8 @@ class TrainSetConfig(PhotosConfig):
 
     gt_size: Annotated[int, Above(0)] = 128
     """Side of the square patch, a multiple of what the network needs."""
+    view_size: Annotated[int, Above(0)] = 256
+    """Side of the view of a photo that stands for a whole one, for networks that read a thumbnail besides a patch."""
     batch_size_per_gpu: Annotated[int, Above(0)] = 8
     num_worker_per_gpu: Annotated[int, Within(0)] = 0
     """Number of processes that read samples; 0 reads in the training process."""
@@ -209,7 +211,8 @@ class TrainConfig:
     """Target images of the losses, and the weights of known and missing region."""
     iters: Annotated[tuple[int, ...], EachIn(1, math.inf)] = ()
     """Progressive patches: number of steps with each of ``gt_sizes``; the sum is total_iter."""
-    gt_sizes: Annotated[tuple[int, ...], EachIn(1, math.inf)] = ()
+    gt_sizes: Annotated[tuple[int, ...], EachIn(0, math.inf)] = ()
+    """Sides of the patches; 0 for steps that see thumbnails of whole photos alone, which only train a prior."""
     mini_batch_sizes: Annotated[tuple[int, ...], EachIn(1, math.inf)] = ()
     own: Any = None
     """Keys that only the system has, as ``System.training_options``. In a file they stand among the other keys."""

@@ -178,6 +178,8 @@ def _check_patches(config: RunConfig, system: System) -> None:
     step = facts.multiple_of * facts.scale
     for stage in config.run_stages:
         for size in config.stages[stage].gt_sizes or (config.datasets.train.gt_size,):
+            if size == 0 and not facts.thumbnail:
+                raise ConfigError("gt_sizes: 0 is for networks that read a thumbnail of the whole photo")
             if size % step:
                 raise ConfigError(f"gt_size {size} is not a multiple of {step}, which this network needs")
 

@@ -49,8 +49,8 @@ class ToyStage:
         self.phases = [Phase("all", 0, config.total_iter, [learner])]
         self.extra_modules, self.draw_noise, self.keep_activations = list, lambda lq, generator: (), bool
 
-    def losses(self, lq, gt, phase, noise):
-        l1 = (self.network(lq) - gt).abs().mean()
+    def losses(self, batch, phase, noise):
+        l1 = (self.network(batch.lq) - batch.gt).abs().mean()
         yield Losses(l1, {"l_pix": l1})
 
     def restore(self, network, lq, gt):

@@ -10,11 +10,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from diffir.data.batch_plan import BatchPlan, PatchRequest
-from diffir.data.samples import Pair
+from diffir.data.samples import Batch
 from diffir.errors import DiffIRError
 
 
-def load_batches(samples: Dataset[Pair], plan: BatchPlan, *, workers: int, pin_memory: bool) -> Iterator[Pair]:
+def load_batches(samples: Dataset[Batch], plan: BatchPlan, *, workers: int, pin_memory: bool) -> Iterator[Batch]:
     """Load the batches of a plan in its order; no global random generator is used.
 
     Args:
@@ -38,18 +38,18 @@ def load_batches(samples: Dataset[Pair], plan: BatchPlan, *, workers: int, pin_m
         yield batch
 
 
-class _SamplesOrErrors(Dataset[Pair | DiffIRError]):
+class _SamplesOrErrors(Dataset[Batch | DiffIRError]):
     """Returns the samples, or the error instead of a sample that cannot be made."""
 
-    def __init__(self, samples: Dataset[Pair]) -> None:
+    def __init__(self, samples: Dataset[Batch]) -> None:
         self.samples = samples
 
-    def __getitem__(self, request: PatchRequest) -> Pair | DiffIRError:
+    def __getitem__(self, request: PatchRequest) -> Batch | DiffIRError:
         try:
             return self.samples[request]
         except DiffIRError as error:
             return error
 
 
-def _batch_of(results: list[Pair | DiffIRError]) -> Pair | DiffIRError:
+def _batch_of(results: list[Batch | DiffIRError]) -> Batch | DiffIRError:
     return next((result for result in results if isinstance(result, DiffIRError)), None) or default_collate(results)

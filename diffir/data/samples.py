@@ -24,6 +24,21 @@ class Pair(NamedTuple):
     """(3, S, S) float32 in [0, 1], RGB."""
 
 
+class ThumbnailPair(NamedTuple):
+    """A ``Pair`` with thumbnails of the whole photo that the patches are cut from; a batch has a leading axis B."""
+
+    lq: Tensor
+    gt: Tensor
+    lq_thumbnail: Tensor
+    """(C, t, t) float32: the whole low-quality photo, shrunk."""
+    gt_thumbnail: Tensor
+    """(3, scale*t, scale*t) float32: the whole ground truth, shrunk."""
+
+
+Batch = Pair | ThumbnailPair
+"""A training batch; thumbnails are there if ``Facts.thumbnail`` of the network says so."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One of the eight flips and rotations of a square."""

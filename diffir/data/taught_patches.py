@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from diffir.config import TeacherConfig, TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.photo_sources import rgb8
-from diffir.data.samples import Pair, draw_crop, draw_turn, to_tensor
+from diffir.data.samples import Batch, Pair, draw_crop, draw_turn, to_tensor
 from diffir.data.training_set import shuffled_place
 from diffir.errors import ConfigError
 from diffir.image_io import read_image, write_image
@@ -89,7 +89,7 @@ class TaughtPatches(Dataset[Pair]):
 
     def __init__(
         self,
-        patches: Dataset[Pair],
+        patches: Dataset[Batch],
         targets: TeacherTargets,
         config: TrainSetConfig,
         *,

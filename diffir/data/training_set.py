@@ -87,14 +87,14 @@ class DegradedPatches(Dataset[Pair]):
 
     def __getitem__(self, request: PatchRequest) -> Pair:
         # Cut and turn a patch of the photo.
-        image = self._read(_nth(self.photos, self.seed, request.index))
+        image = self.photo(request.index)
         rng = np.random.default_rng([*self.seed, 1, request.index])
         crop = draw_crop(rng, image.shape[0], image.shape[1], request.size)
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
         gt = to_tensor(turn(crop(image)))
 
         # Degrade it.
-        lq = gt if self.recipe is None else self._degraded(self.recipe, gt, request.index)
+        lq = self.degraded(gt, request.index)
 
         # Cut holes.
         if self.masks is None:
@@ -105,10 +105,15 @@ class DegradedPatches(Dataset[Pair]):
         mask = self.masks.draw(rng, request.size, request.size, hflip=self.config.use_hflip, rotate=self.config.use_rot)
         return Pair(with_mask(lq, mask), gt)
 
-    def _rgb(self, name: str) -> np.ndarray:
-        return rgb8(self.photos.read(name))
+    def photo(self, index: int) -> np.ndarray:
+        """The photo that the sample with this index uses, H x W x 3 uint8."""
+        return self._read(_nth(self.photos, self.seed, index))
 
-    def _degraded(self, recipe: Recipe, gt: torch.Tensor, index: int) -> torch.Tensor:
+    def degraded(self, gt: torch.Tensor, index: int) -> torch.Tensor:
+        """Degrade an image (3, H, W) as the sample with this index; without a recipe it is returned as it is."""
+        recipe = self.recipe
+        if recipe is None:
+            return gt
         with global_seeds(*self.seed, 3, index):
             lq = recipe(gt[None], generator_for(*self.seed, 2, index))[0]
         scale, channels = self.facts
@@ -119,6 +124,9 @@ class DegradedPatches(Dataset[Pair]):
                 f"{_size(usual)}: all samples need one size; end with resize_back, and cut holes always or never"
             )
         return lq
+
+    def _rgb(self, name: str) -> np.ndarray:
+        return rgb8(self.photos.read(name))
 
 
 class PairedPatches(Dataset[Pair]):
@@ -134,11 +142,15 @@ class PairedPatches(Dataset[Pair]):
         scale = self.pairs.scale
         if request.size % scale:
             raise ConfigError(f"gt_size {request.size} is not a multiple of {scale}, the scale of the pairs")
-        lq, gt = self._read(_nth(self.pairs.clean, self.seed, request.index))
+        lq, gt = self.photos(request.index)
         rng = np.random.default_rng([*self.seed, 1, request.index])
         crop = draw_crop(rng, lq.shape[0], lq.shape[1], request.size // scale)
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
         return Pair(to_tensor(turn(crop(lq))), to_tensor(turn(crop(gt, scale))))
+
+    def photos(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The degraded and the clean photo that the sample with this index uses, h x w x 3 and H x W x 3 uint8."""
+        return self._read(_nth(self.pairs.clean, self.seed, index))
 
 
 class _Reader(Generic[T]):

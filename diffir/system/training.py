@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from diffir.config import OptimConfig, RunConfig, SchedulerConfig
+    from diffir.data.samples import Batch
 
 FEWEST_STEPS = 100  # in a fine-tuning run; the effect of fewer steps is too small to measure
 Noise = tuple["Tensor", ...]
@@ -77,12 +78,11 @@ class Stage(Protocol):
         """The discriminator, which is trained along with the network and saved in training states; None without one."""
         ...
 
-    def losses(self, lq: "Tensor", gt: "Tensor", phase: Phase, noise: Noise) -> Iterator[Losses]:
+    def losses(self, batch: "Batch", phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield one ``Losses`` for each learner of the phase, in order; backward runs on each before the next is taken.
 
         Args:
-            lq: low-quality images (B, C, h, w) in [0, 1].
-            gt: ground truth (B, 3, H, W) in [0, 1].
+            batch: low-quality images (B, C, h, w) and ground truth (B, 3, H, W) in [0, 1].
             noise: result of ``draw_noise`` for this batch.
         """
         ...
@@ -126,8 +126,8 @@ class StageStart:
     """Stage name -> where this run keeps the finished weights of that stage, whether they exist or not."""
     load: "Callable[[str | Path, str | None], nn.Module]"
     """(name or file of weights, required part or None for any) -> network."""
-    first_samples: Callable[[], "tuple[Tensor, Tensor]"]
-    """Returns lq (B, C, h, w) and gt (B, 3, H, W) of the first training samples; called only if they are needed."""
+    first_samples: "Callable[[], Batch]"
+    """Returns the first training samples as a batch; called only if they are needed."""
 
 
 @dataclass(frozen=True)

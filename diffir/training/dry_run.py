@@ -5,7 +5,7 @@ short run that goes through all stages, phases and outputs (``shortened``). A dr
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,18 +35,21 @@ def shortened(config: RunConfig, system: System) -> RunConfig:
     )
 
 
-def dry_run(config: RunConfig, system: System) -> Iterator[str]:
+def dry_run(config: RunConfig, system: System, systems: Mapping[str, System] | None = None) -> Iterator[str]:
     """Build everything that the first step of each stage needs, and describe it in lines, the stages last.
 
+    Args:
+        systems: as for ``Run``.
     Raises:
         ConfigError: the run itself would end with this error.
     """
     teacher, train = config.datasets.train.teacher, config.datasets.train
     # Without its teacher, a run makes no targets, which would be written.
-    run = Run(replace(config, datasets=replace(config.datasets, train=replace(train, teacher=None))), system)
+    untaught = replace(config, datasets=replace(config.datasets, train=replace(train, teacher=None)))
+    run = Run(untaught, system, systems=systems)
     yield f"device {run.device}, processes {run.processes.size}"
     if teacher is not None:
-        seconds = _seconds_a_target(config, system, run)
+        seconds = _seconds_a_target(config, run)
         minutes = seconds * teacher.patches / 60
         yield f"teacher: {seconds:.1f} s a target, {minutes:.0f} minutes for all {teacher.patches} if none is on disk"
     yield from run.facts()
@@ -65,10 +68,10 @@ def _stage_facts(run: Run) -> Iterator[str]:
                 publish(built[name], stage.network.state_dict(), {}, stage, run.config, run.row, run.system)
 
 
-def _seconds_a_target(config: RunConfig, system: System, run: Run) -> float:
+def _seconds_a_target(config: RunConfig, run: Run) -> float:
     """Time the second of two targets of random noise; raises the errors of ``TeacherTargets.ask``."""
     scale = run.row.facts.scale
-    targets = open_targets(config, system, run.device, scale=scale)
+    targets = open_targets(config, run.systems, run.device, scale=scale)
     assert targets is not None
     side = largest_patch(config) // scale
     lq = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -85,12 +88,13 @@ def _with_few_targets(train: TrainSetConfig) -> TrainSetConfig:
 
 
 def _shortened(stage: TrainConfig, system: System) -> TrainConfig:
+    first = next((number for number, size in enumerate(stage.gt_sizes) if size), 0)  # 0: thumbnails without patches
     return replace(
         stage,
         total_iter=STEPS,
         own=system.shortened(stage.own, EVERY),
         warmup_iter=min(stage.warmup_iter, EVERY),
         iters=(STEPS,) if stage.iters else (),
-        gt_sizes=stage.gt_sizes[:1],
-        mini_batch_sizes=stage.mini_batch_sizes[:1],
+        gt_sizes=stage.gt_sizes[first : first + 1],
+        mini_batch_sizes=stage.mini_batch_sizes[first : first + 1],
     )

@@ -12,17 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from diffir.config import RunConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
-from diffir.data.samples import Pair
+from diffir.data.samples import Batch
 from diffir.data.taught_patches import TaughtPatches, TeacherTargets, pixels_of
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
+from diffir.data.whole_views import open_whole_views
 from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 from diffir.evaluation import Sample
@@ -55,7 +54,11 @@ class RunSamples:
         Raises:
             ConfigError: there are no photos, or the pairs have another scale or number of channels.
         """
-        open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
+        train = self.config.datasets.train
+        if self.facts.thumbnail:
+            open_whole_views(train, self.facts.thumbnail, seed=(self.config.manual_seed,))
+        else:
+            open_training_set(train, seed=(self.config.manual_seed,))
         pairs = training_facts(self.config.datasets.train)
         pairs.check(self.facts, network="the network", pairs="the training pairs are")
 
@@ -82,18 +85,14 @@ class RunSamples:
                 minutes = (time.perf_counter() - began) / number * (count - number) / 60
                 logger.info("teacher: %d of %d targets, %.0f minutes to go", number, count, minutes)
 
-    def first_samples(self, stage: str) -> tuple[Tensor, Tensor]:
-        """lq (B, C, h, w) and gt (B, 3, H, W) of the first samples of a stage.
-
-        They are the same for any number of processes and any batch size.
-        """
+    def first_samples(self, stage: str) -> Batch:
+        """The first samples of a stage as a batch, the same for any number of processes and any batch size."""
         train = self.config.datasets.train
         samples = self._open(stage)
         size = (self.config.stages[stage].gt_sizes or (train.gt_size,))[0]
-        pairs = [samples[PatchRequest(index, size)] for index in range(FIRST_SAMPLES)]
-        return torch.stack([pair.lq for pair in pairs]), torch.stack([pair.gt for pair in pairs])
+        return default_collate([samples[PatchRequest(index, size)] for index in range(FIRST_SAMPLES)])
 
-    def batches(self, stage: str, first_step: int, processes: Processes, *, pin_memory: bool) -> Iterator[Pair]:
+    def batches(self, stage: str, first_step: int, processes: Processes, *, pin_memory: bool) -> Iterator[Batch]:
         """Yield the training batches of this process, from those of ``first_step`` on."""
         train, learning = self.config.datasets.train, self.config.stages[stage]
         # Progressive patches have a size for each part of the stage; otherwise there is one size.
@@ -123,15 +122,17 @@ class RunSamples:
         samples = [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
         return samples if self.targets is None else [_taught(sample, self.targets) for sample in samples]
 
-    def _open(self, stage: str) -> Dataset[Pair]:
+    def _open(self, stage: str) -> Dataset[Batch]:
         """The training set of a stage, with the teacher's targets if there is one."""
         train = self.config.datasets.train
+        if self.facts.thumbnail:
+            return open_whole_views(train, self.facts.thumbnail, seed=self._seed(stage))
         if self.targets is None:
             return open_training_set(train, seed=self._seed(stage))
         size = largest_patch(self.config)
         return TaughtPatches(self._patches(), self.targets, train, seed=self._seed(stage), size=size)
 
-    def _patches(self) -> Dataset[Pair]:
+    def _patches(self) -> Dataset[Batch]:
         """The patches that the teacher restores, which are the same in every stage."""
         return open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
 

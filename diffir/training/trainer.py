@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffir.config import LoggerConfig, TrainConfig, ValConfig
-from diffir.data.samples import Pair
+from diffir.data.samples import Batch
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.seeds import generator_for
@@ -100,7 +100,7 @@ class Trainer:
         self._begin(stage.phases[0])
 
     def run(
-        self, batches: Iterable[Pair], log: RunLog, checkpoints: Checkpoints, validate: Validate, every: Intervals
+        self, batches: Iterable[Batch], log: RunLog, checkpoints: Checkpoints, validate: Validate, every: Intervals
     ) -> None:
         """Train from ``self.step`` to the end; ``batches`` starts at that step, ``accum_iter`` per step."""
         meter, arriving = Meter(), iter(batches)
@@ -188,9 +188,9 @@ class Trainer:
         """True at every ``every``-th step and at the last step; 0 means the last step only."""
         return self.step == self.config.total_iter or self.is_stopped or (every > 0 and self.step % every == 0)
 
-    def _on_device(self, batch: Pair) -> Pair:
+    def _on_device(self, batch: Batch) -> Batch:
         moved = (images.to(self.device, non_blocking=True) for images in batch)
-        return Pair(*(images.contiguous(memory_format=self._memory_format) for images in moved))
+        return type(batch)(*(images.contiguous(memory_format=self._memory_format) for images in moved))
 
     def _begin(self, phase: Phase, *, anew: bool = True) -> None:
         """Start a phase. Its learners get new optimisers; with ``anew`` False, those that go on keep theirs."""
@@ -204,7 +204,7 @@ class Trainer:
             for learner in phase.learners
         ]
 
-    def _learn(self, parts: list[Pair], folder: Path) -> dict[str, Tensor]:
+    def _learn(self, parts: list[Batch], folder: Path) -> dict[str, Tensor]:
         """Do one step of every optimiser with the batches of one step; return the values for the log."""
         # Start the next phase if this one is over, and set the learning rates.
         if self.step >= self.phase.stop:
@@ -248,17 +248,17 @@ class Trainer:
         if learner.name == "g":
             self._lr = rate * self.early_stopping.lr_scale
 
-    def _noise(self, parts: list[Pair]) -> Iterator[Noise]:
+    def _noise(self, parts: list[Batch]) -> Iterator[Noise]:
         """Draw the stage's random numbers for each batch; every process draws those of all and keeps its own."""
         generator = generator_for(self.seed, self.number, self.step)
         for part in parts:
             drawn = [self.stage.draw_noise(part.lq, generator) for _ in range(self.processes.size)]
             yield tuple(numbers.to(self.device) for numbers in drawn[self.processes.rank])
 
-    def _backward(self, part: Pair, noise: Noise, share: float) -> dict[str, Tensor]:
+    def _backward(self, part: Batch, noise: Noise, share: float) -> dict[str, Tensor]:
         """Add the gradients of one batch, weighted by ``share``; the stage yields one loss for each optimiser."""
         terms: dict[str, Tensor] = {}
-        arriving = self.stage.losses(part.lq, part.gt, self.phase, noise)
+        arriving = self.stage.losses(part, self.phase, noise)
         for _ in self._optimizers:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
                 losses = next(arriving)
@@ -273,7 +273,7 @@ class Trainer:
             return nn.utils.clip_grad_norm_(learner.parameters, self.config.grad_clip)
         return nn.utils.get_total_norm([p.grad for p in learner.parameters if p.grad is not None])
 
-    def _skip(self, parts: list[Pair], folder: Path) -> None:
+    def _skip(self, parts: list[Batch], folder: Path) -> None:
         """Count a step whose gradient is not finite; after too many in a row, keep the batch and stop."""
         self.skipped += 1
         self._skipped_in_a_row += 1

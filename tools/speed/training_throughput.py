@@ -61,7 +61,7 @@ def measure(config: RunConfig) -> dict[str, list[float]]:
     def bare() -> None:
         for _ in range(STEPS):
             trainer.network.zero_grad(set_to_none=True)
-            next(stage.losses(ready.lq, ready.gt, stage.phases[0], noise)).total.backward()
+            next(stage.losses(ready, stage.phases[0], noise)).total.backward()
 
     with tempfile.TemporaryDirectory() as folder:
 

@@ -24,6 +24,7 @@ from diffir.config import (
     ValConfig,
     ValSetConfig,
 )
+from diffir.data.samples import Batch, Pair, ThumbnailPair
 from diffir.errors import ConfigError
 from diffir.system import FEWEST_STEPS, FinetuneRequest
 from diffir.systems.diffir.network import DiffIR
@@ -31,6 +32,7 @@ from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.stages import StageOne
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
 from diffir.systems.diffir.training_options import DiffIRTraining
+from diffir.thumbnail import thumbnail
 
 STAGE_ONE_SHARE = 0.25  # of all steps; stage 1 only has to adapt the prior to the new degradation
 PRIOR_SHARE = 0.1  # of the steps of a stage, in which only the networks that compute the prior are trained
@@ -141,12 +143,16 @@ def _steps_in(minutes: float, settings: ArchSettings, patch: int, batch: int, de
     gt = torch.rand(batch, 3, patch, patch, device=device)
     lq = torch.rand(batch, settings.in_channels, patch // scale, patch // scale, device=device)
     noise = torch.zeros(batch, settings.prior_width, device=device)
+    sample: Batch = Pair(lq, gt)
+    if settings.thumbnail:
+        seen = (thumbnail(lq, settings.thumbnail), thumbnail(gt, scale * settings.thumbnail))
+        sample = ThumbnailPair(lq, gt, *seen)
 
     # Time forward and backward passes; the first one also warms up and is discarded.
     times = []
     for _ in range(4):
         began = time.perf_counter()
-        losses = next(stage.losses(lq, gt, stage.phases[0], (noise,)))
+        losses = next(stage.losses(sample, stage.phases[0], (noise,)))
         losses.total.backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -2,7 +2,7 @@
 
 Stage 1 starts with new weights, with stage-1 or stage-2 weights, or with the tensors of another task that fit. Stage 2
 starts from stage 1, with new or given weights of the networks that estimate the prior. Stage 3 starts from stage 2 and
-has the same teacher.
+has the same teacher. Where the prior sees whole photos, new networks of the prior start from those of stage 1.
 """
 
 from pathlib import Path
@@ -52,7 +52,7 @@ def _stage_one(start: StageStart) -> StageOne:
         if network.stage == 1 and network.settings == stage.network.settings:
             stage.network.load_state_dict(network.state_dict())
         else:
-            stage.take_over(network, start.first_samples()[0])
+            stage.take_over(network, start.first_samples().lq)
     return stage
 
 
@@ -67,6 +67,8 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
     before: str | Path | None = given(config, DIFFUSION)
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
         before = start.weights(DIFFUSION)
+    if before is None and network.settings.thumbnail:
+        stage.start_from_teacher(start.first_samples())
     if before is not None:
         stage.network.load_state_dict(_needed(start, before, DIFFUSION).state_dict())
     return stage

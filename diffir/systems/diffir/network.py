@@ -16,13 +16,15 @@ from diffir.systems.diffir.denoiser import Denoiser
 from diffir.systems.diffir.diffusion import Schedule
 from diffir.systems.diffir.dirformer import DIRformer
 from diffir.systems.diffir.settings import ArchSettings, Stage
+from diffir.thumbnail import thumbnail
 
 
 class DiffIR(nn.Module):
     """The network of stage 1 or stage 2.
 
     Tensors: lq (B, C, H, W) and gt (B, 3, scale*H, scale*W) in [0, 1], RGB; prior, noise and conditioning vector
-    (B, P).
+    (B, P). Where the settings have ``prior_view: whole``, methods that compute a prior take whole photos or their
+    thumbnails.
     """
 
     def __init__(self, settings: ArchSettings, stage: Stage = 2) -> None:
@@ -38,15 +40,13 @@ class DiffIR(nn.Module):
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
         """Stage 1: extract the prior (B, P) from lq and the ground truth."""
         assert self.stage == 1, "the oracle prior belongs to a stage-1 network"
-        clean = F.pixel_unshuffle(gt, self.settings.gt_unshuffle)
-        return self.cpen(
-            torch.cat([F.pixel_unshuffle(self._with_filled_holes(lq), self.settings.prior_unshuffle), clean], dim=1)
-        )
+        clean = gt if not self.settings.thumbnail else thumbnail(gt, self.settings.scale * self.settings.thumbnail)
+        return self.cpen(torch.cat([self._view(lq), F.pixel_unshuffle(clean, self.settings.gt_unshuffle)], dim=1))
 
     def condition(self, lq: Tensor) -> Tensor:
         """Stage 2: the conditioning vector (B, P) that CPEN computes from lq for the denoiser."""
         assert self.stage == 2, "the conditioning vector belongs to a stage-2 network"
-        return self.cpen(F.pixel_unshuffle(self._with_filled_holes(lq), self.settings.prior_unshuffle))
+        return self.cpen(self._view(lq))
 
     def prior_chain(
         self,
@@ -94,6 +94,11 @@ class DiffIR(nn.Module):
     def forward(self, lq: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Stage 2 end to end: estimate the prior, then restore lq under it."""
         return self.restore(lq, self.estimate_prior(lq, noise=noise))
+
+    def _view(self, lq: Tensor) -> Tensor:
+        """What CPEN sees of lq: its pixels, or those of its thumbnail, unshuffled into channels."""
+        seen = thumbnail(lq, self.settings.thumbnail) if self.settings.thumbnail else self._with_filled_holes(lq)
+        return F.pixel_unshuffle(seen, self.settings.prior_unshuffle)
 
     def _with_filled_holes(self, lq: Tensor) -> Tensor:
         """Fill the missing regions of lq as ``settings.hole_fill`` requires; zeros are there already."""

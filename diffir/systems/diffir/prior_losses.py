@@ -15,6 +15,16 @@ def prior_l1(prior: Tensor, oracle: Tensor) -> Tensor:
     return F.l1_loss(prior.float(), oracle.detach().float())
 
 
+def prior_r2(priors: Tensor, oracles: Tensor) -> float:
+    """The share of the variance of oracle priors (N, P) over N photos that estimates (N, P) explain; at most 1.
+
+    1 is a perfect estimate, and 0 is no better than always giving the mean oracle prior.
+    """
+    priors, oracles = priors.double(), oracles.double()
+    missed = (priors - oracles).square().sum()
+    return float(1 - missed / (oracles - oracles.mean(dim=0)).square().sum())
+
+
 def prior_divergence(prior: Tensor, oracle: Tensor) -> Tensor:
     """KL divergence from the oracle prior to the estimate, both as softmax distributions; mean over the batch."""
     student = F.log_softmax(prior.float() / PRIOR_TEMPERATURE, dim=1)

@@ -55,7 +55,7 @@ def without_prior(name: str, start: StageStart) -> NoPrior:
         raise ConfigError("path.start: name weights for prior to start from")
     torch.manual_seed(start.config.manual_seed)
     stage = NoPrior(arch_of(start), start.config.stages[PRIOR])
-    stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples()[0])
+    stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples().lq)
     return stage
 
 

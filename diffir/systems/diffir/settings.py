@@ -13,6 +13,7 @@ from diffir.typed_mapping import build
 
 GlobalSkip = Literal["identity", "nearest", "none"]
 NormKind = Literal["with_bias", "bias_free"]
+PriorView = Literal["patch", "whole"]
 Stage = Literal[1, 2]
 
 LARGEST = 4096  # upper limit of every setting, so that a forged file cannot claim all memory
@@ -47,6 +48,10 @@ class ArchSettings:
     """Number of residual blocks in CPEN."""
     prior_width: int = 256
     """Length P of the prior vector (IPR); the first layer of CPEN has a quarter as many channels."""
+    prior_view: PriorView = "patch"
+    """What CPEN looks at: the image that is restored, in training a patch, or a thumbnail of the whole photo."""
+    prior_thumbnail: int = 64
+    """Side of that thumbnail in pixels of lq."""
     denoiser_blocks: int = 1
     """Number of layers of the denoiser after the first one."""
     num_timesteps: int = 4
@@ -79,10 +84,19 @@ class ArchSettings:
                     f"level {level + 1} has {channels} channels, which are not divisible by {heads} heads"
                 )
 
+        # View of the prior.
+        if self.prior_view == "whole" and self.has_mask:
+            raise ConfigError("prior_view whole is not for networks that take a mask (in_channels 4)")
+
         # Scale, mask and schedule.
         if self.upsample & (self.upsample - 1) or self.upsample % self.unshuffle or self.scale not in (1, 2, 4):
             raise ConfigError(
                 f"upsample must be a power of two and 1, 2 or 4 times unshuffle: got {self.upsample}, {self.unshuffle}"
+            )
+        if not 8 <= self.prior_thumbnail <= 1024 or self.prior_thumbnail % self.prior_unshuffle:
+            raise ConfigError(
+                f"prior_thumbnail must be from 8 to 1024 and a multiple of {self.prior_unshuffle}, got "
+                f"{self.prior_thumbnail}"
             )
         if self.hole_fill != "zeros" and not self.has_mask:
             raise ConfigError(f"hole_fill {self.hole_fill!r} is for networks that take a mask (in_channels 4)")
@@ -92,7 +106,7 @@ class ArchSettings:
     @property
     def facts(self) -> Facts:
         """The properties of the network that the shared machinery reads."""
-        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill)
+        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill, self.thumbnail)
 
     @property
     def scale(self) -> int:
@@ -108,6 +122,11 @@ class ArchSettings:
     def has_mask(self) -> bool:
         """True if the last channel of lq is a mask (1 = missing)."""
         return self.in_channels == self.out_channels + 1
+
+    @property
+    def thumbnail(self) -> int:
+        """Side of the thumbnail that CPEN looks at; 0 if it looks at the image itself."""
+        return self.prior_thumbnail if self.prior_view == "whole" else 0
 
     @property
     def prior_unshuffle(self) -> int:

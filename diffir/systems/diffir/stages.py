@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from diffir.config import TrainConfig
-from diffir.data.samples import to_tensor
+from diffir.data.samples import Batch, ThumbnailPair, to_tensor
 from diffir.data.validation_set import SEED
 from diffir.inference.whole import restore_whole
 from diffir.seeds import generator_for
@@ -24,14 +24,14 @@ from diffir.systems.diffir.engine.engine import DiffIREngine
 from diffir.systems.diffir.layers import LEAKY_SLOPE
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.partial_load import take_what_fits
-from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
+from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1, prior_r2
 from diffir.systems.diffir.restore_options import DiffIROptions
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.system import DIFFUSION, PRIOR
 from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.training.criterion import Criterion
 
-TAKE_OVER_GAIN = 0.1  # scales the weights of a new CPEN's last layer, so that its bias dominates; our choice
+TAKE_OVER_GAIN = 0.1  # scales the weights of a last layer, so that its bias dominates; our choice
 PRIOR_ONLY, JOINT = "prior", "joint"  # names of phases
 
 
@@ -122,15 +122,14 @@ class StageOne(_DiffIRStage):
         known = lq[:, : other.settings.in_channels]
         mean = other.estimate_prior(known, noise=torch.zeros(len(lq), width)).mean(dim=0)
 
-        # Set the bias so that the LeakyReLU after it outputs this mean.
         last = self.network.cpen.mlp[-1]
         assert isinstance(last, nn.Linear)
-        last.weight.mul_(TAKE_OVER_GAIN)
-        last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
+        set_mean(last, mean)
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
+    def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the losses of images restored under the oracle prior; the noise is not used."""
-        restored = self.network.restore(lq, self.prior(self.network, lq, gt, noise[0]))
+        lq, gt = batch.lq, batch.gt
+        restored = self.network.restore(lq, self.prior(self.network, *seen_by_cpen(batch), noise[0]))
         if phase.name == PRIOR_ONLY:
             yield self.criterion.pixel_losses(restored, gt, lq)
             return
@@ -167,11 +166,29 @@ class StageTwo(_DiffIRStage):
         estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
+    @torch.no_grad()
+    def start_from_teacher(self, batch: Batch) -> None:
+        """Initialise CPEN and the denoiser so that the first estimates are near the mean prior of a batch.
+
+        CPEN gets the weights of the teacher's, without those that read the ground truth. The weights of the denoiser's
+        last layer are small, and its bias gives the mean oracle prior. From random weights, the first estimates would
+        spoil a DIRformer that has learnt to depend on its prior.
+        """
+        own, known = self.network.cpen.state_dict(), self.teacher.cpen.state_dict()
+        self.network.cpen.load_state_dict(
+            {name: known[name][:, : own[name].shape[1]] if known[name].ndim > 1 else known[name] for name in own}
+        )
+        last = self.network.denoiser.layers[-1]
+        assert isinstance(last, nn.Linear)
+        set_mean(last, self.oracle_prior(*seen_by_cpen(batch)).mean(dim=0))
+
+    def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the L1 loss of the prior, in the joint phase together with the losses of the restored image."""
         # Compare the estimated prior with that of the teacher.
-        oracle = self.oracle_prior(lq, gt)
-        prior = self.estimate(self.network, lq, noise[0], oracle)
+        lq, gt = batch.lq, batch.gt
+        seen_lq, seen_gt = seen_by_cpen(batch)
+        oracle = self.oracle_prior(seen_lq, seen_gt)
+        prior = self.estimate(self.network, seen_lq, noise[0], oracle)
         l_abs = prior_l1(prior, oracle)
         of_prior = Losses(self.own.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
         if phase.name == PRIOR_ONLY:
@@ -211,19 +228,42 @@ class StageTwo(_DiffIRStage):
         return self.teacher.oracle_prior(lq, self.criterion.cpen_target(gt))
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
-        """``oracle_METRIC`` is the score of the same weights under the teacher's prior, ``prior_gap`` its advantage.
+        """Scores of the same weights under other priors, which show whether the prior matters and how good it is.
 
-        A gap near zero means that a better estimate of the prior could not improve the result.
+        ``oracle_METRIC`` is the score under the teacher's prior, ``prior_gap`` its advantage. With two or more photos,
+        ``prior_gain`` is the advantage of the estimate over the mean of the estimates, and ``prior_r2`` the share of
+        the variance of the teacher's priors that the estimates explain. A dead prior has neither gap nor gain.
         """
+        estimates: list[Tensor] = []
+        oracles: list[Tensor] = []
 
         def oracle(network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-            return self.oracle_prior(lq, gt)
+            estimates.append(self.prior(network, lq, gt, noise))
+            oracles.append(self.oracle_prior(lq, gt))
+            return oracles[-1]
 
-        def restore(network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
-            return restore_under(oracle, network, lq, gt, self.strip_pixels)
+        def mean(network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
+            return torch.cat(estimates).mean(dim=0, keepdim=True)
 
-        bound = mean_of(restore)
-        return {f"oracle_{metric}": bound, "prior_gap": bound - own}
+        def score(prior_of: PriorOf) -> float:
+            return mean_of(lambda network, lq, gt: restore_under(prior_of, network, lq, gt, self.strip_pixels))
+
+        bound = score(oracle)
+        scores = {f"oracle_{metric}": bound, "prior_gap": bound - own}
+        if len(estimates) > 1:
+            scores |= {"prior_gain": own - score(mean), "prior_r2": prior_r2(torch.cat(estimates), torch.cat(oracles))}
+        return scores
+
+
+def seen_by_cpen(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The images of a batch that CPEN looks at: thumbnails of whole photos if there are any, else lq and gt."""
+    return (batch.lq_thumbnail, batch.gt_thumbnail) if isinstance(batch, ThumbnailPair) else (batch.lq, batch.gt)
+
+
+def set_mean(last: nn.Linear, mean: Tensor) -> None:
+    """Make the last layer of a network of priors nearly constant, so that after its LeakyReLU it gives ``mean`` (P)."""
+    last.weight.mul_(TAKE_OVER_GAIN)
+    last.bias.copy_(torch.where(mean < 0, mean / LEAKY_SLOPE, mean))
 
 
 def own_options(config: TrainConfig) -> DiffIRTraining:

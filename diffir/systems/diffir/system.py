@@ -103,6 +103,12 @@ class DiffIRSystem(System):
         return build_stage(name, start)
 
     def check(self, name: str, stage: "TrainConfig") -> None:
+        patches = list(zip(stage.gt_sizes, stage.iters, strict=True))
+        alone = sum(steps for size, steps in patches if size == 0)
+        if alone and (name == PRIOR or patches[0] != (0, alone) or alone != stage.own.encoder_iter):
+            raise ConfigError(
+                "gt_sizes: 0 is for the first steps of the stages after prior, as many as encoder_iter says"
+            )
         if stage.own.encoder_iter > stage.total_iter:
             raise ConfigError(f"encoder_iter {stage.own.encoder_iter} exceeds total_iter {stage.total_iter}")
 

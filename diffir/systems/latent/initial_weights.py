@@ -42,7 +42,7 @@ def _autoencoder_stage(settings: LatentSettings, start: StageStart) -> Autoencod
     stage = AutoencoderStage(settings, config)
     weights = start.config.path.start.get(AUTOENCODER)
     if weights is None:
-        stage.begin(start.first_samples()[1])
+        stage.begin(start.first_samples().gt)
         return stage
     stage.network.load_state_dict(_autoencoder(settings, start, weights).state_dict())
     return stage
@@ -83,7 +83,8 @@ def _denoiser_stage(settings: LatentSettings, start: StageStart) -> DenoiserStag
     network.autoencoder.load_state_dict(_autoencoder(settings, start, source).state_dict())
     stage = DenoiserStage(network, config.stages[DENOISER])
     if settings.autoencoder.regulariser == "kl" or settings.diffusion.residual:  # latents of vq keep their scale
-        stage.measure_scale(*start.first_samples())
+        first = start.first_samples()
+        stage.measure_scale(first.lq, first.gt)
     return stage
 
 

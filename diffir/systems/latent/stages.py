@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from diffir.config import TrainConfig
-from diffir.data.samples import to_tensor
+from diffir.data.samples import Batch, to_tensor
 from diffir.data.validation_set import SEED
 from diffir.hole_fill import fill_holes
 from diffir.inference.whole import restore_whole
@@ -58,9 +58,9 @@ class AutoencoderStage:
         shape = (len(lq), self.settings.autoencoder.latent_channels, lq.shape[2] // step, lq.shape[3] // step)
         return (torch.randn(shape, generator=generator),)
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
+    def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the loss of the autoencoder and, once it learns, that of the discriminator."""
-        images = 2 * gt - 1
+        images = 2 * batch.gt - 1
         if self.network.codebook is not None and self.own.restart_codes:
             self.network.codebook.restart_unused(self.network.encode(images).detach(), self.own.restart_codes)
         yield self.criterion.of_autoencoder(self.network, images, noise[0], adversarial=phase.name == ADVERSARIAL)
@@ -113,11 +113,11 @@ class DenoiserStage:
         time = torch.randint(0, settings.diffusion.timesteps, (len(lq),), generator=generator)
         return noise, time, torch.rand(len(lq), generator=generator) < self.own.condition_dropout
 
-    def losses(self, lq: Tensor, gt: Tensor, phase: Phase, noise: Noise) -> Iterator[Losses]:
+    def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the distance between the output of the denoiser and its target."""
         eps, time, dropped = noise
-        lq = self._filled(lq)
-        clean, given = self._diffused(lq, gt)
+        lq = self._filled(batch.lq)
+        clean, given = self._diffused(lq, batch.gt)
         given = self.network.with_context(given, lq)
         given = without_condition(given, dropped) if self.own.condition_dropout else given
         schedule = self.network.schedule

@@ -3,6 +3,7 @@
 import torch
 
 from diffir.config import TrainConfig
+from diffir.data.samples import Pair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.prior_variants import NoPrior, RegressedPrior
 from diffir.systems.diffir.tasks import get_task
@@ -30,7 +31,7 @@ def test_a_regressed_prior_is_what_the_losses_train() -> None:
     stage = RegressedPrior(DiffIR(TINY, 1), TrainConfig(total_iter=1))
     lq = torch.rand(1, 3, 32, 32)
 
-    next(stage.losses(lq, lq, stage.phases[0], torch.randn(1, TINY.prior_width))).total.backward()
+    next(stage.losses(Pair(lq, lq), stage.phases[0], torch.randn(1, TINY.prior_width))).total.backward()
 
     assert all(parameter.grad is None for parameter in stage.network.denoiser.parameters())
     assert all(parameter.grad is not None for parameter in stage.network.cpen.parameters())

@@ -5,6 +5,7 @@ import torch
 
 from diffir.config import TrainConfig
 from diffir.config_losses import TargetsConfig
+from diffir.data.samples import Pair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task
@@ -21,7 +22,7 @@ def stage_two() -> StageTwo:
 
 
 def losses(stage, phase):
-    return next(stage.losses(LQ, GT, phase, (torch.zeros(2, TINY.prior_width),)))
+    return next(stage.losses(Pair(LQ, GT), phase, (torch.zeros(2, TINY.prior_width),)))
 
 
 def test_stage_one_learns_every_parameter_from_the_pixels():
@@ -53,7 +54,9 @@ def test_the_teacher_of_stage_two_sees_the_clean_image_as_its_own_stage_did(stag
     for config, gt in ((sharp, GT), (plain, sharpened(GT)), (plain, GT)):
         torch.manual_seed(0)
         stage = StageTwo(stage_two.teacher, config)
-        told.append(next(stage.losses(LQ, gt, stage.phases[0], (torch.zeros(2, TINY.prior_width),))).terms["l_abs"])
+        told.append(
+            next(stage.losses(Pair(LQ, gt), stage.phases[0], (torch.zeros(2, TINY.prior_width),))).terms["l_abs"]
+        )
 
     assert told[0] == told[1] != told[2]
 

@@ -21,6 +21,7 @@ from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.engine.attention import Statistics
 from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
 from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
+from diffir.thumbnail import thumbnail_of
 
 
 class StreamedNetwork:
@@ -42,6 +43,8 @@ class StreamedNetwork:
     def condition(self, source: Region) -> Tensor:
         """The conditioning vector (B, P) that CPEN computes from whole photos: the mean is summed strip by strip."""
         cpen, factor = self.network.cpen, self.network.settings.prior_unshuffle
+        if side := self.network.settings.thumbnail:
+            return self.network.condition(thumbnail_of(source, side).to(self.device))
         height = source.height // factor
         # A strip has at least as many rows as the halo that is computed in addition.
         rows = max(self.strip_pixels // (source.width // factor), 2 * cpen.halo)
