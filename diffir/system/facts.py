@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # these import torch, which takes seconds, and ``diffir models`` needs facts without torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from diffir.metrics.protocol import Protocol as MetricProtocol
 
@@ -28,6 +28,8 @@ class Facts:
     """Channels of the input: 3 for RGB, 4 for RGB and a mask that is 1 where pixels are missing."""
     hole_fill: HoleFill = "zeros"
     """How missing regions are filled before the network reads them."""
+    thumbnail: int = 0
+    """Side of the thumbnail of the whole photo that the network reads besides; 0 if it reads none."""
 
     @property
     def has_mask(self) -> bool:
@@ -63,6 +65,9 @@ class Released:
     """Row of the system's table; None if no row has these settings."""
     notes: str = ""
     """What the card says about the origin of the tensors, such as "averaged weights"."""
+    network: "nn.Module | None" = None
+    """The network with these tensors, where the settings do not suffice to build it; None leaves it to
+    ``System.build``."""
 
 
 @dataclass(frozen=True)
