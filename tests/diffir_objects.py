@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from diffir.config import RunConfig
-from diffir.system import Stage, StageStart
+from diffir.system import Pair, Stage, StageStart
+from diffir.systems import SYSTEMS
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.initial_weights import build_stage
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, PRIOR
@@ -49,7 +50,7 @@ def check_diffir(state: Mapping[str, Tensor], settings: ArchSettings, stage: int
 
 def run_of(config: RunConfig, processes: Processes | None = None) -> Run:
     """Make the training run of an option file."""
-    return Run(config, DIFFIR, processes)
+    return Run(config, DIFFIR, processes, systems=SYSTEMS)
 
 
 def folder_of(config: RunConfig) -> RunFolder:
@@ -65,9 +66,8 @@ def begun_stage(config: RunConfig, name: str, first_lq: Callable[[], Tensor]) ->
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.manual_seed + config.number(name))
-        return build_stage(
-            name, StageStart(config, folder_of(config).weights, load, lambda: (first_lq(), torch.empty(0)))
-        )
+        first = lambda: Pair(first_lq(), torch.empty(0))  # noqa: E731
+        return build_stage(name, StageStart(config, folder_of(config).weights, load, first))
 
 
 def arch_of(config: RunConfig) -> ArchSettings:

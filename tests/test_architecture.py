@@ -39,6 +39,7 @@ FLOORS = {
     "config": 3,
     "system": 4,
     "config_file": 5,
+    "thumbnail": 5,
     "weights": 5,
     "data": 6,
     "inference": 6,
@@ -59,7 +60,7 @@ HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public na
 ROOMS = {
     "inference": {
         "device": 0, "mask_seam": 0, "options": 1, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0,
-        "finishing": 1, "whole": 1, "runner": 2,
+        "finishing": 1, "whole": 1, "runner": 2, "live_bytes": 0, "multiply_adds": 0, "plain_engine": 1,
         "restorer": 3,
         "samples": 4,
     },

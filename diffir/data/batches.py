@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from diffir.data.batch_plan import BatchPlan, PatchRequest
-from diffir.data.samples import Batch
 from diffir.errors import DiffIRError
+from diffir.system import Batch
 
 
 def load_batches(samples: Dataset[Batch], plan: BatchPlan, *, workers: int, pin_memory: bool) -> Iterator[Batch]:

@@ -6,37 +6,12 @@ image, so that both patches show exactly the same place.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffir.pixels import to_float
-
-
-class Pair(NamedTuple):
-    """A low-quality image and its ground truth, or a batch of them with a leading axis B."""
-
-    lq: Tensor
-    """(C, h, w) float32, around [0, 1]; C is 4 with a mask: RGB without the missing pixels, then 1 where missing."""
-    gt: Tensor
-    """(3, S, S) float32 in [0, 1], RGB."""
-
-
-class ThumbnailPair(NamedTuple):
-    """A ``Pair`` with thumbnails of the whole photo that the patches are cut from; a batch has a leading axis B."""
-
-    lq: Tensor
-    gt: Tensor
-    lq_thumbnail: Tensor
-    """(C, t, t) float32: the whole low-quality photo, shrunk."""
-    gt_thumbnail: Tensor
-    """(3, scale*t, scale*t) float32: the whole ground truth, shrunk."""
-
-
-Batch = Pair | ThumbnailPair
-"""A training batch; thumbnails are there if ``Facts.thumbnail`` of the network says so."""
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from torch.utils.data import Dataset
 from diffir.config import TeacherConfig, TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.photo_sources import rgb8
-from diffir.data.samples import Batch, Pair, draw_crop, draw_turn, to_tensor
+from diffir.data.samples import draw_crop, draw_turn, to_tensor
 from diffir.data.training_set import shuffled_place
 from diffir.errors import ConfigError
 from diffir.image_io import read_image, write_image
 from diffir.pixels import to_kind
+from diffir.system import Batch, Pair
 
 Teacher = Callable[[np.ndarray], np.ndarray]
 """Restores one image, h x w x 3 uint8 RGB -> H x W x 3 uint8."""

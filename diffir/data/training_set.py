@@ -19,11 +19,11 @@ from diffir.data.global_seeds import global_seeds
 from diffir.data.mask_set import MaskSet, with_mask
 from diffir.data.photo_pairs import PhotoPairs
 from diffir.data.photo_sources import PhotoSource, open_photos, rgb8
-from diffir.data.samples import Pair, draw_crop, draw_turn, to_tensor
+from diffir.data.samples import draw_crop, draw_turn, to_tensor
 from diffir.degradations.recipes import Recipe, build_recipe
 from diffir.errors import ConfigError
 from diffir.seeds import generator_for
-from diffir.system import Facts
+from diffir.system import Facts, Pair
 
 T = TypeVar("T")
 

@@ -14,9 +14,10 @@ from torch.utils.data import Dataset
 
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
-from diffir.data.samples import ThumbnailPair, draw_crop, draw_turn, to_tensor
+from diffir.data.samples import draw_crop, draw_turn, to_tensor
 from diffir.data.training_set import DegradedPatches, PairedPatches
 from diffir.errors import ConfigError
+from diffir.system import ThumbnailPair
 from diffir.thumbnail import thumbnail
 
 

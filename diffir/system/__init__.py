@@ -14,20 +14,24 @@ from diffir.system.system import NoOptions, System
 if TYPE_CHECKING:
     from diffir.system.training import (
         FEWEST_STEPS,
+        Batch,
         Budget,
         BuildStage,
         FinetuneRequest,
         Learner,
         Losses,
         Noise,
+        Pair,
         Phase,
         RestoreImage,
         Stage,
         StageStart,
+        ThumbnailPair,
     )
 
 __all__ = [
     "FEWEST_STEPS",
+    "Batch",
     "Budget",
     "BuildStage",
     "Engine",
@@ -40,6 +44,7 @@ __all__ = [
     "NoOptions",
     "Noise",
     "OnProgress",
+    "Pair",
     "Phase",
     "Precision",
     "Region",
@@ -50,6 +55,7 @@ __all__ = [
     "Stage",
     "StageStart",
     "System",
+    "ThumbnailPair",
     "Write",
     "without_prior",
 ]

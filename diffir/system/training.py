@@ -6,7 +6,7 @@ Steps are optimiser steps, counted from 0 within each stage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from diffir.errors import UsageError
 
@@ -16,11 +16,34 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from diffir.config import OptimConfig, RunConfig, SchedulerConfig
-    from diffir.data.samples import Batch
 
 FEWEST_STEPS = 100  # in a fine-tuning run; the effect of fewer steps is too small to measure
 Noise = tuple["Tensor", ...]
 """Random tensors for one training batch; their number and shapes are chosen by the stage."""
+
+
+class Pair(NamedTuple):
+    """A low-quality image and its ground truth, or a batch of them with a leading axis B."""
+
+    lq: "Tensor"
+    """(C, h, w) float32, around [0, 1]; C is 4 with a mask: RGB without the missing pixels, then 1 where missing."""
+    gt: "Tensor"
+    """(3, S, S) float32 in [0, 1], RGB."""
+
+
+class ThumbnailPair(NamedTuple):
+    """A ``Pair`` with thumbnails of the whole photo that the patches are cut from; a batch has a leading axis B."""
+
+    lq: "Tensor"
+    gt: "Tensor"
+    lq_thumbnail: "Tensor"
+    """(C, t, t) float32: the whole low-quality photo, shrunk."""
+    gt_thumbnail: "Tensor"
+    """(3, scale*t, scale*t) float32: the whole ground truth, shrunk."""
+
+
+Batch = Pair | ThumbnailPair
+"""A training batch; thumbnails are there if ``Facts.thumbnail`` of the network says so."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +101,7 @@ class Stage(Protocol):
         """The discriminator, which is trained along with the network and saved in training states; None without one."""
         ...
 
-    def losses(self, batch: "Batch", phase: Phase, noise: Noise) -> Iterator[Losses]:
+    def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield one ``Losses`` for each learner of the phase, in order; backward runs on each before the next is taken.
 
         Args:
@@ -126,7 +149,7 @@ class StageStart:
     """Stage name -> where this run keeps the finished weights of that stage, whether they exist or not."""
     load: "Callable[[str | Path, str | None], nn.Module]"
     """(name or file of weights, required part or None for any) -> network."""
-    first_samples: "Callable[[], Batch]"
+    first_samples: Callable[[], Batch]
     """Returns the first training samples as a batch; called only if they are needed."""
 
 

@@ -6,7 +6,7 @@ torchrun every process runs this code, and only the first one writes files.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Run:
         processes: Processes | None = None,
         *,
         build: BuildStage | None = None,
+        systems: Mapping[str, System] | None = None,
     ) -> None:
         """
         Args:
@@ -50,6 +51,7 @@ class Run:
             system: the system that ``config.system`` names.
             processes: the processes that share the work; if not given, those that torchrun's variables describe.
             build: builds a stage that is ready for its first step; if not given, ``system.stage``.
+            systems: systems whose networks may be the teacher, by name; if not given, the run's own system alone.
         """
         self.config = config
         self.system = system
@@ -57,7 +59,8 @@ class Run:
         self.folder = RunFolder(config, system)
         self.processes = processes or Processes.from_environment()
         self.device = self.processes.device(resolve_device(config.device))
-        targets = open_targets(config, system, self.device, scale=self.row.facts.scale)
+        self.systems = systems or {system.name: system}
+        targets = open_targets(config, self.systems, self.device, scale=self.row.facts.scale)
         self.samples = RunSamples(config, self.row.facts, targets)
         self._build = build or system.stage
 
@@ -65,8 +68,8 @@ class Run:
         """Draw one batch of the first stage, and describe samples and folder in lines."""
         self.samples.check()
         name = self.config.run_stages[0]
-        lq, gt = next(iter(self.samples.batches(name, 0, self.processes, pin_memory=False)))
-        yield f"first batch: lq {' x '.join(map(str, lq.shape))}, gt {' x '.join(map(str, gt.shape))}"
+        batch = next(iter(self.samples.batches(name, 0, self.processes, pin_memory=False)))
+        yield f"first batch: lq {' x '.join(map(str, batch.lq.shape))}, gt {' x '.join(map(str, batch.gt.shape))}"
         validator = self._validator()
         yield f"validation photos: {len(validator.samples) if validator is not None else 'none'}"
         yield f"folder: {self.folder.path}"

@@ -17,7 +17,6 @@ from torch.utils.data import Dataset, default_collate
 from diffir.config import RunConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
-from diffir.data.samples import Batch
 from diffir.data.taught_patches import TaughtPatches, TeacherTargets, pixels_of
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
@@ -26,7 +25,7 @@ from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 from diffir.evaluation import Sample
 from diffir.pixels import to_float, to_kind
-from diffir.system import Facts
+from diffir.system import Batch, Facts
 from diffir.training.processes import Processes
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffir.config import LoggerConfig, TrainConfig, ValConfig
-from diffir.data.samples import Batch
 from diffir.errors import TrainingError
 from diffir.files import write_atomically
 from diffir.seeds import generator_for
-from diffir.system import Learner, Noise, Phase, Stage
+from diffir.system import Batch, Learner, Noise, Phase, Stage
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.early_stopping import EarlyStopping
 from diffir.training.log import Meter, RunLog

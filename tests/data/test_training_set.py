@@ -14,11 +14,12 @@ from torch import Tensor
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
-from diffir.data.samples import Pair, Turn
+from diffir.data.samples import Turn
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.degradations import assembly
 from diffir.degradations.draw import Draw
 from diffir.errors import ConfigError, ImageError, PairingError
+from diffir.system import Pair
 
 NOISE = ({"type": "gaussian_noise", "sigma": [0, 55]},)
 

@@ -10,10 +10,10 @@ from torch.utils.data import Dataset
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
-from diffir.data.samples import ThumbnailPair
 from diffir.data.whole_views import draw_view, open_whole_views
 from diffir.errors import ConfigError
 from diffir.image_io import write_image
+from diffir.system import ThumbnailPair
 
 DARKER = ({"type": "low_light", "stops": [1, 4], "electrons": [1e6, 1e6], "read": [0, 0], "cast": 0.0},)
 

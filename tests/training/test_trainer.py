@@ -9,9 +9,8 @@ import torch
 
 from diffir.api import load_config
 from diffir.config import OptimConfig, RunConfig, SchedulerConfig, TrainConfig
-from diffir.data.samples import Pair
 from diffir.errors import TrainingError
-from diffir.system import Phase
+from diffir.system import Pair, Phase
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task

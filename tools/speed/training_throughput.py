@@ -21,7 +21,7 @@ import torch
 from diffir.allocator import keep_freed_memory
 from diffir.api import load_config
 from diffir.config import RunConfig
-from diffir.data.samples import Pair
+from diffir.system import Pair
 from diffir.systems import SYSTEMS
 from diffir.training.checkpoint import Checkpoints
 from diffir.training.early_stopping import EarlyStopping

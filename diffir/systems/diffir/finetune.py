@@ -24,9 +24,8 @@ from diffir.config import (
     ValConfig,
     ValSetConfig,
 )
-from diffir.data.samples import Batch, Pair, ThumbnailPair
 from diffir.errors import ConfigError
-from diffir.system import FEWEST_STEPS, FinetuneRequest
+from diffir.system import FEWEST_STEPS, Batch, FinetuneRequest, Pair, ThumbnailPair
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.stages import StageOne

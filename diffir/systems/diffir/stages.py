@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from diffir.config import TrainConfig
-from diffir.data.samples import Batch, ThumbnailPair, to_tensor
+from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
 from diffir.inference.whole import restore_whole
 from diffir.seeds import generator_for
-from diffir.system import Learner, Losses, Noise, Phase, RestoreImage
+from diffir.system import Batch, Learner, Losses, Noise, Phase, RestoreImage, ThumbnailPair
 from diffir.systems.diffir.dirformer import Level
 from diffir.systems.diffir.engine.engine import DiffIREngine
 from diffir.systems.diffir.layers import LEAKY_SLOPE

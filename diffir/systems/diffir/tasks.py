@@ -65,6 +65,8 @@ _SMALL = ArchSettings(
     cpen_blocks=2,
     prior_width=128,
 )
+# Darkness, haze and fading are one unknown of the whole photo, which a patch does not show.
+_SMALL_WHOLE = replace(_SMALL, prior_view="whole")
 # A network that enlarges computes at the resolution of lq, so its cost per pixel of the output is low already.
 _SMALL_SR = replace(_SMALL, unshuffle=1, upsample=4, global_skip="nearest")
 # Holes are filled smoothly instead of with zeros: this alone already exceeds OpenCV's inpainting methods in PSNR.
@@ -94,6 +96,7 @@ TASKS: dict[str, Task] = {
         ),
         _ours("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB),
         _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, needs_whole=True),
+        _ours("enhance_small", "dark, hazy, faded and colour-cast photos, for CPUs", _SMALL_WHOLE, _RGB),
         _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, needs_whole=True),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
         _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, needs_whole=True),

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from diffir.config import TrainConfig
-from diffir.data.samples import Batch, to_tensor
+from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
 from diffir.hole_fill import fill_holes
 from diffir.inference.whole import restore_whole
-from diffir.system import Learner, Losses, Noise, Phase, RestoreImage
+from diffir.system import Batch, Learner, Losses, Noise, Phase, RestoreImage
 from diffir.systems.latent.autoencoder import Autoencoder
 from diffir.systems.latent.autoencoder_losses import AutoencoderLosses
 from diffir.systems.latent.engine import LatentEngine

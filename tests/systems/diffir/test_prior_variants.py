@@ -3,7 +3,7 @@
 import torch
 
 from diffir.config import TrainConfig
-from diffir.data.samples import Pair
+from diffir.system import Pair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.prior_variants import NoPrior, RegressedPrior
 from diffir.systems.diffir.tasks import get_task

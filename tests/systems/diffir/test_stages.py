@@ -5,7 +5,7 @@ import torch
 
 from diffir.config import TrainConfig
 from diffir.config_losses import TargetsConfig
-from diffir.data.samples import Pair
+from diffir.system import Pair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.tasks import get_task

@@ -10,10 +10,10 @@ import torch
 import diffir
 from diffir.api import load_config
 from diffir.config import TrainConfig
-from diffir.data.samples import ThumbnailPair
 from diffir.errors import ConfigError
 from diffir.image_io import write_image
 from diffir.inference.source import Source
+from diffir.system import ThumbnailPair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
 from diffir.systems.diffir.prior_losses import prior_r2
