@@ -29,7 +29,6 @@ from diffir.inference.options import AUTO, WHOLE
 from diffir.inference.restorer import Restorer as ArrayRestorer
 from diffir.pictures import Picture, as_kind_of, is_batch, joined, to_mask, to_photo, to_pil
 from diffir.pixels import as_rgb, to_float, to_kind
-from diffir.report.comparison import comparison_frame
 from diffir.system import OnProgress
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +72,8 @@ class Restored:
 
     def _repr_html_(self) -> str:
         """Show the slider of the report in a notebook; the input is enlarged to the size of the result."""
+        from diffir.report.comparison import comparison_frame  # with the evaluation, which no restoring needs
+
         after, before = _shown(_first(self.content)), _shown(_first(self.before))
         if before.shape != after.shape:
             before = cv2.resize(before, after.shape[1::-1], interpolation=cv2.INTER_CUBIC)
