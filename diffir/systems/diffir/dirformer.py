@@ -5,8 +5,6 @@ DGFN, both modulated by the same prior (DiffIR, Xia et al., ICCV 2023, figure 2;
 CVPR 2022).
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -15,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from diffir.systems.diffir.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.systems.diffir.settings import ArchSettings
+from diffir.systems.diffir.tail import OneConvTail, Tail
 
 NORM_FLOOR = 1e-12  # lower limit of |q| and |k|, as in torch.nn.functional.normalize, which training upstream used
 
@@ -120,21 +119,6 @@ class Level(nn.ModuleList):
         return x
 
 
-class Tail(nn.Module):
-    """Output layers that enlarge: one conv 3x3 and PixelShuffle 2 for every doubling, then conv 3x3."""
-
-    def __init__(self, channels: int, out_channels: int, upsample: int) -> None:
-        super().__init__()
-        doublings = int(math.log2(upsample))
-        self.upsample = nn.ModuleList(nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(doublings))
-        self.output = nn.Conv2d(channels, out_channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for conv in self.upsample:
-            x = F.pixel_shuffle(conv(x), 2)
-        return self.output(x)
-
-
 class DIRformer(nn.Module):
     """The dynamic image restoration transformer: encoder, latent level, decoder, refinement and global skip."""
 
@@ -170,7 +154,8 @@ class DIRformer(nn.Module):
         if settings.upsample == 1:
             self.output = nn.Conv2d(widths[1], settings.out_channels, 3, padding=1, bias=False)
         else:
-            self.output = Tail(widths[1], settings.out_channels, settings.upsample)
+            form = OneConvTail if settings.one_conv_tail else Tail
+            self.output = form(widths[1], settings.out_channels, settings.upsample)
 
     def forward(self, lq: Tensor, prior: Tensor) -> Tensor:
         """Restore low-quality images.

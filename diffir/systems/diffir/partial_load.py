@@ -5,6 +5,7 @@ from torch import Tensor
 
 from diffir.errors import WeightsError
 from diffir.systems.diffir.dirformer import DIRformer
+from diffir.systems.diffir.tail import OneConvTail, Tail
 
 
 @torch.no_grad()
@@ -12,7 +13,7 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
     """Copy the tensors of another DIRformer that have the same name and shape; the others keep their values.
 
     If the network takes RGB and a mask and the donor takes RGB alone, the first convolution copies the RGB filters, and
-    the filters of the mask channel start at zero.
+    the filters of the mask channel start at zero. Output layers that upsample fit their form with one convolution.
 
     Raises:
         WeightsError: no tensor fits.
@@ -25,6 +26,8 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
     fitting = [name for name in ours if name in given and given[name].shape == ours[name].shape]
     for name in fitting:
         ours[name].copy_(given[name])
+    if isinstance(network.output, OneConvTail) and isinstance(donor.output, Tail):
+        fitting += _take_tail(network.output, donor.output)
 
     # A donor without a mask: its filters for RGB fit nevertheless.
     if first in given and _gained_channels(given[first], ours[first]):
@@ -32,6 +35,15 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
         fitting.append(first)
     if not fitting:
         raise WeightsError("no part of these weights fits the network")
+
+
+def _take_tail(output: OneConvTail, tail: Tail) -> list[str]:
+    """Copy output layers of the released form into those with one convolution; return the names of what was copied."""
+    equal = OneConvTail.equal_to(tail).conv
+    if equal.weight.shape != output.conv.weight.shape:
+        return []
+    output.conv.load_state_dict(equal.state_dict())
+    return ["output.conv.weight"]
 
 
 def _gained_channels(before: Tensor, after: Tensor) -> bool:

@@ -33,6 +33,8 @@ class ArchSettings:
     """Factor of the PixelUnshuffle in front of the U-shaped network; 1 means none."""
     upsample: int = 1
     """Upsampling factor of the output layers, a power of two; with 1 they are a single convolution."""
+    one_conv_tail: bool = False
+    """True if the output layers that upsample are one convolution, not one a doubling; both can compute the same."""
     global_skip: GlobalSkip = "identity"
     """The image that is added to the output: lq itself, lq enlarged by nearest neighbour, or none."""
     hole_fill: HoleFill = "zeros"
@@ -98,6 +100,8 @@ class ArchSettings:
                 f"prior_thumbnail must be from 8 to 1024 and a multiple of {self.prior_unshuffle}, got "
                 f"{self.prior_thumbnail}"
             )
+        if self.one_conv_tail and self.upsample == 1:
+            raise ConfigError("one_conv_tail is for networks whose output layers upsample")
         if self.hole_fill != "zeros" and not self.has_mask:
             raise ConfigError(f"hole_fill {self.hole_fill!r} is for networks that take a mask (in_channels 4)")
         if not 0 < self.linear_start <= self.linear_end < 1:

@@ -20,6 +20,7 @@ from diffir.systems.diffir.engine.native_blocks import PackedNetwork
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.restore_options import DiffIROptions
+from diffir.systems.diffir.tail import FusedTail, Tail
 
 ChosenStats = Literal["tile", "global", "local"]
 
@@ -64,10 +65,11 @@ class DiffIREngine:
         self.windows = Windows.for_patch(options.patch or 0, self.facts.multiple_of) if is_local else None
         self._may_be_native = options.engine != "torch"
         self._packed: dict[Precision, PackedNetwork | None] = {}
+        self._tail: FusedTail | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the packed weights: another process finds its own kernels, and a copy may get other weights."""
-        return {**vars(self), "_packed": {}}
+        return {**vars(self), "_packed": {}, "_tail": None}
 
     @property
     def tile_step(self) -> int:
@@ -84,7 +86,7 @@ class DiffIREngine:
         return {"engine": "native" if native else "torch", "stats": self.stats, "prior": "diffusion"}
 
     def to(self, device: torch.device) -> None:
-        self.device = device
+        self.device, self._tail = device, None
         self.network.to(device)
 
     def largest_tile(self, height: int, width: int, batch: int) -> int | None:
@@ -103,6 +105,13 @@ class DiffIREngine:
             kernels = find_kernels(precision)
             self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
         return self._packed[precision]
+
+    def tail(self) -> FusedTail | None:
+        """The output layers that upsample as one convolution; None for networks that have no such layers."""
+        output = self.network.dirformer.output
+        if self._tail is None and isinstance(output, Tail):
+            self._tail = FusedTail(output)
+        return self._tail
 
     def open(
         self, photos: Region, *, seed: int, prior: Tensor | None, tile: int | None, precision: Precision
@@ -161,8 +170,9 @@ class DiffIRSession:
 
     def restore(self, region: Region, write: Write, precision: Precision, on_progress: OnProgress) -> None:
         engine = self._engine
+        native, tail = engine.packed(precision), engine.tail()
         with autocast(engine.device, precision), self._statistics.attempt():
-            streamed = StreamedNetwork(engine.network, engine.device, self._strip_pixels, engine.packed(precision))
+            streamed = StreamedNetwork(engine.network, engine.device, self._strip_pixels, native, tail)
             streamed.restore(region, self._prior, write, self._statistics, on_progress)
 
     def end_first_pass(self) -> None:

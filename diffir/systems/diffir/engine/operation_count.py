@@ -9,7 +9,7 @@ import copy
 import torch
 from torch import Tensor
 
-from diffir.evaluation.multiply_adds import multiply_adds_of
+from diffir.inference.multiply_adds import multiply_adds_of
 from diffir.systems.diffir.dirformer import DMTA
 from diffir.systems.diffir.network import DiffIR
 

@@ -21,6 +21,7 @@ from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.engine.attention import Statistics
 from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
 from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
+from diffir.systems.diffir.tail import FusedTail
 from diffir.thumbnail import thumbnail_of
 
 
@@ -28,17 +29,24 @@ class StreamedNetwork:
     """A stage-2 network that runs on one device strip by strip."""
 
     def __init__(
-        self, network: DiffIR, device: torch.device, strip_pixels: int, native: PackedNetwork | None = None
+        self,
+        network: DiffIR,
+        device: torch.device,
+        strip_pixels: int,
+        native: PackedNetwork | None = None,
+        tail: FusedTail | None = None,
     ) -> None:
         """
         Args:
             strip_pixels: number of pixels of a strip; in deeper levels, whose maps are narrower, it has more rows.
             native: weights for the compiled kernels, which then run the blocks instead of torch.
+            tail: computes the output layers by one convolution; None runs them as the network defines them.
         """
         self.network = network
         self.device = device
         self.strip_pixels = strip_pixels
         self.native = native
+        self.tail = tail
 
     def condition(self, source: Region) -> Tensor:
         """The conditioning vector (B, P) that CPEN computes from whole photos: the mean is summed strip by strip."""
@@ -106,10 +114,14 @@ class StreamedNetwork:
         u_net, settings = self.network.dirformer, self.network.settings
         # Each convolution needs one row more, at twice the size of the one before: 1 + 1/2 + 1/4 rows of the features.
         halo = 1 if settings.upsample == 1 else 2
-        rows = max(2 * run.rows_of(features) // settings.upsample, 4 * halo)
-        for strip in split_rows(features.shape[-2], rows, halo):
+        for strip in split_rows(features.shape[-2], max(run.rows_of(features), 4 * halo), halo):
             lq = source.rows(strip.top * settings.unshuffle, strip.bottom * settings.unshuffle)
-            output = strip.inner(u_net.output(strip.of(features)))
+            seen = strip.of(features)
+            if self.tail is None:
+                output = u_net.output(seen)
+            else:
+                output = self.tail(seen, top=strip.above == 0, bottom=strip.below == 0)
+            output = strip.inner(output)
             # Add lq in fp32, whatever the precision of the convolutions.
             write(strip.top * settings.upsample, u_net.add_global_skip(output.float(), lq.to(self.device)))
 

@@ -12,6 +12,7 @@ from diffir.inference.strips import split_rows
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
+from diffir.systems.diffir.tail import FusedTail, Tail
 from diffir.systems.diffir.tasks import TASKS
 
 CPU = torch.device("cpu")
@@ -50,7 +51,9 @@ def streamed(network: DiffIR, source: Source, prior: Tensor, strip: int, statist
     def write(top: int, rows: Tensor) -> None:
         result[..., top : top + rows.shape[-2], :] = rows
 
-    StreamedNetwork(network, CPU, strip).restore(source, prior, write, statistics)
+    output = network.dirformer.output
+    tail = FusedTail(output) if isinstance(output, Tail) else None
+    StreamedNetwork(network, CPU, strip, tail=tail).restore(source, prior, write, statistics)
     return result
 
 
