@@ -5,7 +5,8 @@ python tools/latent_study.py diversity PHOTOS -n ldm_sr_x4 -o RESULTS.json [--sa
 python tools/latent_study.py systems PHOTOS -n sr_x4,ldm_sr_x4 -o RESULTS.json
 python tools/latent_study.py tables - -o RESULTS.json
 The middle square of each photo is degraded by --recipe. A call that was stopped continues, since rows that the file
-holds are not measured again. The last form prints the tables of a file. LPIPS is that with SqueezeNet.
+holds are not measured again. The last form prints the tables of a file. LPIPS is that with SqueezeNet; PSNR and SSIM
+of networks that enlarge are those of luma.
 """
 
 import argparse
@@ -45,6 +46,11 @@ def samples_of(photos: str, recipe: str, crop: int, restorer: Restorer, names: s
     return [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
 
 
+def protocol_of(restorer: Restorer) -> Protocol:
+    """The protocol of ``diffir eval``: for networks that enlarge, luma without a border of ``scale`` pixels."""
+    return Protocol(crop_border=restorer.scale, test_y_channel=True) if restorer.scale > 1 else Protocol()
+
+
 def restored(restorer: Restorer, sample: Sample) -> np.ndarray:
     """The result for a sample, whose fourth channel is a mask if the network fills holes."""
     return restorer.restore(sample.lq[..., :3], sample.lq[..., 3] if restorer.has_mask else None)
@@ -53,7 +59,7 @@ def restored(restorer: Restorer, sample: Sample) -> np.ndarray:
 def measured(restorer: Restorer, samples: Sequence[Sample]) -> Row:
     """Scores, cost and peak memory of a restorer on samples; cost and time are those of a megapixel of the result."""
     meter, memory, seconds = LoadedMetrics.prepare(METRICS), PeakMemory(str(restorer.device)), 0.0
-    of_set = meter.new_set()
+    of_set, protocol = meter.new_set(), protocol_of(restorer)
 
     def timed(sample: Sample) -> np.ndarray:
         nonlocal seconds
@@ -63,8 +69,8 @@ def measured(restorer: Restorer, samples: Sequence[Sample]) -> Row:
         return result
 
     restored(restorer, samples[0])  # the first call is slower
-    images = [score(timed, sample, meter, Protocol(), of_set, memory=memory) for sample in samples]
-    evaluation = summarise(images, Protocol(), round_output=True)
+    images = [score(timed, sample, meter, protocol, of_set, memory=memory) for sample in samples]
+    evaluation = summarise(images, protocol, round_output=True)
     pixels = sum(image.width * image.height for image in images)
     return {
         **{name: mean.value for name, mean in evaluation.scores.items()},
@@ -78,15 +84,15 @@ def measured(restorer: Restorer, samples: Sequence[Sample]) -> Row:
 
 def diversity(restorer: Restorer, samples: Sequence[Sample], count: int) -> Row:
     """How results of consecutive seeds differ, and what one of them and their mean score."""
-    meter, rows = LoadedMetrics.prepare(METRICS), []
+    meter, protocol, rows = LoadedMetrics.prepare(METRICS), protocol_of(restorer), []
     for sample in samples:
         mask = sample.lq[..., 3] if restorer.has_mask else None
         drawn = draw_samples(restorer, sample.lq[..., :3], mask, count=count)
         pairs = itertools.combinations([as_scored(image, round_output=True) for image in drawn.images], 2)
-        lpips = [meter.measure(one, other, Protocol(), data_range=255)["lpips"] for one, other in pairs]
+        lpips = [meter.measure(one, other, protocol, data_range=255)["lpips"] for one, other in pairs]
         truth = as_scored(sample.truth, round_output=True)
         one, mean = (
-            meter.measure(as_scored(image, round_output=True), truth, Protocol(), data_range=255)
+            meter.measure(as_scored(image, round_output=True), truth, protocol, data_range=255)
             for image in (drawn.images[0], drawn.mean)
         )
         rows.append(
