@@ -1,9 +1,9 @@
 """Measure the benefit of diffusion: train variants of stage 2 with equal steps, and score them on validation photos.
 
-python tools/prior_ablation.py OPTIONS.yml -o RESULTS.json [--seeds 1,2,3] [key=value ...]
+python tools/prior_ablation.py OPTIONS.yml -o RESULTS.json [--seeds 1,2,3] [--variants NAME,...] [key=value ...]
 Stage 1 is trained once for each seed, and variants of stage 2 start from it; variants without stage 1 are trained for
-the steps of both stages. A call that was stopped continues. The options name the photos in `datasets.train` and
-`datasets.val`.
+the steps in which both stages train the DIRformer. A call that was stopped continues. The options name the photos in
+`datasets.train` and `datasets.val`.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from diffir.systems.diffir.system import DIFFIR
 from diffir.training.run import Run
 from diffir.training.validation import Validator
 
+_NO_LEGS = ["stage2.iters=[]", "stage2.gt_sizes=[]", "stage2.mini_batch_sizes=[]"]
 # Variant -> its class of stage, and the options that differ; TOTAL stands for the number of steps of stage 2.
 VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "T = 4": (StageTwo, []),
@@ -35,12 +36,17 @@ VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "T = 8": (StageTwo, ["network_g.settings.num_timesteps=8"]),
     "T = 2": (StageTwo, ["network_g.settings.num_timesteps=2"]),
 }
-# Variant -> its builder, and the options that differ; TOTAL stands for the number of steps of both stages.
-WITHOUT_STAGE_ONE: dict[str, tuple[BuildStage, list[str]]] = {
+# Variant -> its builder or None for the usual stages, and the options that differ. TOTAL stands for the steps of both
+# stages and JOINT for those of stage 2, without those that see thumbnails alone.
+OWN_STAGE_ONE: dict[str, tuple[BuildStage | None, list[str]]] = {
     "no prior": (without_prior, ["stages=[1]", "train.total_iter=TOTAL"]),
     "regressed, no stage 1": (
         without_stage_one,
-        ["stages=[2]", "stage2.total_iter=TOTAL", "stage2.encoder_iter=0", "stage2.prior_weight=0"],
+        ["stages=[2]", "stage2.total_iter=TOTAL", "stage2.encoder_iter=0", "stage2.prior_weight=0", *_NO_LEGS],
+    ),
+    "patch view": (
+        None,
+        ["network_g.settings.prior_view=patch", "stage2.total_iter=JOINT", "stage2.encoder_iter=0", *_NO_LEGS],
     ),
 }
 ORACLE = "stage 1, oracle prior"
@@ -51,30 +57,37 @@ def trained(config: RunConfig, build: BuildStage | None = None) -> tuple[Path, d
     run = Run(config, DIFFIR, build=build)
     weights = run.start(auto_resume=True)
     # Score the published weights, which may be rounded, and not those of the trainer.
-    stage = run.stage(config.run_stages[0])
+    stage = run.stage(config.run_stages[-1])
     stage.network.load_state_dict(load_network(weights, stage.part)[0].state_dict())
     evaluation = Validator(run.samples.validation(), config.val, run.row.protocol).evaluate(stage, stage.network)
     return weights, {image.name: image.scores["psnr"] for image in evaluation.images}
 
 
-def scores_of(options: Path, overrides: Sequence[str]) -> Iterator[tuple[str, dict[str, float]]]:
+def scores_of(
+    options: Path, overrides: Sequence[str], variants: Sequence[str]
+) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield each variant and its PSNR by photo, stage 1 with the oracle prior first."""
     base = load_config(options, overrides)
-    first, second = (base.stages[name].total_iter for name in ("prior", "diffusion"))
+    prior, diffusion = (base.stages[name] for name in ("prior", "diffusion"))
+    alone = sum(steps for steps, size in zip(diffusion.iters, diffusion.gt_sizes, strict=True) if size == 0)
+    joint = diffusion.total_iter - alone
 
     def config_of(name: str, changes: Sequence[str], steps: int) -> RunConfig:
         slug = "".join(letter for letter in name if letter.isalnum())
-        own = [change.replace("TOTAL", str(steps)) for change in changes]
+        own = [change.replace("TOTAL", str(steps)).replace("JOINT", str(joint)) for change in changes]
         return load_config(options, [*overrides, f"name={base.name}_{slug}", *own])
 
     # Train stage 1, then the variants that start from it, then those without it.
     teacher, scores = trained(load_config(options, [*overrides, "stages=[1]"]))
     yield ORACLE, scores
     for name, (kind, changes) in VARIANTS.items():
+        if name not in variants:
+            continue
         changes = ["stages=[2]", f"path.pretrain_network_g={teacher}", *changes]
-        yield name, trained(config_of(name, changes, second), stage_two_of(teacher, kind))[1]
-    for name, (build, changes) in WITHOUT_STAGE_ONE.items():
-        yield name, trained(config_of(name, changes, first + second), build)[1]
+        yield name, trained(config_of(name, changes, diffusion.total_iter), stage_two_of(teacher, kind))[1]
+    for name, (build, changes) in OWN_STAGE_ONE.items():
+        if name in variants:
+            yield name, trained(config_of(name, changes, prior.total_iter + joint), build)[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,13 +97,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", default="1,2,3")
+    known = [*VARIANTS, *OWN_STAGE_ONE]
+    usual = [name for name in known if name != "patch view"]  # it differs only where the prior sees whole photos
+    parser.add_argument("--variants", default=",".join(usual), help=f"those to train, of: {', '.join(known)}")
     args = parser.parse_intermixed_args(arguments)
+    variants = args.variants.split(",")
+    if unknown := [name for name in variants if name not in known]:
+        parser.error(f"unknown variant {unknown[0]!r}; known: {', '.join(known)}")
     keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     name, results = load_config(args.options, args.overrides).name, []
     for seed in args.seeds.split(","):
         own = [*args.overrides, f"manual_seed={seed}", f"name={name}_seed{seed}"]
-        for variant, scores in scores_of(args.options, own):
+        for variant, scores in scores_of(args.options, own, variants):
             results.append({"variant": variant, "seed": int(seed), "psnr": scores})
             with write_atomically(args.output) as file:
                 file.write(json.dumps({"options": args.options.name, "results": results}, indent=1).encode())

@@ -36,16 +36,40 @@ ablation = tool("prior_ablation")
 
 @pytest.mark.slow
 def test_variants_are_trained_scored_and_found_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in ("separate", "T = 1")})
     save_weights(tmp_path / "start.safetensors", DiffIR(TINY, 2).state_dict(), card_of("start", TINY))
     command = [word.replace("START", str(tmp_path / "start.safetensors")) for word in SHORT]
     command += [f"path.experiments_root={tmp_path}", "-o", str(tmp_path / "r.json"), "--seeds", "5"]
+    command += ["--variants", "separate,T = 1,no prior"]
 
     results = []
     for _ in range(2):
         ablation.main(command)
         results.append(json.loads((tmp_path / "r.json").read_text("utf-8"))["results"])
 
-    assert [run["variant"] for run in results[0]] == [ablation.ORACLE, "separate", "T = 1", *ablation.WITHOUT_STAGE_ONE]
+    assert [run["variant"] for run in results[0]] == [ablation.ORACLE, "separate", "T = 1", "no prior"]
     assert all(len(run["psnr"]) == 3 for run in results[0])
     assert results[0] == results[1]
+
+
+@pytest.mark.slow
+def test_variants_of_a_prior_of_the_whole_photo(tmp_path: Path) -> None:
+    """Steps that see thumbnails alone are no steps of the DIRformer, so variants without stage 1 do without them."""
+    save_weights(tmp_path / "start.safetensors", DiffIR(TINY, 2).state_dict(), card_of("start", TINY))
+    command = [word.replace("START", str(tmp_path / "start.safetensors")) for word in SHORT]
+    command += ["network_g.settings.prior_view=whole", "network_g.settings.prior_thumbnail=16"]
+    command += ["path.strict_load_g=false", "datasets.train.gt_size=16", "datasets.train.view_size=32"]
+    command += [
+        "stage2.total_iter=3",
+        "stage2.iters=[1, 2]",
+        "stage2.gt_sizes=[0, 16]",
+        "stage2.mini_batch_sizes=[2, 2]",
+    ]
+    command += [f"path.experiments_root={tmp_path}", "-o", str(tmp_path / "r.json"), "--seeds", "5"]
+
+    ablation.main([*command, "--variants", "T = 4,regressed,no prior,patch view"])
+
+    results = json.loads((tmp_path / "r.json").read_text("utf-8"))["results"]
+    assert [run["variant"] for run in results] == [ablation.ORACLE, "T = 4", "regressed", "no prior", "patch view"]
+    steps = {path.parent.name: path.read_text("utf-8") for path in tmp_path.rglob("train_log.jsonl")}
+    assert '"step": 4' in steps["tiny_seed5_noprior"]
+    assert '"step": 5' not in steps["tiny_seed5_noprior"]

@@ -7,13 +7,13 @@ Each variant is trained like the stage that it replaces and differs only in the 
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffir.errors import ConfigError
 from diffir.system import BuildStage, Stage, StageStart
 from diffir.systems.diffir.initial_weights import arch_of, given, load_diffir
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.stages import StageOne, StageTwo
+from diffir.systems.diffir.stages import StageOne, StageTwo, last_layer
 from diffir.systems.diffir.system import DIFFUSION, PRIOR
 
 
@@ -23,6 +23,11 @@ class RegressedPrior(StageTwo):
     def estimate(self, network: DiffIR, lq: Tensor, noise: Tensor, oracle: Tensor | None) -> Tensor:
         """The output of CPEN, (B, P), as the prior; noise and oracle are not used."""
         return network.condition(lq)
+
+    @property
+    def last_of_prior(self) -> nn.Linear:
+        """The last layer of CPEN, since there is no denoiser after it."""
+        return last_layer(self.network.cpen.mlp)
 
 
 class NoPrior(StageOne):
@@ -43,7 +48,10 @@ def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
         torch.manual_seed(start.config.manual_seed)
         teacher = DiffIR(arch_of(start), stage=1)
         teacher.load_state_dict(load_diffir(start, teacher_file, PRIOR).state_dict())
-        return kind(teacher, start.config.stages[DIFFUSION])
+        stage = kind(teacher, start.config.stages[DIFFUSION])
+        if teacher.settings.thumbnail:
+            stage.start_from_teacher(start.first_samples())
+        return stage
 
     return build
 

@@ -122,9 +122,7 @@ class StageOne(_DiffIRStage):
         known = lq[:, : other.settings.in_channels]
         mean = other.estimate_prior(known, noise=torch.zeros(len(lq), width)).mean(dim=0)
 
-        last = self.network.cpen.mlp[-1]
-        assert isinstance(last, nn.Linear)
-        set_mean(last, mean)
+        set_mean(last_layer(self.network.cpen.mlp), mean)
 
     def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the losses of images restored under the oracle prior; the noise is not used."""
@@ -178,9 +176,12 @@ class StageTwo(_DiffIRStage):
         self.network.cpen.load_state_dict(
             {name: known[name][:, : own[name].shape[1]] if known[name].ndim > 1 else known[name] for name in own}
         )
-        last = self.network.denoiser.layers[-1]
-        assert isinstance(last, nn.Linear)
-        set_mean(last, self.oracle_prior(*seen_by_cpen(batch)).mean(dim=0))
+        set_mean(self.last_of_prior, self.oracle_prior(*seen_by_cpen(batch)).mean(dim=0))
+
+    @property
+    def last_of_prior(self) -> nn.Linear:
+        """The layer whose output is the estimated prior."""
+        return last_layer(self.network.denoiser.layers)
 
     def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the L1 loss of the prior, in the joint phase together with the losses of the restored image."""
@@ -258,6 +259,13 @@ class StageTwo(_DiffIRStage):
 def seen_by_cpen(batch: Batch) -> tuple[Tensor, Tensor]:
     """The images of a batch that CPEN looks at: thumbnails of whole photos if there are any, else lq and gt."""
     return (batch.lq_thumbnail, batch.gt_thumbnail) if isinstance(batch, ThumbnailPair) else (batch.lq, batch.gt)
+
+
+def last_layer(layers: nn.ModuleList) -> nn.Linear:
+    """The last of the linear layers that compute a prior."""
+    last = layers[-1]
+    assert isinstance(last, nn.Linear)
+    return last
 
 
 def set_mean(last: nn.Linear, mean: Tensor) -> None:
