@@ -2,13 +2,14 @@
 
 Sample i of a run depends only on the seed and on i, not on workers or on earlier samples. A resumed run therefore sees
 the samples of an uninterrupted one without a saved position. Every photo is used once before any is used again.
-Streams of a seed: 0 order of an epoch, 1 cut and turn, 2 degradation recipe, 3 global generators, 4 mask.
+Streams of a seed: 0 order of an epoch, 1 cut and turn, 2 degradation recipe, 3 global generators, 4 mask, 5 grey.
 """
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -106,8 +107,12 @@ class DegradedPatches(Dataset[Pair]):
         return Pair(with_mask(lq, mask), gt)
 
     def photo(self, index: int) -> np.ndarray:
-        """The photo that the sample with this index uses, H x W x 3 uint8."""
-        return self._read(_nth(self.photos, self.seed, index))
+        """The photo that the sample with this index uses, H x W x 3 uint8; it may be made grey."""
+        photo = self._read(_nth(self.photos, self.seed, index))
+        share = self.config.gray_prob
+        if not share or np.random.default_rng([*self.seed, 5, index]).random() >= share:
+            return photo
+        return np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
     def degraded(self, gt: torch.Tensor, index: int) -> torch.Tensor:
         """Degrade an image (3, H, W) as the sample with this index; without a recipe it is returned as it is."""

@@ -82,6 +82,18 @@ def test_every_photo_is_used_once_before_any_is_used_again(greys: Path) -> None:
     assert seen[:5] != seen[5:]
 
 
+def test_a_share_of_the_clean_photos_is_made_grey(clean: Path) -> None:
+    def grey(share: float) -> list[bool]:
+        made = samples(dataroot_gt=clean, degradation=NOISE, gray_prob=share, count=12)
+        return [bool((sample.gt == sample.gt[:1]).all()) for sample in made]
+
+    assert not any(grey(0.0))
+    assert all(grey(1.0))
+    assert 0 < sum(grey(0.5)) < 12
+    with pytest.raises(ConfigError, match="gray_prob is for photos that are degraded here"):
+        TrainSetConfig(str(clean), dataroot_lq=str(clean), gray_prob=0.5)
+
+
 @pytest.mark.parametrize(
     ("index", "photo", "top", "left", "turn"),
     [(0, 2, 16, 29, Turn(True, True)), (1, 0, 6, 6, Turn(True, True, True)), (2, 1, 19, 28, Turn(True, False, True))],

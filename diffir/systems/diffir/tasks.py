@@ -97,6 +97,7 @@ TASKS: dict[str, Task] = {
         _ours("denoise_small", "colour Gaussian denoising, blind, for CPUs", _SMALL, _RGB),
         _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, needs_whole=True),
         _ours("enhance_small", "dark, hazy, faded and colour-cast photos, for CPUs", _SMALL_WHOLE, _RGB),
+        _ours("old_small", "old prints: fading, cracks, dust, grain, for CPUs", _SMALL_WHOLE, _RGB),
         _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, needs_whole=True),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
         _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, needs_whole=True),
