@@ -1,5 +1,7 @@
 """Partial loading: initialise a DIRformer from another one, such as that of another task, where tensors fit."""
 
+import re
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from diffir.systems.diffir.tail import OneConvTail, Tail
 @torch.no_grad()
 def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
     """Copy the tensors of another DIRformer that have the same name and shape; the others keep their values.
+
+    Blocks beyond those of the donor change nothing at first.
 
     If the network takes RGB and a mask and the donor takes RGB alone, the first convolution copies the RGB filters, and
     the filters of the mask channel start at zero. Output layers that upsample fit their form with one convolution.
@@ -28,6 +32,12 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
         ours[name].copy_(given[name])
     if isinstance(network.output, OneConvTail) and isinstance(donor.output, Tail):
         fitting += _take_tail(network.output, donor.output)
+
+    # Blocks that the donor does not have start as the identity, so that the network starts as good as its donor.
+    for name in ours:
+        first_block = re.sub(r"\.\d+\.", ".0.", name, count=1)
+        if name not in given and first_block in fitting and name.endswith("project_out.weight"):
+            ours[name].zero_()
 
     # A donor without a mask: its filters for RGB fit nevertheless.
     if first in given and _gained_channels(given[first], ours[first]):

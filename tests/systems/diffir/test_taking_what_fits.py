@@ -42,6 +42,15 @@ def test_parts_of_another_shape_or_name_keep_their_start():
     assert all(torch.equal(taken[name], before[name] if name in own else theirs[name]) for name in taken)
 
 
+def test_a_network_with_more_blocks_starts_as_its_donor():
+    network, donor = pair(num_blocks=(2, 1, 1, 3), num_refinement_blocks=3)
+    image, prior = torch.rand(1, 3, 32, 32), torch.rand(1, TINY.prior_width)
+
+    take_what_fits(network.dirformer, donor.dirformer)
+
+    torch.testing.assert_close(network.restore(image, prior), donor.restore(image, prior))
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [({}, {"in_channels": 4}), ({}, {"unshuffle": 1, "upsample": 1}), ({"in_channels": 4, "unshuffle": 1}, {})],
