@@ -156,7 +156,7 @@ setup(
         "lmdb": ["lmdb>=1.4"],
         # completion of commands and flags in a shell
         "completion": ["shtab>=1.6.0"],
-        # networks of other projects, for comparison
+        # networks of other projects
         "spandrel": ["spandrel>=0.4"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],

@@ -19,7 +19,7 @@ RUNS = {
     "bicubic_x4": "-n bicubic_x4 -d set5,set14",
     "enlarging_x2": "-n bicubic_x2,sr_x2 -d set5,set14",
     "enlarging_x4": "-n bicubic_x4,sr_x4,ldm_sr_x4 -d set5,set14 --metrics psnr,ssim,lpips,niqe",
-    "enlarging_damaged": "-n bicubic_x4,sr_x4,realsr_x4 -d set14,kodak24 --recipe realesrgan "
+    "enlarging_damaged": "-n bicubic_x4,sr_x4,realsr_x4,realesrgan_general_x4 -d set14,kodak24 --recipe realesrgan "
     "--metrics psnr,ssim,lpips,niqe",
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from diffir.api import load_network
-from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
+from diffir.inference.multiply_adds import SIDE, multiply_adds_of
 from diffir.image_io import list_images, read_image
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import LoadedMetrics

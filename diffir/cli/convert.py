@@ -72,7 +72,8 @@ def _chosen_task(task: str, tasks: Sequence[str], system: "System") -> str:
 def _task_words(card: "WeightsCard", tasks: Sequence[str], system: "System") -> str:
     others = [task for task in tasks if task != card.task]
     also = f" (or {', '.join(others)}: choose with --task)" if others else ""
-    return f"task {card.task or 'unknown'}{also}, stage {system.stages.index(card.part) + 1}"
+    stage = f", stage {system.stages.index(card.part) + 1}" if card.part in system.stages else ""
+    return f"task {card.task or 'unknown'}{also}{stage}"
 
 
 def _size(path: Path) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from diffir.api import load_network, locate, restorer_of_card
 from diffir.baselines.baseline_table import BASELINES
-from diffir.baselines.foreign import load_foreign
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, EvalPlan
 from diffir.cli.scores import metrics_from, protocol_from
@@ -29,7 +28,7 @@ from diffir.evaluation import (
     RecipeDegradation,
 )
 from diffir.evaluation.benchmark import Benchmark
-from diffir.evaluation.contestant import baseline, foreign, network
+from diffir.evaluation.contestant import baseline, network
 from diffir.evaluation.degradation import MASK_RECIPES, LowResolution
 from diffir.evaluation.prior_rows import NEED_TEACHER, PRIOR_KINDS, PriorKind
 from diffir.inference.device import resolve_device
@@ -40,7 +39,7 @@ from diffir.public_files import cache_folder
 from diffir.systems import SYSTEMS
 from diffir.systems.diffir.prior_study import Teacher, load_teacher, with_prior
 
-FOREIGN = "spandrel:"
+OLD_PREFIX = "spandrel:"  # was needed before files of other projects were recognised
 
 
 def make_plan(args: argparse.Namespace) -> EvalPlan:
@@ -166,19 +165,15 @@ def _common_scale(entrants: Sequence[Entrant]) -> int:
 def _entrant(
     name: str, args: argparse.Namespace, kinds: Sequence[PriorKind], teacher: Teacher | None, taken: Sequence[str]
 ) -> Entrant:
-    """Load a baseline, a network of another project, or a DiffIR network; a repeated name gets the name of its file."""
+    """Make a baseline or load a network of any system; a repeated name gets the name of its file."""
     if name in BASELINES:
         method = baseline(name, None)
         return Entrant(name, lambda degradation: [baseline(name, _sigma(degradation))], method.scale, method.has_mask)
-    if name.startswith(FOREIGN):
-        path = Path(name.removeprefix(FOREIGN))
-        one = foreign(load_foreign(path, device=resolve_device(args.device)), path)
-        return Entrant(name, lambda degradation: [one], one.scale, one.has_mask)
     try:
-        path = locate(name)
+        path = locate(name.removeprefix(OLD_PREFIX))
     except UsageError as error:
         reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
-        raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}; {FOREIGN}FILE for other networks") from error
+        raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}") from error
     net, card = load_network(path, restores=True)
     own = given_options(args, SYSTEMS[card.system])
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepare or resume the run, train, and compare the weights before and after."""
     from diffir.api import load_config, load_network, system_of_card
     from diffir.errors import TrainingError, UsageError
+    from diffir.systems import SYSTEMS
     from diffir.training.run import Run
     from diffir.weights.catalogue import default_name
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         config = _prepare(args, system, network, card, source)
 
     # Train, then compare on the held-out photos.
-    weights = Run(config, system).start(auto_resume=True)
+    weights = Run(config, system, systems=SYSTEMS).start(auto_resume=True)
     _report(args, config, system, source, weights)
     say(str(weights))
     return 0
@@ -150,13 +151,14 @@ def _report(args: argparse.Namespace, config: RunConfig, system: System, source:
     """Score the weights before and after on the validation photos, and report the gain."""
     from diffir.api import load
     from diffir.data.holdout import PIECE
+    from diffir.systems import SYSTEMS
     from diffir.training.comparison import compare, write_report
     from diffir.training.run import Run
 
     # Restore whole photos with both networks, as diffir restore does in fp32.
     assert config.datasets.val is not None
     whole = replace(config.datasets, val=replace(config.datasets.val, gt_size=None))
-    run = Run(replace(config, datasets=whole), system)
+    run = Run(replace(config, datasets=whole), system, systems=SYSTEMS)
     before, after = (load(name, device=config.device, precision="fp32") for name in (source, str(weights)))
     result = compare(before, after, run.samples.validation(), config.val.metrics, run.row.protocol)
 

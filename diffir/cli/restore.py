@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from diffir.cli.restore_flags import DEFAULT_OUTPUT
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from diffir.batch.events import Settings
     from diffir.batch.jobs import Job
     from diffir.inference.restorer import Restorer
+    from diffir.system import System
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,6 +122,7 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
         system = system_of_source(source)
+        _apply_denoise_strength(args, system)
         for option in foreign_options(args, [system]):
             raise UsageError(f"--{option} is no option of {system.name} networks: drop it")
         return [
@@ -140,6 +143,16 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
         ]
     except WeightsError as error:  # the file that a flag names is at fault
         raise UsageError(str(error)) from error
+
+
+def _apply_denoise_strength(args: argparse.Namespace, system: System) -> None:
+    """Let ``-dn`` mean ``--strength`` for networks that have no strength of denoising of their own."""
+    given = args.denoise_strength
+    if given is None or "denoise_strength" in {field.name for field in fields(system.restore_options)}:
+        return
+    if args.strength != 1:
+        raise UsageError(f"-dn is --strength for {system.name} networks, and both are given: drop one of them")
+    args.strength, args.denoise_strength = given, None
 
 
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:

@@ -133,9 +133,7 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     )
     choice.add_argument("--weights", dest="model_path", type=_path, help=argparse.SUPPRESS)  # Restormer's
     network.add_argument(
-        "-dn",
         "--strength",
-        "--denoise_strength",
         type=float,
         default=1.0,
         metavar="0-1",

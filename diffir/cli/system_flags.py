@@ -24,7 +24,8 @@ def add_system_flags(parser: argparse.ArgumentParser) -> None:
         for field in new:
             assert group is not None
             seen.add(field.name)
-            group.add_argument(f"--{field.name}", help=field.metadata.get("help"), **_kind(hints[field.name]))
+            names = [field.metadata["short"]] if "short" in field.metadata else []
+            group.add_argument(*names, f"--{field.name}", help=field.metadata.get("help"), **_kind(hints[field.name]))
 
 
 def given_options(args: argparse.Namespace, system: System) -> dict[str, Any]:

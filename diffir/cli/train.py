@@ -65,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
         from diffir.training.dry_run import dry_run
 
         say_lines(dump_config(config).splitlines())
-        for line in dry_run(config, system):
+        for line in dry_run(config, system, SYSTEMS):
             say(f"# {line}")
         return 0
 
     from diffir.training.run import Run
 
-    training = Run(config, system)
+    training = Run(config, system, systems=SYSTEMS)
     try:
         weights = training.start(auto_resume=args.auto_resume, start_over=args.debug)
         if training.processes.is_first:

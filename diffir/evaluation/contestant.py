@@ -1,6 +1,6 @@
 """A contestant: a method that is measured, with everything needed to repeat or to reuse the measurement.
 
-In: a baseline, a restorer, or a network of another project. Out: a ``Contestant`` with a name for tables, a function
+In: a baseline, or a restorer with a network of any system. Out: a ``Contestant`` with a name for tables, a function
 from sample to restored image, and the settings that its scores depend on. Knows no data sets and no metrics.
 """
 
@@ -15,15 +15,14 @@ import torch
 from torch import nn
 
 from diffir.baselines.baseline_table import BASELINES, Method, get_baseline
-from diffir.baselines.foreign import ForeignMethod
 from diffir.errors import UsageError
-from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
 from diffir.evaluation.sample import Sample
 from diffir.evaluation.scoring import Restore
+from diffir.inference.multiply_adds import SIDE
 from diffir.inference.restorer import Restorer
 from diffir.weights.fingerprint import fingerprint
 
-Kind = Literal["network", "baseline", "foreign"]
+Kind = Literal["network", "baseline"]
 _TURNS = 8  # flips and rotations of the self-ensemble
 Prepare = Callable[[Iterable[Sample]], None]
 """A function that receives all samples of a set before the first one is restored."""
@@ -39,8 +38,6 @@ class Contestant:
     scale: int
     has_mask: bool
     restore: Restore
-    channels: int = 3
-    """Number of channels of its input: 1 for a network of grey images, else 3."""
     device: str = "cpu"
     round_output: bool = True
     """True if results are rounded to 8 bit before they are scored; False for the untouched input."""
@@ -48,7 +45,7 @@ class Contestant:
     """The settings that its results depend on, in plain types, such as weights, precision and prior."""
     module: nn.Module | None = None
     count_multiply_adds: Callable[[int], int] | None = None
-    """Counts the multiply-adds for one input of so many pixels a side; measured on a call when not given."""
+    """Counts the multiply-adds for one input of so many pixels a side; None for a baseline."""
     prepare: Prepare | None = None
 
     @cached_property
@@ -59,13 +56,9 @@ class Contestant:
     @cached_property
     def multiply_adds(self) -> int | None:
         """Multiply-adds of one input of 256 x 256 pixels; None for a baseline."""
-        if self.module is None:
+        if self.count_multiply_adds is None:
             return None
-        if self.count_multiply_adds is not None:
-            return self.count_multiply_adds(SIDE) * (_TURNS if self.settings.get("tta") else 1)
-        # Other networks are measured on a black image; the mask is for those that fill holes.
-        black = np.zeros((SIDE, SIDE, self.channels), np.uint8)
-        return multiply_adds_of(lambda: self.restore(Sample("", black, None, black[..., 0] == 0)))
+        return self.count_multiply_adds(SIDE) * (_TURNS if self.settings.get("tta") else 1)
 
 
 def baseline(name: str, sigma: float | None) -> Contestant:
@@ -87,7 +80,8 @@ def baseline(name: str, sigma: float | None) -> Contestant:
 def network(restorer: Restorer, weights: Path) -> Contestant:
     """Make the contestant of a network of one of diffir's systems."""
     used, engine = restorer.in_use(), restorer.engine
-    facts = f"task {restorer.task or 'unknown'}, {restorer.device}, {used['precision']}, {engine.description}"
+    facts = f"task {restorer.task}, " if restorer.task else ""
+    facts += f"{restorer.device}, {used['precision']}, {engine.description}"
     facts += ", self-ensemble" if restorer.options.tta else ""
     facts += f", {engine.seed_meaning} {restorer.options.seed}" if engine.seed_meaning else ""
     # Contestants restore fully, with plain edges and the mask of the benchmark, so these options say nothing.
@@ -104,25 +98,6 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
         settings=settings,
         module=engine.network,
         count_multiply_adds=engine.multiply_adds,
-    )
-
-
-def foreign(network: ForeignMethod, weights: Path) -> Contestant:
-    """Make the contestant of another project's network that was loaded by spandrel."""
-    # The fingerprint of the file is enough: such networks have no settings in diffir.
-    device = str(next(network.module.parameters()).device)
-    settings = {"weights": weights.name, "fingerprint": network.fingerprint, "device": device}
-    return Contestant(
-        network.name,
-        "foreign",
-        f"{network.architecture}, loaded by spandrel; {device}, fp32",
-        network.scale,
-        network.has_mask,
-        _restore_by(network),
-        channels=min(network.described.input_channels, 3),
-        device=device,
-        settings=settings,
-        module=network.module,
     )
 
 

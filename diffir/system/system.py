@@ -44,6 +44,8 @@ class System(Protocol):
     """True if the stages add the losses of other packages, the section ``losses`` of an option file, to their own."""
     restore_options: type = NoOptions
     """Frozen dataclass of options for restoring that only this system has; its fields become command-line flags."""
+    is_last_resort: bool = False
+    """True if this system is asked whether it knows a checkpoint only after all others have not recognised it."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -55,15 +57,14 @@ class System(Protocol):
         """Frozen dataclass of keys that only this system has in a stage's section of an option file."""
         return NoOptions
 
-    @abstractmethod
     def row(self, network: "NetworkConfig") -> NetworkRow:
         """The network that an option file describes.
 
         Raises:
-            UsageError: the table has no such row.
+            UsageError: the table has no such row, or the system has none because it only restores.
             ConfigError: a setting does not exist or is out of range.
         """
-        ...
+        raise UsageError(f"networks of the system {self.name} restore photos and are not trained by diffir")
 
     @abstractmethod
     def facts(self, settings: Mapping[str, Any]) -> Facts:
@@ -90,7 +91,14 @@ class System(Protocol):
         """
         ...
 
-    @abstractmethod
+    def suited_precision(self, network: "nn.Module", asked: str) -> str:
+        """The precision to ask the device for, such as "auto"; ``asked`` unless networks do not run in every precision.
+
+        Raises:
+            UsageError: the network cannot run in this precision.
+        """
+        return asked
+
     def stage(self, name: str, start: "StageStart") -> "Stage":
         """Prepare a stage for its first step, with random numbers of torch's global generator, which the caller seeds.
 
@@ -98,7 +106,7 @@ class System(Protocol):
             ConfigError: weights that the stage needs are missing or have other settings.
             WeightsError: a file does not hold weights.
         """
-        ...
+        raise UsageError(f"networks of the system {self.name} restore photos and are not trained by diffir")
 
     def suited_options(self, options: Any, task: str | None, settings: Mapping[str, Any], gt_patch: int | None) -> Any:
         """The options with ``auto`` replaced by what is recommended for certain weights; only ``diffir.load`` asks.
@@ -112,6 +120,7 @@ class System(Protocol):
 
     def check(self, name: str, stage: "TrainConfig") -> None:
         """Raise ConfigError if a stage of this name cannot be trained with this section of an option file."""
+        return None
 
     def shortened(self, own: Any, steps: int) -> Any:
         """A copy of a stage's ``training_options`` for a rehearsal in which no phase lasts longer than ``steps``."""

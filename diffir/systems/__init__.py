@@ -1,4 +1,4 @@
-"""The table of systems: every restoration method that diffir can train and run, by name. It imports no torch.
+"""The table of systems: every restoration method that diffir can run, by name. It imports no torch.
 
 Systems of other packages join through an entry point of the group ``diffir.systems``.
 """
@@ -7,6 +7,8 @@ from diffir.extensions import Extended
 from diffir.system import System
 from diffir.systems.diffir.system import DIFFIR
 from diffir.systems.latent.system import LATENT
+from diffir.systems.realesrgan.system import REALESRGAN
+from diffir.systems.spandrel.system import SPANDREL
 
 
 def _what_is_wrong(name: str, system: object) -> str:
@@ -16,6 +18,6 @@ def _what_is_wrong(name: str, system: object) -> str:
     return "" if own == name else f"must have the name of its entry point, not {own!r}"
 
 
-_OWN: dict[str, System] = {system.name: system for system in (DIFFIR, LATENT)}
+_OWN: dict[str, System] = {system.name: system for system in (DIFFIR, LATENT, REALESRGAN, SPANDREL)}
 SYSTEMS: Extended[System] = Extended("diffir.systems", "system", _OWN, _what_is_wrong)
 """Every system by its name, those of other packages included."""

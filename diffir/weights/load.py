@@ -97,18 +97,21 @@ def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, Weights
     if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
         state, card = read_published(path)
     else:
-        state, card = _read_released(path, systems)
+        released, system = _read_released(path, systems)
+        state, card = released.state, _card_of(released, path, system)
+        if released.network is not None:
+            return released.network, card
     empty = empty_network(system_of(card, systems, str(path)), card.settings, card.part, str(path))
     return filled_network(state, empty, card.part, str(path)), card
 
 
-def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[dict[str, Tensor], WeightsCard]:
+def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[Released, System]:
     """Read a foreign checkpoint with the first system that recognises its tensor names, or the layout of a folder."""
     state: dict[str, Tensor] = {} if path.is_dir() else read_checkpoint(path)
-    for system in systems.values():
+    for system in sorted(systems.values(), key=lambda system: system.is_last_resort):
         released = system.read_folder(path) if path.is_dir() else system.read_released(state, str(path))
         if released is not None:
-            return released.state, _card_of(released, path, system)
+            return released, system
     if path.is_dir():
         raise WeightsError(f"{path} is a folder in no layout that {', '.join(systems)} read: give a file of weights")
     begins = ", ".join(list(state)[:3])

@@ -11,8 +11,8 @@ from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.evaluation import Sample
 from diffir.evaluation.contestant import baseline, network
-from diffir.evaluation.multiply_adds import SIDE, multiply_adds_of
 from diffir.evaluation.peak_memory import PeakMemory
+from diffir.inference.multiply_adds import SIDE, multiply_adds_of
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.engine.operation_count import count_multiply_adds
 from diffir.systems.diffir.tasks import get_task

@@ -1,6 +1,5 @@
 """Distillation: a run with a teacher learns from the teacher's outputs, which are made once and kept on disk."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 
 from diffir.api import load, load_config
-from diffir.baselines.foreign import load_foreign
 from diffir.config import RunConfig
 from diffir.data.batch_plan import PatchRequest
 from diffir.data.taught_patches import TaughtPatches, TeacherTargets, pixels_of
@@ -22,14 +20,11 @@ from diffir.systems.diffir.system import DIFFIR
 from diffir.systems.diffir.tasks import get_task
 from diffir.training.dry_run import dry_run, shortened
 from diffir.weights.published import read_published
-from tests.baselines.test_foreign import compact
 from tests.diffir_objects import card_of, run_of, save_weights
+from tests.foreign_networks import compact, dncnn, needs_spandrel
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FEW, SIDE = 5, 32
-needs_spandrel = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("spandrel", "torchvision"))), reason="spandrel is not installed"
-)
 
 
 @pytest.fixture
@@ -167,16 +162,15 @@ def test_patches_are_cut_from_the_same_place_in_input_and_target(tmp_path: Path)
 
 @needs_spandrel
 def test_a_network_of_another_project_teaches(tmp_path: Path) -> None:
-    save_file(compact(scale=1), tmp_path / "foreign.safetensors")
+    save_file(dncnn(), tmp_path / "foreign.safetensors")
     still = ("datasets.train.use_hflip=false", "datasets.train.use_rot=false")
     config = options(tmp_path, tmp_path / "foreign.safetensors", *still, "datasets.train.teacher.licence=BSD-3-Clause")
 
-    method = load_foreign(tmp_path / "foreign.safetensors")
+    method = load(tmp_path / "foreign.safetensors", device="cpu")
 
     assert all(np.array_equal(gt, method.restore(lq)) for lq, gt in batches(config, 1))
 
 
-@needs_spandrel
 def test_a_teacher_of_another_scale_is_refused_before_training(tmp_path: Path) -> None:
     save_file(compact(scale=2), tmp_path / "twice.safetensors")
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from diffir.api import load_network
 from diffir.errors import UsageError
-from diffir.evaluation.multiply_adds import multiply_adds_of
+from diffir.inference.multiply_adds import multiply_adds_of
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 from tests.systems.diffir.plain_network import PlainDiffIR

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from diffir.evaluation.multiply_adds import multiply_adds_of
+from diffir.inference.multiply_adds import multiply_adds_of
 from diffir.systems.latent.network import LatentDiffusion
 
 

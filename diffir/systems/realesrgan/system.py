@@ -1,0 +1,70 @@
+"""Real-ESRGAN's compact networks as a ``System`` that restores; they are trained by Real-ESRGAN's own code.
+
+X. Wang, L. Xie, C. Dong, Y. Shan, "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data",
+ICCVW 2021. Methods import torch only where they need it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from diffir.errors import ConfigError, UsageError
+from diffir.system import Facts, Precision, Released, System
+from diffir.systems.realesrgan.restore_options import USUAL, RealESRGANOptions
+from diffir.systems.realesrgan.settings import CompactSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from diffir.inference.plain_engine import PlainEngine
+
+NETWORK = "network"
+KIND = "compact network of Real-ESRGAN"
+
+
+class RealESRGANSystem(System):
+    """Compact networks; each method is described in ``diffir.system.System``."""
+
+    name = "realesrgan"
+    stages = ()
+    usual_stages = ()
+    restoring_part = NETWORK
+    restore_options = RealESRGANOptions
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (NETWORK,)
+
+    def facts(self, settings: Mapping[str, Any]) -> Facts:
+        return CompactSettings.from_dict(settings).facts
+
+    def build(self, settings: Mapping[str, Any], part: str) -> "nn.Module":
+        from diffir.systems.realesrgan.network import CompactNetwork
+
+        if part != NETWORK:
+            raise ConfigError(f"{self.name} has no part {part!r}; known: {NETWORK}")
+        return CompactNetwork(CompactSettings.from_dict(settings))
+
+    def engine(
+        self, network: "nn.Module", device: "torch.device", precision: Precision, options: RealESRGANOptions
+    ) -> "PlainEngine":
+        from diffir.inference.plain_engine import PlainEngine
+        from diffir.systems.realesrgan.network import CompactNetwork, mixed
+
+        assert isinstance(network, CompactNetwork)
+        settings, used = network.settings, {}
+        if settings.has_weak_twin:
+            used = {"denoise_strength": USUAL if options.denoise_strength is None else options.denoise_strength}
+            network = mixed(network, used["denoise_strength"])
+        elif options.denoise_strength is not None:
+            raise UsageError("denoise_strength mixes two networks, and these weights are one: drop it")
+        return PlainEngine(network, device, settings.facts, kind=KIND, reach=settings.reach, options=used)
+
+    def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
+        from diffir.systems.realesrgan.network import settings_of
+
+        settings = settings_of(state)
+        return None if settings is None else Released(NETWORK, settings.to_dict(), dict(state), None, KIND)
+
+
+REALESRGAN = RealESRGANSystem()
