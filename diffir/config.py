@@ -101,6 +101,8 @@ class TrainSetConfig(PhotosConfig):
     use_hflip: bool = True
     use_rot: bool = True
     """Turn patches by 90 degrees and mirror them at the diagonal, at random."""
+    gray_prob: Annotated[float, Within(0, 1)] = 0.0
+    """Share of the samples whose clean photo is made grey (BT.601) before it is degraded."""
     cache_images: bool = False
     """Keep decoded photos in the memory of every reading process: 0.8 MB for a photo of 512 x 512."""
     degradation: tuple[dict[str, Any], ...] = ()
@@ -115,6 +117,10 @@ class TrainSetConfig(PhotosConfig):
         if not self.degradation and self.dataroot_lq is None and self.dataroot_mask is None:
             raise ConfigError(
                 "degradation is empty: name at least one step, such as gaussian_noise, or dataroot_lq or dataroot_mask"
+            )
+        if self.gray_prob and self.dataroot_lq is not None:
+            raise ConfigError(
+                "gray_prob is for photos that are degraded here; dataroot_lq names degraded ones: drop it"
             )
         if self.teacher is not None and self.dataroot_mask is not None:
             raise ConfigError("teacher and dataroot_mask exclude each other: teachers restore photos without holes")
