@@ -158,6 +158,8 @@ setup(
         "completion": ["shtab>=1.6.0"],
         # networks of other projects
         "spandrel": ["spandrel>=0.4"],
+        # the documentation as a site: mkdocs build --strict
+        "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

@@ -15,7 +15,7 @@ import numpy as np
 Paths = Mapping[str, Path]
 """Weight files by their name in ``weight_files.PUBLIC_FILES``."""
 Score = Callable[..., float]
-"""A function of (restored[, gt][, mask]) that returns the score of one image."""
+"""A function of restored, gt (if needed) and mask (if needed) that returns the score of one image."""
 
 
 class SetDistance(NamedTuple):
