@@ -14,6 +14,7 @@ from diffir.errors import ConfigError, WeightsError
 from diffir.near_names import meant
 from diffir.system import System
 from diffir.typed_mapping import build
+from diffir.weights.header import DESCRIPTION
 
 METADATA_KEY = "diffir"
 _PARTS_BY_NUMBER = {1: "prior", 2: "diffusion"}  # cards of version 0.1 are for DiffIR and have a stage number
@@ -102,6 +103,26 @@ class WeightsCard:
         # A name may hold bytes that are no UTF-8, which JSON has an escape for.
         text = json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
         return {"format": "pt", METADATA_KEY: text}
+
+    def to_description(self) -> bytes:
+        """Return the fields that decide a result as JSON, for programs that see tensors and no metadata."""
+        facts = {name: getattr(self, name) for name in ("system", "part", "task", "settings", "gt_patch")}
+        return json.dumps(facts, sort_keys=True).encode()
+
+    @classmethod
+    def from_description(cls, description: bytes, name: str) -> "WeightsCard":
+        """Make a card from bytes of ``to_description``; ``name`` is that of the weights.
+
+        Raises:
+            WeightsError: this version cannot read them.
+        """
+        try:
+            facts = json.loads(description)
+            patch = facts.pop("gt_patch")
+            training = {"train_set": {"gt_size": patch}} if patch else ""
+            return replace(build(cls, {"name": name, **facts}, "card"), training=training)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError, ConfigError) as error:
+            raise WeightsError(f"the tensor {DESCRIPTION} of {name} cannot be read ({error})") from error
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "WeightsCard":

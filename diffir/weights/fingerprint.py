@@ -22,7 +22,7 @@ def fingerprint(path: Path) -> str:
     if path.is_dir():
         return _fingerprint_of_folder(path)
     digest = hashlib.sha256()
-    start = 0  # in bytes; what stands before it is the header
+    pieces: list[tuple[int, int | None]] = [(0, None)]  # start and stop in bytes
     if is_safetensors(path):
         header = read_header(path)
         try:
@@ -38,17 +38,22 @@ def fingerprint(path: Path) -> str:
             part = {"prior": 1, "diffusion": 2}.get(card.part, card.part)
             facts = [settings, part, patch, header.shapes, header.dtypes]
             digest.update(json.dumps(facts, sort_keys=True).encode())
-            start = header.data_start
-    _hash_file(path, start, digest)
+            # Hash the tensors, without the one that repeats these facts.
+            before, after = (header.data_start + place for place in header.description)
+            pieces = [(header.data_start, before), (after, None)]
+    for start, stop in pieces:
+        _hash_file(path, digest, start, stop)
     return digest.hexdigest()
 
 
-def _hash_file(path: Path, start: int, digest: "hashlib._Hash") -> None:
-    """Add the bytes of a file from position ``start`` on to a digest, without holding the file in memory."""
+def _hash_file(path: Path, digest: "hashlib._Hash", start: int = 0, stop: int | None = None) -> None:
+    """Add bytes of a file to a digest, from ``start`` to ``stop`` or the end, without holding the file in memory."""
     with path.open("rb") as stream:
         stream.seek(start)
-        while chunk := stream.read(CHUNK):
+        left = path.stat().st_size - start if stop is None else stop - start
+        while left > 0 and (chunk := stream.read(min(left, CHUNK))):
             digest.update(chunk)
+            left -= len(chunk)
 
 
 def _fingerprint_of_folder(folder: Path) -> str:
@@ -59,5 +64,5 @@ def _fingerprint_of_folder(folder: Path) -> str:
         digest.update(
             f"{file.relative_to(folder).as_posix()}\n{file.stat().st_size}\n".encode(errors="surrogateescape")
         )
-        _hash_file(file, 0, digest)
+        _hash_file(file, digest)
     return digest.hexdigest()

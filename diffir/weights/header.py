@@ -13,6 +13,9 @@ from typing import Any
 
 from diffir.errors import WeightsError
 
+DESCRIPTION = "diffir_card"
+"""Name of a tensor of bytes in published weights that repeats the facts of the card which decide a result, for programs
+that read tensors alone. It is no part of a network, so a ``Header`` does not list it."""
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
 _SHOWN = 40  # characters of a name in a message
@@ -32,6 +35,8 @@ class Header:
     """Size of the whole file in bytes."""
     data_start: int
     """Position of the first tensor in the file, in bytes."""
+    description: tuple[int, int] = (0, 0)
+    """Start and stop of the tensor ``DESCRIPTION``, in bytes from ``data_start``; equal if there is none."""
 
     @property
     def parameters(self) -> int:
@@ -103,15 +108,16 @@ def read_header(path: Path) -> Header:
     try:
         entries = json.loads(text)
         metadata = _texts(entries.pop("__metadata__", None) or {})
+        end = max((_counts(entry["data_offsets"])[1] for entry in entries.values()), default=0)
+        start, stop = _counts(entries.pop(DESCRIPTION, {}).get("data_offsets", [0, 0]))
         shapes = {name: _counts(entry["shape"]) for name, entry in entries.items()}
         check_names(entries)
         dtypes = _texts({name: entry["dtype"] for name, entry in entries.items()})
-        end = max((_counts(entry["data_offsets"])[1] for entry in entries.values()), default=0)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is not a safetensors file: its header cannot be read ({error})") from error
     if size < _LENGTH_BYTES + length + end:
         raise _truncated(path, size, _LENGTH_BYTES + length + end)
-    return Header(shapes, dtypes, metadata, size, _LENGTH_BYTES + length)
+    return Header(shapes, dtypes, metadata, size, _LENGTH_BYTES + length, (start, stop))
 
 
 def _counts(values: Any) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
 from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, catalogue, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
 from diffir.weights.fit import empty_network, filled_network
-from diffir.weights.header import is_safetensors, read_header
+from diffir.weights.header import DESCRIPTION, is_safetensors, read_header
 from diffir.weights.published import read_published
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
@@ -97,17 +97,20 @@ def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, Weights
     if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
         state, card = read_published(path)
     else:
-        released, system = _read_released(path, systems)
-        state, card = released.state, _card_of(released, path, system)
-        if released.network is not None:
-            return released.network, card
+        state = {} if path.is_dir() else read_checkpoint(path)
+        if DESCRIPTION in state:  # another program saved published weights again, without their metadata
+            card = WeightsCard.from_description(state.pop(DESCRIPTION).numpy().tobytes(), path.stem)
+        else:
+            released, system = _read_released(state, path, systems)
+            state, card = released.state, _card_of(released, path, system)
+            if released.network is not None:
+                return released.network, card
     empty = empty_network(system_of(card, systems, str(path)), card.settings, card.part, str(path))
     return filled_network(state, empty, card.part, str(path)), card
 
 
-def _read_released(path: Path, systems: Mapping[str, System]) -> tuple[Released, System]:
+def _read_released(state: dict[str, Tensor], path: Path, systems: Mapping[str, System]) -> tuple[Released, System]:
     """Read a foreign checkpoint with the first system that recognises its tensor names, or the layout of a folder."""
-    state: dict[str, Tensor] = {} if path.is_dir() else read_checkpoint(path)
     for system in sorted(systems.values(), key=lambda system: system.is_last_resort):
         released = system.read_folder(path) if path.is_dir() else system.read_released(state, str(path))
         if released is not None:

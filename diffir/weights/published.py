@@ -17,7 +17,7 @@ from diffir.system import System
 from diffir.weights.card import WeightsCard
 from diffir.weights.checkpoint_file import read_tensors
 from diffir.weights.fit import check_fit, empty_network
-from diffir.weights.header import read_header, with_sorted_metadata
+from diffir.weights.header import DESCRIPTION, read_header, with_sorted_metadata
 
 
 def save_published(
@@ -47,6 +47,7 @@ def save_published(
     parameters = {name for name, _ in network.named_parameters()}
     # Only parameters may lose precision: a noise schedule or a running mean in a buffer would not survive it.
     stored = {name: _stored(name, state[name], dtype if name in parameters else state[name].dtype) for name in state}
+    stored[DESCRIPTION] = torch.frombuffer(bytearray(card.to_description()), dtype=torch.uint8)
     start, tensors = with_sorted_metadata(save(stored, card.to_metadata()))
     with write_atomically(path) as file:
         file.write(start)
@@ -61,7 +62,9 @@ def read_published(path: str | Path) -> tuple[dict[str, Tensor], WeightsCard]:
     """
     path = Path(path)
     card = WeightsCard.from_metadata(read_header(path).metadata, str(path))
-    return {name: _full_precision(tensor) for name, tensor in read_tensors(path).items()}, card
+    tensors = read_tensors(path)
+    tensors.pop(DESCRIPTION, None)
+    return {name: _full_precision(tensor) for name, tensor in tensors.items()}, card
 
 
 def _full_precision(tensor: Tensor) -> Tensor:
