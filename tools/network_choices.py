@@ -50,7 +50,7 @@ SMALL_AND_DAMAGED = (
     {"type": "gaussian_noise", "sigma": [6, 6]},
     {"type": "jpeg", "quality": [50, 50]},
 )
-ENLARGING = ("bicubic", "sr_x4", "ldm_sr_x4", "realsr_x4")
+ENLARGING = ("sr_x4", "ldm_sr_x4", "realsr_x4", "realesrgan_general_x4")
 
 SHEETS: dict[str, list[Case]] = {
     "noise": [Case("kodim15", (300, 170), [CAMERA, ROUND], ["photo", "denoise"])],
@@ -80,7 +80,7 @@ SHEETS: dict[str, list[Case]] = {
         Case("kodim14", (372, 360), [{"type": "motion_blur", "length": [20, 20]}, ROUND], ["deblur"], seed=2),
         Case("kodim09", (330, 240), [{"type": "recipe", "name": "inpaint_wide"}], ["inpaint"], seed=4),
         Case("kodim08", (400, 330), [SHRINK, ROUND], ["ldm_sr_x4"]),
-        Case("kodim23", (380, 200), [SHRINK, STRONG_NOISE, ROUND], ["realsr_x4", "photo > realsr_x4"]),
+        Case("kodim23", (380, 200), [SHRINK, STRONG_NOISE, ROUND], ["realesrgan_general_x4", "photo > realsr_x4"]),
     ],
 }
 

@@ -5,8 +5,9 @@ import argparse
 from diffir.cli import restore
 from diffir.cli.parser import Parser
 
-# Small photos are mostly compressed, and networks for clean photos (sr_x2, sr_x4) enlarge what compression left.
-_NETWORK = "realsr_x4"
+# Small photos are mostly compressed, and networks for clean photos (sr_x2, sr_x4) enlarge what compression left. Of the
+# two for damaged ones, this has the better LPIPS and NIQE (docs/networks.md).
+_NETWORK = "realesrgan_general_x4"
 
 
 def add_arguments(parser: Parser) -> None:

@@ -140,15 +140,15 @@ def test_a_factor_that_cannot_be_meant_is_refused(value, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "network"),
     [
-        (["upscale"], "realsr_x4"),
-        (["upscale", "-s", "2"], "realsr_x4"),
+        (["upscale"], "realesrgan_general_x4"),
+        (["upscale", "-s", "2"], "realesrgan_general_x4"),
         (["upscale", "-n", "sr_x2"], "sr_x2"),
         (["denoise"], "denoise"),
         (["denoise", "-n", "photo"], "photo"),
     ],
 )
 def test_upscale_and_denoise_choose_their_network(photo, tmp_path, words, network, capsys) -> None:
-    factor = float(words[words.index("-s") + 1]) if "-s" in words else {"realsr_x4": 4, "sr_x2": 2}.get(network, 1)
+    factor = float(words[words.index("-s") + 1]) if "-s" in words else {"realesrgan_general_x4": 4, "sr_x2": 2}.get(network, 1)
 
     assert main([*words, photo, "-o", str(tmp_path / "out.png"), "--device", "cpu", "--strength", "0"]) == 0
 
