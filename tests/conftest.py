@@ -1,10 +1,13 @@
 """Fixtures for all tests: tiny networks, restorers with them, and checkpoints with upstream's tensor names."""
 
+import itertools
+import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -29,10 +32,25 @@ def shared() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let every test and its fixtures draw the same random numbers, whichever tests ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def new_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names of folders that do not exist; ``mktemp`` would list thousands of folders to find one."""
+    folder = tmp_path_factory.mktemp("new")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(new_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test a cache folder of its own, so that it neither reads nor writes that of the user."""
-    monkeypatch.setenv("DIFFIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("DIFFIR_CACHE", str(next(new_folders)))
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def recipe(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weights, recipe, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["finetune", str(photos), "--recipe", str(recipe), "--model_path", str(weights), "-o", str(out)]

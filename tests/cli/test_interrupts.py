@@ -74,6 +74,7 @@ def test_the_first_signal_finishes_the_current_file_and_prints_the_summary(tmp_p
     assert errors.strip() == "diffir: stopping after the current file; press Ctrl-C again to stop at once"
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_at_once_and_leaves_no_half_file(tmp_path: Path) -> None:
     with restoring(tmp_path, "--tile", "32", "--tile_overlap", "8", photos=1, side=2400) as process:
         wait_for(process.stdout, '"progress"')

@@ -1,10 +1,10 @@
 """``diffir restore`` with paths that the system refuses, and with an output stream that is closed."""
 
 import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -93,10 +93,10 @@ def test_an_unexpected_system_error_is_one_line(
     assert capsys.readouterr().err == "diffir: disk: Input/output error\n"
 
 
-def restore_into(place: Place, stream: int, *flags: str) -> int:
-    """Run the command in a process with this stdout and return its exit code."""
-    call = [sys.executable, "-m", "diffir", *place.call, "--batch_size", "1", *flags]
-    return subprocess.run(call, stdout=stream, stderr=subprocess.DEVNULL, check=False).returncode
+def restore_into(place: Place, stream: IO[str], *flags: str) -> int:
+    """Run the command with this stdout and return its exit code; ``test_terminal`` has processes with such streams."""
+    with redirect_stdout(stream):
+        return main([*place.call, "--batch_size", "1", *flags])
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
@@ -105,17 +105,17 @@ def test_restoring_goes_on_when_the_report_cannot_be_written(place: Place, flags
     reader, writer = os.pipe()
     os.close(reader)
 
-    code = restore_into(place, writer, *flags)
+    with os.fdopen(writer, "w") as pipe:
+        code = restore_into(place, pipe, *flags)
 
-    os.close(writer)
     assert code == 1  # as for any run with a bad file
     assert place.written() == ["0.png", "1.png", "2.png", "3.png"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_under_the_report_does_not_end_restoring(place: Place) -> None:
-    with Path("/dev/full").open("wb") as full:
-        assert restore_into(place, full.fileno()) == 0
+    with Path("/dev/full").open("w") as full:
+        assert restore_into(place, full) == 0
 
     assert len(place.written()) == 4
 

@@ -92,6 +92,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert not printed.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [
@@ -107,6 +108,7 @@ def test_it_can_be_called_as_a_module_and_as_a_path(call: list[str]) -> None:
     assert shown.returncode == 0 and "--threads" in shown.stdout, shown.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the peak memory of a process")
 def test_peak_memory_is_measured_in_a_process_of_its_own(tool: ModuleType, tmp_path: Path) -> None:
     quick = [word for word in QUICK if word != "--skip_memory"]

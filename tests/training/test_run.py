@@ -29,6 +29,8 @@ SHORT = (
     "logger.save_checkpoint_freq=1",
     "logger.print_freq=2",
     "val.save_images=1",
+    "licence=CC0",
+    "training_data=four photos",
 )
 # The command line in a process that kills itself when the state of step 7 of stage 2 is written.
 DIES_BEHIND_STEP_7 = """
@@ -68,25 +70,38 @@ def whole(tmp_path_factory) -> Path:
         return run_of(options(tmp_path_factory.mktemp("whole"))).start(auto_resume=False)
 
 
-def test_a_run_ends_in_weights_that_load_and_say_what_they_are(tmp_path):
-    weights = run_of(options(tmp_path, "licence=CC0", "training_data=four photos")).start(auto_resume=False)
+@pytest.fixture(scope="module")
+def finished_stage_one(tmp_path_factory) -> Path:
+    """Return the folder of runs in which one has trained stage 1."""
+    folder = tmp_path_factory.mktemp("stage one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPOSITORY)
+        run_of(options(folder, "stages=[1]")).start(auto_resume=False)
+    return folder
 
-    network, card = load_network(weights, restores=True)
+
+@pytest.fixture
+def stage_one(finished_stage_one, tmp_path) -> Path:
+    """Return the stage-1 weights of a run in ``tmp_path`` that has trained stage 1."""
+    return shutil.copytree(finished_stage_one, tmp_path, dirs_exist_ok=True) / "tiny/models/tiny_stage1.safetensors"
+
+
+def test_a_run_ends_in_weights_that_load_and_say_what_they_are(whole):
+    network, card = load_network(whole, restores=True)
 
     assert (card.part, card.task, card.licence, card.data) == ("diffusion", "denoise_tiny", "CC0", "four photos")
     assert network.settings.dim == 8
 
 
-def test_stage_two_goes_on_from_stage_two_weights(tmp_path):
-    first = run_of(options(tmp_path, "name=first")).start(auto_resume=False)
-    teacher = first.with_name("first_stage1.safetensors")
+def test_stage_two_goes_on_from_stage_two_weights(whole, tmp_path):
+    teacher = whole.with_name("tiny_stage1.safetensors")
     go_on = ("name=second", "stages=[2]", "stage2.optim_g.lr=1e-9", "stage2.encoder_iter=0", "stage2.ema_decay=0")
-    starts = (f"path.pretrain_network_g={teacher}", f"path.pretrain_network_s2={first}")
+    starts = (f"path.pretrain_network_g={teacher}", f"path.pretrain_network_s2={whole}")
 
     second = run_of(options(tmp_path, *go_on, *starts)).start(auto_resume=False)
 
-    (before, _), (after, card) = read_published(first), read_published(second)
-    assert card.training["start"] == {"pretrain_network_g": teacher.stem, "pretrain_network_s2": first.stem}
+    (before, _), (after, card) = read_published(whole), read_published(second)
+    assert card.training["start"] == {"pretrain_network_g": teacher.stem, "pretrain_network_s2": whole.stem}
     assert all(torch.allclose(before[name].float(), after[name].float(), atol=1e-4) for name in before)
 
 
@@ -110,9 +125,8 @@ def test_stage_two_is_validated_from_its_start_with_both_priors(whole):
     assert all(r["prior_gap"] == pytest.approx(r["oracle_psnr"] - r["psnr"]) for r in scores)
 
 
-def test_stage_one_alone_then_stage_two_alone_equals_both_in_one_command(whole, tmp_path):
-    run_of(options(tmp_path / "apart", "stages=[1]")).start(auto_resume=False)
-    apart = run_of(options(tmp_path / "apart", "stages=[2]")).start(auto_resume=True)
+def test_stage_one_alone_then_stage_two_alone_equals_both_in_one_command(whole, stage_one, tmp_path):
+    apart = run_of(options(tmp_path, "stages=[2]")).start(auto_resume=True)
 
     assert same_weights(whole, apart)
 
@@ -176,18 +190,16 @@ def test_a_run_killed_without_warning_resumes_bit_for_bit(tmp_path):
     assert same_weights(tmp_path / "whole" / name, tmp_path / "killed" / name)
 
 
-def test_a_finished_or_running_folder_is_not_overwritten(tmp_path):
-    weights = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
-    before = weights.read_bytes()
+def test_a_finished_or_running_folder_is_not_overwritten(stage_one, tmp_path):
+    before = stage_one.read_bytes()
 
     with pytest.raises(TrainingError, match="--auto_resume"):
         run_of(options(tmp_path, "stages=[1]", "manual_seed=5")).start(auto_resume=False)
-    assert weights.read_bytes() == before
+    assert stage_one.read_bytes() == before
 
 
+@pytest.mark.usefixtures("stage_one")
 def test_a_run_does_not_go_on_with_other_settings(tmp_path):
-    run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
-
     with pytest.raises(
         TrainingError, match=r"started with other settings: manual_seed \(was 0\), network_g\.settings\.dim"
     ):
@@ -215,9 +227,8 @@ def test_where_validation_decides_it_may_not_change(tmp_path):
         run_of(options(tmp_path, *best, "val.metrics=[ssim]")).start(auto_resume=True)
 
 
+@pytest.mark.usefixtures("stage_one")
 def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):
-    run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
-
     weights = run_of(options(tmp_path, "stage2.total_iter=3")).start(auto_resume=True)
 
     assert weights.is_file()
@@ -225,25 +236,24 @@ def test_stage_two_may_be_planned_anew_until_it_begins(tmp_path):
         run_of(options(tmp_path, "stage2.total_iter=5")).start(auto_resume=True)
 
 
-def test_a_run_stopped_between_its_last_step_and_its_weights_still_has_scores(tmp_path):
-    weights = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False)
-    before = read_published(weights)[1].scores
-    weights.unlink()
+def test_a_run_stopped_between_its_last_step_and_its_weights_still_has_scores(stage_one, tmp_path):
+    before = read_published(stage_one)[1].scores
+    stage_one.unlink()
 
     again = run_of(options(tmp_path, "stages=[1]")).start(auto_resume=True)
 
     assert before and read_published(again)[1].scores == before
 
 
-def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(tmp_path):
-    card = read_published(run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False))[1]
+def test_the_header_of_the_weights_tells_the_recipe_and_nothing_of_the_machine(finished_stage_one):
+    card = read_published(finished_stage_one / "tiny/models/tiny_stage1.safetensors")[1]
 
     assert card.training["prior"]["total_iter"] == 4
     assert not {"diffusion", "gan"} & card.training.keys()  # which did not run
     assert "start" not in card.training
     assert "gan" not in card.training["prior"] and card.training["prior"]["compile"] is False
     assert card.scores[0].condition == "32 x 32 cuts, gaussian_noise sigma [25, 25]"
-    assert str(tmp_path) not in str(card.to_metadata())
+    assert str(finished_stage_one) not in str(card.to_metadata())
 
 
 def test_the_header_tells_what_a_recipe_file_says_and_not_where_it_lies(tmp_path):
@@ -280,14 +290,9 @@ def test_a_start_that_fails_does_not_block_its_folder(tmp_path):
     assert run_of(options(tmp_path, "stages=[1]")).start(auto_resume=False).is_file()
 
 
-def test_no_state_is_kept_of_a_run_that_is_not_finite(tmp_path):
-    with pytest.raises(TrainingError, match="not finite"):
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice_and_leaves_no_state_of_it(tmp_path):
+    with pytest.raises(TrainingError, match=r"not finite 2 times in a row.*lower train\.optim_g\.lr"):
         run_of(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)
 
     for state in (tmp_path / "tiny/training_states").glob("*.state"):
         assert all(tensor.isfinite().all() for tensor in torch.load(state, weights_only=True)["params"].values())
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path):
-    with pytest.raises(TrainingError, match=r"not finite 2 times in a row.*lower train\.optim_g\.lr"):
-        run_of(options(tmp_path, "train.optim_g.lr=1e20", "train.max_nonfinite=1")).start(auto_resume=False)
