@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from diffir.errors import UsageError
+from diffir.files import why_refused
 from diffir.inference.device import resolve_device, resolve_precision
 from diffir.inference.options import RestoreOptions
 from diffir.near_names import meant
-from diffir.photo_restorer import Restorer
+from diffir.photo_restorer import Chain, Restorer
 from diffir.system import System
 from diffir.systems import SYSTEMS
 from diffir.weights import load as weights_load
@@ -30,15 +31,55 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
     """Make a restorer from the name or file of weights; without one, from the default weights of the package.
 
     Args:
-        name_or_path: a name that ``diffir models`` lists, or a file of weights.
+        name_or_path: a name that ``diffir models`` lists, or a file of weights; or several joined by commas, such as
+            "photo,realsr_x4", which restore one after the other. Options then apply to each network that has them.
         options: fields of ``RestoreOptions`` (device, precision, tile, tile_overlap, tta, strength, seed) and of the
             system's own options; DiffIR has ``engine`` and ``stats``.
     Raises:
         UsageError: the name, file, device, precision or option does not exist.
         WeightsError: the file does not hold a network that restores.
     """
-    network, card = load_network(default_name() if name_or_path is None else name_or_path, restores=True)
+    names = members_of(name_or_path)
+    if len(names) > 1:
+        return _load_chain(names, options)
+    network, card = load_network(names[0], restores=True)
     return restorer_of_card(network, card, **options)
+
+
+def members_of(name_or_path: str | Path | None) -> list[str | Path]:
+    """Names and files of the networks that ``load`` takes as one text: they are joined by commas or plus signs.
+
+    A text that is the path of a file stands for that file alone.
+
+    Raises:
+        UsageError: there is no name before or behind a comma.
+    """
+    if name_or_path is None:
+        return [default_name()]
+    if not isinstance(name_or_path, str) or _exists(name_or_path):
+        return [name_or_path]
+    pieces = [piece.strip() for piece in name_or_path.split(",")]
+    names = [name.strip() for piece in pieces for name in ([piece] if _exists(piece) else piece.split("+"))]
+    if not all(names):
+        raise UsageError(f"{name_or_path!r} lacks a name: a chain is several names, such as photo,realsr_x4")
+    return list(names)
+
+
+def _exists(text: str) -> bool:
+    return not why_refused(Path(text)) and Path(text).exists()
+
+
+def _load_chain(names: Sequence[str | Path], options: dict[str, Any]) -> Chain:
+    """A chain of the named networks; each gets the options that its system has."""
+    loaded = [load_network(name, restores=True) for name in names]
+    own = {name: {field.name for field in fields(system.restore_options)} for name, system in SYSTEMS.items()}
+    known = set().union(*(own[card.system] for _, card in loaded))
+    members = []
+    for network, card in loaded:
+        foreign = known - own[card.system]
+        suited = {key: value for key, value in options.items() if key not in foreign}
+        members.append(restorer_of_card(network, card, **suited))
+    return Chain(members)
 
 
 def restorer_of_card(network: nn.Module, card: WeightsCard, **options: Any) -> Restorer:

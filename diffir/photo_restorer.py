@@ -22,10 +22,12 @@ from diffir.batch.batch import run_jobs
 from diffir.batch.events import Settings
 from diffir.batch.jobs import plan_jobs
 from diffir.batch.own_mask import own_mask_kind, take_mask
-from diffir.batch.restore_photos import are_alike, part_of, restore_animation, restore_photos
+from diffir.batch.restore_photos import are_alike, restore_animation, restore_photos
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import MAX_PIXELS, Content, Photo, frames_of, read_file, write_image
+from diffir.inference.chain import Chain as ArrayChain
 from diffir.inference.options import AUTO, WHOLE
+from diffir.inference.progress import part_of
 from diffir.inference.restorer import Restorer as ArrayRestorer
 from diffir.pictures import Picture, as_kind_of, is_batch, joined, to_mask, to_photo, to_pil
 from diffir.pixels import as_rgb, to_float, to_kind
@@ -258,6 +260,10 @@ class Restorer(ArrayRestorer):
             for number, (image, mask) in enumerate(zip(images, several_masks, strict=True))
         ]
         return joined(results, images)
+
+
+class Chain(Restorer, ArrayChain):
+    """Several networks that restore one after the other, for pictures in memory and for files."""
 
 
 def _first(content: Content) -> Photo:

@@ -11,10 +11,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from diffir.batch.events import Settings
-from diffir.batch.restore_photos import part_of, restore_photos
+from diffir.batch.restore_photos import restore_photos
 from diffir.image_io import Photo
+from diffir.inference.progress import part_of
 from diffir.inference.restorer import OnProgress, Restorer
-from diffir.inference.samples import IMAGE_SCALE, Samples, with_seed
+from diffir.inference.samples import IMAGE_SCALE, Samples
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -44,7 +45,7 @@ def restore_mean(
     results: list[Photo] = []
     for number, seed in enumerate(seeds):
         progress = part_of(on_progress, number / len(seeds), (number + 1) / len(seeds))
-        ((result, _),) = restore_photos(with_seed(restorer, seed), [photo], mask, settings, on_progress=progress)
+        ((result, _),) = restore_photos(restorer.with_seed(seed), [photo], mask, settings, on_progress=progress)
         assert isinstance(result, Photo)
         results.append(result)
     colours = Samples.of([result.pixels for result in results])

@@ -15,6 +15,7 @@ from diffir.batch.alpha import enlarge_alpha, fill_hidden, needs_network
 from diffir.batch.events import Settings
 from diffir.batch.outscale import resized, size_at
 from diffir.image_io import Animation, Content, Pages, Photo, frames_of, without_metadata
+from diffir.inference.progress import part_of
 from diffir.inference.restorer import OnProgress, Restorer
 
 RestoredContent = tuple[Content, Tensor | None]
@@ -110,12 +111,22 @@ def stripped(content: Content) -> Content:
     return replace(content, frames=tuple(without_metadata(frame) for frame in content.frames))
 
 
-def part_of(on_progress: OnProgress | None, start: float, stop: float) -> OnProgress | None:
-    """A callback for one part of the work, which reports its progress as progress from ``start`` to ``stop``."""
-    return None if on_progress is None else lambda fraction: on_progress(start + fraction * (stop - start))
-
-
 def _restore(
+    restorer: Restorer,
+    photos: Sequence[Photo],
+    mask: np.ndarray | None,
+    prior: Tensor | None,
+    on_progress: OnProgress | None,
+) -> list[Photo]:
+    """Restore photos with each network of the restorer in turn, with opacity and all else that a file would hold."""
+    restored = list(photos)
+    for member, own_prior, progress in restorer.steps(prior, on_progress):
+        restored = _restore_together(member, restored, mask, own_prior, progress)
+        mask = None  # only the first network of a chain takes one
+    return restored
+
+
+def _restore_together(
     restorer: Restorer,
     photos: Sequence[Photo],
     mask: np.ndarray | None,

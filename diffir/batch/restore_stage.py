@@ -19,7 +19,6 @@ from diffir.batch.restore_photos import RestoredContent, pixels_of, restore_anim
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import Animation, Content, Pages, Photo
 from diffir.inference.restorer import Restorer
-from diffir.inference.samples import with_seed
 from diffir.video.restore_video import restore_video
 
 
@@ -64,7 +63,7 @@ class FileRestorer:
 
         # Collect what the user should know, then pass each file on without its input, which would only fill memory.
         notes = tuple(restorer.take_notes())
-        if 0 < restorer.options.tile < (restorer.last_tile or 0):
+        if any(0 < member.options.tile < (member.last_tile or 0) for member in restorer.members):
             notes += (f"tile rounded up from {restorer.options.tile}",)
         share = (time.perf_counter() - start) / len(group)
         for loaded, (content, prior, deviation, note) in zip(group, results, strict=True):
@@ -89,7 +88,7 @@ class FileRestorer:
         return [_Result(mean, None, deviation, note)]
 
     def _restore_once(self, group: list[LoadedFile], seed: int) -> list[RestoredContent]:
-        first, restorer = group[0], with_seed(self._restorer, seed)
+        first, restorer = group[0], self._restorer.with_seed(seed)
         keep_prior = first.job.prior_target is not None
         on_progress = self._reporter.progress_of(group)
         if isinstance(first.content, Animation | Pages):
@@ -110,7 +109,7 @@ class FileRestorer:
     def _restore_video(self, loaded: LoadedFile) -> None:
         """Restore a video from file to file; if it is interrupted, the frames that are done are kept."""
         start, job = time.perf_counter(), loaded.job
-        restorer = with_seed(self._restorer, self._restorer.options.seed + job.seed_steps[0])
+        restorer = self._restorer.with_seed(self._restorer.options.seed + job.seed_steps[0])
         on_progress = self._reporter.progress_of([loaded])
         try:
             video = restore_video(

@@ -89,6 +89,7 @@ def _run(
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
+    _refuse_priors_of_chain(args, restorer)
     seeds_of(restorer, args.samples)
 
     # Restore, and report on the terminal or as JSON.
@@ -115,16 +116,17 @@ def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
 
 
 def _load(args: argparse.Namespace) -> list[Restorer]:
-    """A restorer for each device."""
-    from diffir.api import load, system_of_source
+    """A restorer for each device; it is a chain if several networks are named."""
+    from diffir.api import load, members_of, system_of_source
 
     source = args.model_path or args.model_name
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
-        system = system_of_source(source)
-        _apply_denoise_strength(args, system)
-        for option in foreign_options(args, [system]):
-            raise UsageError(f"--{option} is no option of {system.name} networks: drop it")
+        systems = [system_of_source(member) for member in members_of(source)]
+        _apply_denoise_strength(args, systems)
+        names = " and ".join(dict.fromkeys(system.name for system in systems))
+        for option in foreign_options(args, systems):
+            raise UsageError(f"--{option} is no option of {names} networks: drop it")
         return [
             load(
                 source,
@@ -137,7 +139,7 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 seed=args.seed,
                 seamless=args.seamless,
                 mask_grow=args.mask_grow,
-                **given_options(args, system),
+                **given_options(args, *systems),
             )
             for device in devices
         ]
@@ -145,14 +147,23 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
         raise UsageError(str(error)) from error
 
 
-def _apply_denoise_strength(args: argparse.Namespace, system: System) -> None:
-    """Let ``-dn`` mean ``--strength`` for networks that have no strength of denoising of their own."""
+def _apply_denoise_strength(args: argparse.Namespace, systems: Sequence[System]) -> None:
+    """Let ``-dn`` mean ``--strength`` where no network has a strength of denoising of its own."""
     given = args.denoise_strength
-    if given is None or "denoise_strength" in {field.name for field in fields(system.restore_options)}:
+    own = {field.name for system in systems for field in fields(system.restore_options)}
+    if given is None or "denoise_strength" in own:
         return
     if args.strength != 1:
-        raise UsageError(f"-dn is --strength for {system.name} networks, and both are given: drop one of them")
+        raise UsageError(f"-dn is --strength for {systems[0].name} networks, and both are given: drop one of them")
     args.strength, args.denoise_strength = given, None
+
+
+def _refuse_priors_of_chain(args: argparse.Namespace, restorer: Restorer) -> None:
+    if len(restorer.members) == 1:
+        return
+    for flag in ("prior", "save_prior", "share_prior"):
+        if getattr(args, flag):
+            raise UsageError(f"--{flag} needs one network, and {restorer.name} is a chain, which has no single prior")
 
 
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:

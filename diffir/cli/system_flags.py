@@ -28,9 +28,9 @@ def add_system_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(*names, f"--{field.name}", help=field.metadata.get("help"), **_kind(hints[field.name]))
 
 
-def given_options(args: argparse.Namespace, system: System) -> dict[str, Any]:
-    """The own options of a system that were given on the command line."""
-    names = [field.name for field in _flag_fields(system.restore_options)]
+def given_options(args: argparse.Namespace, *systems: System) -> dict[str, Any]:
+    """The own options of these systems that were given on the command line."""
+    names = [field.name for system in systems for field in _flag_fields(system.restore_options)]
     return {name: value for name in names if (value := getattr(args, name, None)) is not None}
 
 

@@ -5,9 +5,9 @@ This module checks the input, averages the self-ensemble and finishes the result
 """
 
 import pickle
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from diffir.system import Engine, OnProgress, Precision
 _TURNS = [(quarter_turns, mirrored) for mirrored in (False, True) for quarter_turns in range(4)]
 _ROWS = 256  # rows of lq that are finished at a time
 _SEAMLESS_MARGIN = 64  # pixels of lq that a seamless texture continues on each side; edges then meet within rounding
+
+_RestorerT = TypeVar("_RestorerT", bound="Restorer")
 
 
 class Restorer:
@@ -68,6 +70,11 @@ class Restorer:
         return _unpickled, (type(self), pickle.dumps(vars(self)))
 
     @property
+    def members(self) -> tuple["Restorer", ...]:
+        """The restorers that work one after the other: this one alone, except in a chain."""
+        return (self,)
+
+    @property
     def scale(self) -> int:
         """Side of the output divided by the side of the input."""
         return self.facts.scale
@@ -86,6 +93,24 @@ class Restorer:
     def last_tile(self) -> int | None:
         """Side of the tiles of the latest photo, in pixels of lq; None if it was restored whole."""
         return self._runner.last_tile
+
+    @property
+    def draws_at_random(self) -> bool:
+        """True if results depend on the seed."""
+        return bool(self.engine.seed_meaning)
+
+    def with_seed(self: _RestorerT, seed: int) -> _RestorerT:
+        """A restorer with the same network, which is shared and not copied, and with the same options but this seed."""
+        other = type(self).__new__(type(self))  # copy.copy would pickle the network
+        vars(other).update(vars(self))
+        other.options = replace(self.options, seed=seed)
+        return other
+
+    def steps(
+        self, prior: Tensor | None, on_progress: OnProgress | None
+    ) -> Iterator[tuple["Restorer", Tensor | None, OnProgress | None]]:
+        """Yield each member with the prior and the callback for progress that it shall be called with."""
+        yield self, prior, on_progress
 
     def in_use(self) -> dict[str, Any]:
         """All options, shared and the system's, with the values that take effect now; "auto" is resolved."""
@@ -135,8 +160,10 @@ class Restorer:
         """Restore photos of one shape and data type together; each result equals that of the photo alone.
 
         Args:
-            images, masks, on_progress: as for ``restore``.
+            images: photos as ``restore`` takes them, all of one shape and data type.
+            masks: one for each photo, as for ``restore``.
             prior: (B, P), or (1, P) for all photos.
+            on_progress: as for ``restore``.
         """
         if self.options.seamless:
             wrapped_masks = None if masks is None else [_wrapped(mask) for mask in masks]

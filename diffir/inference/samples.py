@@ -4,12 +4,13 @@ In: a restorer and a photo. Out: the results for consecutive seeds, their mean, 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from diffir.errors import UsageError
 from diffir.inference.options import LARGEST_SEED
+from diffir.inference.progress import part_of
 from diffir.inference.restorer import Restorer
 from diffir.inference.strips import split_rows
 from diffir.pixels import to_float, to_kind
@@ -52,14 +53,6 @@ class Samples:
         return to_kind(np.clip(IMAGE_SCALE * self.deviation, 0, 1), np.dtype(np.uint8))
 
 
-def with_seed(restorer: Restorer, seed: int) -> Restorer:
-    """A restorer with the same network, which is shared and not copied, and with the same options but another seed."""
-    other = type(restorer).__new__(type(restorer))  # copy.copy would pickle the network
-    vars(other).update(vars(restorer))
-    other.options = replace(restorer.options, seed=seed)
-    return other
-
-
 def seeds_of(restorer: Restorer, count: int) -> range:
     """Seeds of ``count`` results: the restorer's own and those that follow.
 
@@ -68,7 +61,7 @@ def seeds_of(restorer: Restorer, count: int) -> range:
     """
     if count < 1:
         raise UsageError(f"samples must be 1 or more, got {count}")
-    if count > 1 and not restorer.engine.seed_meaning:
+    if count > 1 and not restorer.draws_at_random:
         raise UsageError(f"{restorer.name} draws nothing at random, so all samples would be equal: ask for one")
     first = restorer.options.seed
     if first + count - 1 > LARGEST_SEED:
@@ -87,8 +80,10 @@ def draw_samples(
     """Restore a photo several times, with consecutive seeds.
 
     Args:
-        image, mask, on_progress: as for ``Restorer.restore``.
+        image: a photo as ``Restorer.restore`` takes it.
+        mask: as for ``Restorer.restore``.
         count: number of results.
+        on_progress: as for ``Restorer.restore``.
     """
     return Samples.of(list(_results(restorer, image, mask, count, on_progress)))
 
@@ -97,9 +92,5 @@ def _results(
     restorer: Restorer, image: np.ndarray, mask: np.ndarray | None, count: int, on_progress: OnProgress | None
 ) -> Iterator[np.ndarray]:
     for number, seed in enumerate(seeds_of(restorer, count)):
-
-        def report(share: float, done: int = number) -> None:
-            if on_progress is not None:
-                on_progress((done + share) / count)
-
-        yield with_seed(restorer, seed).restore(image, mask, on_progress=report)
+        progress = part_of(on_progress, number / count, (number + 1) / count)
+        yield restorer.with_seed(seed).restore(image, mask, on_progress=progress)

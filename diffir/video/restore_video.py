@@ -173,12 +173,16 @@ def _facts(restorer: Restorer, clip: VideoClip, share_prior: bool, prior: Tensor
     # Weights of one name may differ, so the result of a test image identifies the network and its settings.
     test_image = np.random.default_rng(0).random((_TEST_SIDE, _TEST_SIDE, 3), dtype=np.float32)
     restored = restorer.restore(test_image)[:: restorer.scale, :: restorer.scale]
+    settings: dict[str, Fact] = {}
+    for member in restorer.members:
+        owner = "" if member is restorer else f" of {member.name}"
+        settings |= {f"{name}{owner}": value for name, value in member.in_use().items() if name not in _MAY_CHANGE}
     return {
         "source": _digest(clip.path),
         "number of frames": len(clip.stamps),
         "model": restorer.name,
         "scale": restorer.scale,
-        **{name: value for name, value in restorer.in_use().items() if name not in _MAY_CHANGE},
+        **settings,
         "share_prior": share_prior,
         "prior": "" if prior is None else hashlib.sha256(prior.cpu().float().numpy().tobytes()).hexdigest(),
         "network or setting": [round(float(value), 4) for value in restored.ravel()],

@@ -13,7 +13,7 @@ from diffir.batch.jobs import Job, plan_jobs
 from diffir.errors import UsageError
 from diffir.image_io import Photo, read_image, write_image
 from diffir.inference.restorer import Restorer
-from diffir.inference.samples import seeds_of, with_seed
+from diffir.inference.samples import seeds_of
 
 MakeRestorer = Callable[..., Restorer]
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\x04\0\0\0abc\0\0\0\0\0"  # the maker of the camera is "abc"
@@ -84,7 +84,7 @@ def test_samples_are_the_results_of_consecutive_seeds(tmp_path: Path, restorer: 
     assert [event.notes for event in events] == [(), ("seed 8",)]
     for event, seed in zip(events, (7, 8), strict=True):
         result = read_image(event.target)
-        assert np.array_equal(result.pixels, with_seed(restorer, seed).restore(read_image(photo).pixels))
+        assert np.array_equal(result.pixels, restorer.with_seed(seed).restore(read_image(photo).pixels))
         assert result.exif == EXIF
     assert not np.array_equal(*(read_image(event.target).pixels for event in events))
 
@@ -94,7 +94,7 @@ def test_the_mean_keeps_metadata_and_the_map_says_what_its_values_mean(
 ) -> None:
     (job,) = plan_jobs([photo], tmp_path / "out", samples=3, uncertainty=True)
     pixels = read_image(photo).pixels
-    results = np.stack([with_seed(restorer, seed).restore(pixels) / 65535 for seed in (7, 8, 9)])
+    results = np.stack([restorer.with_seed(seed).restore(pixels) / 65535 for seed in (7, 8, 9)])
 
     (event,) = run_jobs(restorer, [job])
 
@@ -128,7 +128,7 @@ def test_pages_have_no_mean(tmp_path: Path, restorer: Restorer) -> None:
 
 
 def test_another_seed_takes_no_copy_of_the_network(restorer: Restorer) -> None:
-    assert with_seed(restorer, 8).engine.network is restorer.engine.network
+    assert restorer.with_seed(8).engine.network is restorer.engine.network
 
 
 def test_a_network_that_draws_nothing_has_one_result(restorer: Restorer) -> None:
