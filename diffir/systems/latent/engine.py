@@ -50,6 +50,7 @@ class LatentEngine:
         self.steps = diffusion.steps if options.steps is None else options.steps
         if self.steps > diffusion.timesteps:
             raise UsageError(f"steps must be at most {diffusion.timesteps}, got {self.steps}")
+        self.temperature = diffusion.temperature if options.temperature is None else options.temperature
         self.network = network
         self.device = device
         self.options = options
@@ -81,7 +82,8 @@ class LatentEngine:
 
     @property
     def description(self) -> str:
-        return f"{len(self.times)} steps of {self.sampler}"
+        temperature = "" if self.temperature == 1 else f", temperature {self.temperature:g}"
+        return f"{len(self.times)} steps of {self.sampler}{temperature}"
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
         """The options that take effect."""
@@ -90,6 +92,7 @@ class LatentEngine:
             "steps": len(self.times),
             "sampler": self.sampler,
             "eta": options.eta,
+            "temperature": self.temperature,
             "guidance": options.guidance,
             "consistency": self.is_consistent,
             "color_fix": options.color_fix,
@@ -167,7 +170,7 @@ class LatentSession:
 
             return schedule.with_noise(self._plan.blend(of_window), noisy, time)
 
-        start = self._noise(0, latent)
+        start = engine.temperature * self._noise(0, latent)
         if engine.sampler == "ddim":
             path = ddim(predict, schedule.alphas, times, start, options.eta, lambda step: self._noise(1 + step, latent))
         else:

@@ -27,6 +27,13 @@ class LatentOptions:
     eta: Annotated[float, Within(0, 1)] = field(
         default=0.0, metadata={"help": "noise that ddim adds in every step: 0 none, 1 as much as DDPM"}
     )
+    temperature: Annotated[float | None, Within(0, 2)] = field(
+        default=None,
+        metadata={
+            "help": "factor on the noise that sampling starts from: lower is smoother and more faithful, higher draws "
+            "more detail; default: 0.8 for ldm_inpaint, 1 for others"
+        },
+    )
     guidance: Annotated[float, Within(0, 100)] = field(
         default=1.0,
         metadata={"help": "strength of the condition; above 1 for networks trained with condition_dropout"},

@@ -71,7 +71,12 @@ _RESIDUAL = DiffusionSettings(prediction="v", spacing="trailing", steps=4, resid
 _SR_SMALL = LatentSettings(_KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("image", "latent"), scale=4, clean_input=True)
 _REALSR_SMALL = replace(_SR_SMALL, clean_input=False)  # noise and JPEG artefacts must not come back
 _INPAINT_SMALL = LatentSettings(
-    _KL_F4_SMALL, _SMALL_UNET, _RESIDUAL, ("latent", "mask_pixels"), scale=1, hole_fill="membrane"
+    _KL_F4_SMALL,
+    _SMALL_UNET,
+    replace(_RESIDUAL, temperature=0.8),
+    ("latent", "mask_pixels"),
+    scale=1,
+    hole_fill="membrane",
 )
 _TINY = LatentSettings(
     AutoencoderSettings("kl", 8, (1, 2), 1, 4, 4, mid_attention=False, unshuffle=2, linear_code=True),

@@ -124,6 +124,8 @@ class DiffusionSettings:
     """Time steps of the sampler ddim: leading begins at step 1, trailing ends at the last step."""
     steps: Annotated[int, Within(1, 1000)] = 50
     """Number of sampling steps if the user does not choose one."""
+    temperature: Annotated[float, Within(0, 2)] = 1.0
+    """Factor on the noise that sampling starts from, if the user does not choose one."""
     residual: bool = False
     """Diffuse the difference from the latent of the enlarged or filled input instead of the latent itself; ours."""
 

@@ -125,12 +125,23 @@ def test_guidance_moves_the_result_away_from_that_without_condition(photo):
     assert np.abs(plain - guided).max() > 0.001
 
 
+def test_temperature_0_makes_all_seeds_equal_and_the_row_gives_the_default(photo):
+    cold, other = (restorer(temperature=0.0, seed=seed).restore(photo) for seed in (0, 1))
+    warm = replace(TINY, diffusion=replace(TINY.diffusion, temperature=0.5))
+
+    assert np.array_equal(cold, other)
+    assert restorer().in_use()["temperature"] == 1
+    assert np.array_equal(restorer(warm).restore(photo), restorer(temperature=0.5).restore(photo))
+    assert not np.array_equal(restorer(warm).restore(photo), restorer().restore(photo))
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"sampler": "dpm", "eta": 0.5}, "deterministic"),
         ({"steps": 0}, "steps must"),
         ({"eta": 2.0}, "eta must"),
+        ({"temperature": 2.5}, "temperature must"),
         ({"steps": 1001}, "steps must"),
         ({"stepz": 3}, "did you mean 'steps'"),
     ],
