@@ -161,7 +161,7 @@ setup(
         # the documentation as a site: mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+        "dev": [*TEST, "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["diffir = diffir.cli.main:main"]},
 )
