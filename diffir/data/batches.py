@@ -4,17 +4,19 @@ In: a dataset and a batch plan. Out: pairs with a leading axis B. torch passes a
 traceback. Here a worker returns the error in place of the batch, and ``load_batches`` raises it in the main process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from diffir.data.batch_plan import BatchPlan, PatchRequest
+from diffir.data.batch_plan import PatchRequest
 from diffir.errors import DiffIRError
 from diffir.system import Batch
 
 
-def load_batches(samples: Dataset[Batch], plan: BatchPlan, *, workers: int, pin_memory: bool) -> Iterator[Batch]:
+def load_batches(
+    samples: Dataset[Batch], plan: Iterable[list[PatchRequest]], *, workers: int, pin_memory: bool
+) -> Iterator[Batch]:
     """Load the batches of a plan in its order; no global random generator is used.
 
     Args:

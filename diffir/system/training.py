@@ -6,7 +6,7 @@ Steps are optimiser steps, counted from 0 within each stage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from diffir.errors import UsageError
 
@@ -42,8 +42,19 @@ class ThumbnailPair(NamedTuple):
     """(3, scale*t, scale*t) float32: the whole ground truth, shrunk."""
 
 
-Batch = Pair | ThumbnailPair
-"""A training batch; thumbnails are there if ``Facts.thumbnail`` of the network says so."""
+class EncodedPair(NamedTuple):
+    """What frozen networks made of a ``Pair``; a batch has a leading axis B."""
+
+    lq: "Tensor"
+    """(C, h, w) float32, with missing regions filled as the network receives them."""
+    gt: "Tensor"
+    """Latent (Z, h', w') of the ground truth."""
+    lq_latent: "Tensor"
+    """Latent (Z, h', w') of the low-quality image; without channels if the network reads none."""
+
+
+Batch = Pair | ThumbnailPair | EncodedPair
+"""A training batch; thumbnails are there if ``Facts.thumbnail`` of the network says so, latents if the stage asks."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,22 @@ class Stage(Protocol):
             own: the mean score of ``restore``.
             mean_of: measures the mean score of another way of restoring.
         """
+        ...
+
+
+@runtime_checkable
+class EncodingStage(Stage, Protocol):
+    """A stage whose frozen networks can encode the samples once, before the first step, instead of in every step."""
+
+    encoded_patches: int
+    """Number of different samples that are encoded and kept on disk; 0: each batch is encoded in its step."""
+
+    def encode(self, batch: Batch) -> EncodedPair:
+        """Encode a batch; ``losses`` takes the result as it takes the batch."""
+        ...
+
+    def encoding_facts(self) -> str:
+        """A text that changes with everything, besides the batch, that ``encode`` depends on, such as weights."""
         ...
 
 

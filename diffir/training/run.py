@@ -153,6 +153,9 @@ class Run:
             trainer.load_state_dict(state)
             logger.info("stage %d resumes at step %d of %d", number, trainer.step, learning.total_iter)
 
+        self.samples.encode(stage, self.folder.training_set_now(), self.processes)
+        self.processes.wait()
+
         # Train, with validation on the first process.
         with RunLog(
             self.folder.path,

@@ -91,7 +91,7 @@ class RunFolder:
             raise TrainingError(f"{self.path} was started with other settings: {listing}; set them back or change name")
 
         # Compare the photos and the degradation.
-        if self.training_set.is_file() and self.training_set.read_text("utf-8") != self._training_set_now():
+        if self.training_set.is_file() and self.training_set.read_text("utf-8") != self.training_set_now():
             raise TrainingError(
                 f"{self.path} was started with other photos, another degradation or another teacher: "
                 f"{self.training_set} describes them"
@@ -104,12 +104,13 @@ class RunFolder:
 
     def record_options(self) -> None:
         """Write the resolved options and a description of the training photos and their degradation."""
-        texts = {self.training_set: self._training_set_now(), self.options: dump_config(self.config)}
+        texts = {self.training_set: self.training_set_now(), self.options: dump_config(self.config)}
         for path, text in texts.items():
             with write_atomically(path) as file:
                 file.write(text.encode())
 
-    def _training_set_now(self) -> str:
+    def training_set_now(self) -> str:
+        """A description of the training photos, their degradation and the teacher."""
         train = self.config.datasets.train
         photos = open_photos(
             train.dataroot_gt, "dataroot_gt", meta_info_file=train.meta_info_file, recursive=train.recursive

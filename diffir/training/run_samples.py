@@ -4,19 +4,22 @@ In: the options of a run, and the facts of its network. Out: batches from any st
 sample is a function of the seed, the stage and its number, so a resumed run gets the samples of an uninterrupted one.
 """
 
+import hashlib
 import logging
-import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset, default_collate
 
+from diffir._version import __version__
 from diffir.config import RunConfig
 from diffir.data.batch_plan import BatchPlan, PatchRequest, PatchSize
 from diffir.data.batches import load_batches
+from diffir.data.encoded_patches import EncodedPatches, as_one, files_of
 from diffir.data.taught_patches import TaughtPatches, TeacherTargets, pixels_of
 from diffir.data.training_set import open_training_set, training_facts
 from diffir.data.validation_set import validation_samples
@@ -25,11 +28,12 @@ from diffir.degradations.recipes import build_recipe
 from diffir.errors import ConfigError
 from diffir.evaluation import Sample
 from diffir.pixels import to_float, to_kind
-from diffir.system import Batch, Facts
+from diffir.system import Batch, EncodingStage, Facts, Stage
 from diffir.training.processes import Processes
 
 logger = logging.getLogger(__name__)
-REPORTED = 50  # targets between two lines about the teacher's progress
+REPORTED = 50  # results between two lines about the progress of a teacher or an encoder
+ENCODED = "encoded_patches"  # folder of encoded samples
 FIRST_SAMPLES = 8  # number of samples for the initialisation of a stage
 
 
@@ -46,6 +50,7 @@ class RunSamples:
         self.config = config
         self.facts = facts
         self.targets = targets
+        self._encoded: dict[str, EncodedPatches] = {}  # by stage
 
     def check(self) -> None:
         """Check that there are training pairs and that they suit the network.
@@ -69,20 +74,42 @@ class RunSamples:
         """
         if self.targets is None:
             return
-        # Read the patches as in training, so that workers degrade them with the same number of threads.
-        count = math.ceil(self.targets.teacher.patches / processes.size)
-        plan = BatchPlan(
-            [PatchSize(count, largest_patch(self.config), batch_size=1)], rank=processes.rank, processes=processes.size
-        )
-        workers = _workers(self.config.datasets.train.num_worker_per_gpu)
-        patches = load_batches(self._patches(), plan, workers=workers, pin_memory=False)
-        # Have the missing targets made.
-        made, began = 0, time.perf_counter()
-        for number, pair in enumerate(patches, 1):
-            made += self.targets.make(pixels_of(pair.lq[0]))
-            if made and number % REPORTED == 0:
-                minutes = (time.perf_counter() - began) / number * (count - number) / 60
-                logger.info("teacher: %d of %d targets, %.0f minutes to go", number, count, minutes)
+        targets = self.targets
+        numbers = range(processes.rank, targets.teacher.patches, processes.size)
+        samples = self._read_one_by_one(self._patches(), numbers, largest_patch(self.config))
+        _make_all((targets.make(pixels_of(pair.lq[0])) for pair in samples), len(numbers), "teacher: %d of %d targets")
+
+    def encode(self, stage: Stage, training_set: str, processes: Processes) -> None:
+        """Encode the samples of a stage that asks for it, as far as they are not on disk; each process makes its share.
+
+        They are kept in ``EXPERIMENTS_ROOT/encoded_patches/STAGE_HASH``, where the hash is that of the encoder, the
+        photos, their degradation and the seed. ``batches`` then yields the encoded samples.
+
+        Args:
+            stage: on its device.
+            training_set: description of the photos and their degradation.
+        """
+        if not isinstance(stage, EncodingStage) or not stage.encoded_patches:
+            return
+        # Choose the folder by everything that decides the samples.
+        train, seed = self.config.datasets.train, self._seed(stage.name)
+        cut = (train.gt_size, train.use_hflip, train.use_rot, train.filename_tmpl, train.mask_is_white)
+        facts = [__version__, stage.encoding_facts(), training_set, repr((seed, cut)), *files_of(train)]
+        key = hashlib.sha256(os.fsencode("\n".join(facts))).hexdigest()
+        folder = Path(self.config.path.experiments_root) / ENCODED / f"{stage.name}_{key[:12]}"
+        kept = self._encoded[stage.name] = EncodedPatches(folder, stage.encoded_patches, seed=seed)
+
+        # Encode what is missing. A sample alone has the same latent whatever else is missing.
+        numbers = processes.share(kept.missing())[processes.rank :: processes.size]
+        device = next(stage.network.parameters()).device
+        samples = self._read_one_by_one(self._open(stage.name), numbers, train.gt_size)
+
+        def make() -> Iterator[bool]:
+            for number, sample in zip(numbers, samples, strict=True):
+                kept.keep(number, as_one(stage.encode(type(sample)(*(images.to(device) for images in sample)))))
+                yield True
+
+        _make_all(make(), len(numbers), "encoding: %d of %d patches")
 
     def first_samples(self, stage: str) -> Batch:
         """The first samples of a stage as a batch, the same for any number of processes and any batch size."""
@@ -101,7 +128,7 @@ class RunSamples:
         plan = BatchPlan(
             plan_sizes, first_step, accumulate=learning.accum_iter, rank=processes.rank, processes=processes.size
         )
-        samples = self._open(stage)
+        samples = self._encoded.get(stage) or self._open(stage)
         return load_batches(samples, plan, workers=_workers(train.num_worker_per_gpu), pin_memory=pin_memory)
 
     def validation(self) -> list[Sample]:
@@ -120,6 +147,12 @@ class RunSamples:
             )
         samples = [Sample(pair.name, pair.lq, pair.gt) for pair in pairs]
         return samples if self.targets is None else [_taught(sample, self.targets) for sample in samples]
+
+    def _read_one_by_one(self, samples: Dataset[Batch], numbers: Sequence[int], size: int) -> Iterator[Batch]:
+        """The samples of these numbers as batches of one, read as in training, so that workers use as many threads."""
+        plan = [[PatchRequest(number, size)] for number in numbers]
+        workers = _workers(self.config.datasets.train.num_worker_per_gpu)
+        return load_batches(samples, plan, workers=workers, pin_memory=False)
 
     def _open(self, stage: str) -> Dataset[Batch]:
         """The training set of a stage, with the teacher's targets if there is one."""
@@ -143,6 +176,16 @@ def largest_patch(config: RunConfig) -> int:
     """Side of the largest patches of all stages that run, in pixels of the ground truth."""
     usual = config.datasets.train.gt_size
     return max(max(config.stages[stage].gt_sizes or (usual,)) for stage in config.run_stages)
+
+
+def _make_all(results: Iterable[bool], count: int, progress: str) -> None:
+    """Have results made, each True if it was not there before, and log from time to time how many are done."""
+    made, began = 0, time.perf_counter()
+    for number, is_new in enumerate(results, 1):
+        made += is_new
+        if made and number % REPORTED == 0:
+            minutes = (time.perf_counter() - began) / number * (count - number) / 60
+            logger.info(f"{progress}, %.0f minutes to go", number, count, minutes)
 
 
 def _taught(sample: Sample, targets: TeacherTargets) -> Sample:

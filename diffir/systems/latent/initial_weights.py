@@ -83,8 +83,7 @@ def _denoiser_stage(settings: LatentSettings, start: StageStart) -> DenoiserStag
     network.autoencoder.load_state_dict(_autoencoder(settings, start, source).state_dict())
     stage = DenoiserStage(network, config.stages[DENOISER])
     if settings.autoencoder.regulariser == "kl" or settings.diffusion.residual:  # latents of vq keep their scale
-        first = start.first_samples()
-        stage.measure_scale(first.lq, first.gt)
+        stage.measure_scale(start.first_samples())
     return stage
 
 

@@ -67,13 +67,17 @@ class LatentDiffusion(nn.Module):
         self.register_buffer("latent_scale", torch.ones(latent))
 
     @torch.no_grad()
-    def given(self, lq: Tensor) -> Given:
+    def given(self, lq: Tensor, latent: Tensor | None = None) -> Given:
         """What the denoiser sees of low-quality images (B, C, h, w); label maps (B, K, H, W) for ``labels``.
 
         The context of cross-attention is left out here, because its encoder is trained; ``with_context`` adds it.
+
+        Args:
+            latent: result of ``latent_of_input``, if it is there already.
         """
         settings, parts = self.settings, []
-        latent = self.latent_of_input(lq) if self.reads_latent else None
+        if latent is None and self.reads_latent:
+            latent = self.latent_of_input(lq)
         for name in settings.condition:
             if name == "image":
                 parts.append(2 * lq[:, :3] - 1)

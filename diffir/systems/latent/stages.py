@@ -3,6 +3,7 @@
 In: low-quality images and ground truths in [0, 1]. Source: Rombach et al., CVPR 2022, sections 3.1 and 3.2, eq. 2.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,7 +15,7 @@ from diffir.data.samples import to_tensor
 from diffir.data.validation_set import SEED
 from diffir.hole_fill import fill_holes
 from diffir.inference.whole import restore_whole
-from diffir.system import Batch, Learner, Losses, Noise, Phase, RestoreImage
+from diffir.system import Batch, EncodedPair, Learner, Losses, Noise, Phase, RestoreImage
 from diffir.systems.latent.autoencoder import Autoencoder
 from diffir.systems.latent.autoencoder_losses import AutoencoderLosses
 from diffir.systems.latent.engine import LatentEngine
@@ -94,16 +95,32 @@ class DenoiserStage:
 
     def __init__(self, network: LatentDiffusion, config: TrainConfig) -> None:
         self.network, self.own = network, own_options(config)
+        self.encoded_patches = self.own.encoded_patches
         network.autoencoder.requires_grad_(False).eval()
         trained = [p for name, p in network.named_parameters() if not name.startswith("autoencoder.")]
         learner = Learner("g", trained, config.optim_g, config.scheduler)
         self.phases = [Phase("diffusion", 0, config.total_iter, [learner])]
 
     @torch.no_grad()
-    def measure_scale(self, lq: Tensor, gt: Tensor) -> None:
+    def measure_scale(self, batch: Batch) -> None:
         """Set the factors that give the diffused latents of these samples unit variance in each channel."""
-        latents = self._diffused(self._filled(lq), gt)[0]
+        latents = self._diffused(self.encode(batch))[0]
         self.network.latent_scale.div_(latents.std(dim=(0, 2, 3)).clamp_min(1e-4))
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> EncodedPair:
+        """Latents of the ground truths (B, 3, H, W), and of the filled low-quality images (B, C, h, w) if needed."""
+        network, lq = self.network, self._filled(batch.lq)
+        gt = network.autoencoder.encode(2 * batch.gt - 1)
+        return EncodedPair(lq, gt, network.latent_of_input(lq) if network.reads_latent else gt[:, :0])
+
+    def encoding_facts(self) -> str:
+        """Settings of the autoencoder and the condition, and a hash of the autoencoder's weights."""
+        settings, digest = self.network.settings, hashlib.sha256()
+        for name, tensor in sorted(self.network.autoencoder.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        facts = (settings.autoencoder, settings.scale, settings.hole_fill, self.network.reads_latent)
+        return f"{facts} {digest.hexdigest()}"
 
     def draw_noise(self, lq: Tensor, generator: torch.Generator) -> Noise:
         """The noise (B, Z, h, w), the time steps (B,), and which samples lose their condition (B,)."""
@@ -116,9 +133,9 @@ class DenoiserStage:
     def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the distance between the output of the denoiser and its target."""
         eps, time, dropped = noise
-        lq = self._filled(batch.lq)
-        clean, given = self._diffused(lq, batch.gt)
-        given = self.network.with_context(given, lq)
+        encoded = batch if isinstance(batch, EncodedPair) else self.encode(batch)
+        clean, given = self._diffused(encoded)
+        given = self.network.with_context(given, encoded.lq)
         given = without_condition(given, dropped) if self.own.condition_dropout else given
         schedule = self.network.schedule
         output = self.network.denoise(schedule.noisy(clean, eps, time), time, given).float()
@@ -158,10 +175,10 @@ class DenoiserStage:
         return torch.cat([fill_holes(image, mask), mask], dim=1)
 
     @torch.no_grad()
-    def _diffused(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Given]:
+    def _diffused(self, encoded: EncodedPair) -> tuple[Tensor, Given]:
         """The diffused form of the clean latents (B, Z, h, w), and what is known of the low-quality images."""
-        given = self.network.given(lq)
-        return self.network.to_diffused(self.network.autoencoder.encode(2 * gt - 1), given), given
+        given = self.network.given(encoded.lq, encoded.lq_latent if self.network.reads_latent else None)
+        return self.network.to_diffused(encoded.gt, given), given
 
 
 def own_options(config: TrainConfig) -> LatentTraining:

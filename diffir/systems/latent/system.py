@@ -80,7 +80,12 @@ class LatentSystem(System):
         return build_stage(name, LatentSettings.from_dict(self.row(start.config.network_g).settings), start)
 
     def shortened(self, own: Any, steps: int) -> Any:
-        return replace(own, gan_start=min(own.gan_start, steps // 2), restart_codes=min(own.restart_codes, steps))
+        return replace(
+            own,
+            gan_start=min(own.gan_start, steps // 2),
+            restart_codes=min(own.restart_codes, steps),
+            encoded_patches=min(own.encoded_patches, steps),
+        )
 
     def check(self, name: str, stage: "TrainConfig") -> None:
         from diffir.config_losses import TargetsConfig
@@ -100,6 +105,8 @@ class LatentSystem(System):
             raise ConfigError("checkpoint_activations is not implemented for latent diffusion; leave it out")
         if name == DENOISER and (stage.gan is not None or stage.perceptual is not None):
             raise ConfigError("gan and perceptual are for the stage autoencoder; the denoiser has one loss")
+        if stage.own.encoded_patches and stage.gt_sizes:
+            raise ConfigError("encoded_patches needs patches of one size: leave out gt_sizes")
         if name == AUTOENCODER and stage.perceptual is not None:
             raise ConfigError("the autoencoder's perceptual loss is LPIPS: set lpips_weight instead of perceptual")
 

@@ -15,6 +15,7 @@ _OF_STAGE = {
     "restart_codes": "autoencoder",
     "diffusion_loss": "denoiser",
     "condition_dropout": "denoiser",
+    "encoded_patches": "denoiser",
 }
 
 
@@ -37,6 +38,9 @@ class LatentTraining:
     """Distance between what the denoiser predicts and its target."""
     condition_dropout: Annotated[float, Within(0, 1)] = 0.0
     """Share of the samples that are trained without condition, which the option ``guidance`` needs."""
+    encoded_patches: Annotated[int, Within(0)] = 0
+    """Number of different patches that the autoencoder encodes once, before the first step; their latents are kept on
+    disk. 0: every batch is encoded in its step."""
 
     def __post_init__(self) -> None:
         check_fields(self)

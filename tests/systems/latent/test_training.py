@@ -73,15 +73,16 @@ def test_a_run_trains_both_stages_and_its_weights_restore(photos, tmp_path):
 
 KINDS = {
     "kl": {},
-    "adversarial": {"gan": {"network": "patch", "num_feat": 4}, "gan_start": 3},
-    "codebook": {"restart_codes": 1, "lpips_weight": 0},
+    "adversarial": {"autoencoder": {"gan": {"network": "patch", "num_feat": 4}, "gan_start": 3}},
+    "codebook": {"autoencoder": {"restart_codes": 1, "lpips_weight": 0}},
+    "encoded": {"denoiser": {"encoded_patches": 6}},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stopped_run_ends_with_the_same_weights(photos, tmp_path, kind):
-    values = options(photos, tmp_path / "runs", autoencoder=KINDS[kind])
+    values = options(photos, tmp_path / "runs", **KINDS[kind])
     if kind == "codebook":
         values["network_g"]["settings"] = {"autoencoder": CODES}
     whole = tmp_path / "whole"
