@@ -1,7 +1,8 @@
 """The engine of latent diffusion: encodes what is given, samples the latent, and decodes it row by row.
 
 In: photos as a ``Region``, and the seed of the noise. Out: rows of the output. Large photos are sampled and decoded in
-windows of one plan and with one field of noise, so that the result depends neither on tiles nor on memory.
+windows of one plan and with one field of noise, so that the result depends neither on tiles nor on memory. Windows
+without holes are not sampled by networks that fill holes, since their latent is that of the photo.
 """
 
 from collections import deque
@@ -133,6 +134,7 @@ class LatentSession:
         self._height, self._width = photos.height // self._step, photos.width // self._step
         self._plan = WindowPlan.of(self._height, self._width, engine.options.window, settings.denoiser.multiple_of)
         self._sampled: dict[Precision, Tensor] = {}
+        self._known: dict[tuple[int, int], Tensor] = {}  # latents of windows without holes, by their first position
 
     def end_first_pass(self) -> None:
         """There is one pass."""
@@ -161,10 +163,13 @@ class LatentSession:
         def predict(noisy: Tensor, time: int) -> Predicted:
             def of_window(rows: slice, columns: slice) -> Tensor:
                 nonlocal done
+                done += 1
+                if self._is_known(rows, columns):
+                    on_progress(done / total)
+                    return self._known_latent(rows, columns)
                 here = Given(concat[..., rows, columns].to(engine.device), None, None)
                 here = network.with_context(here, self._lq(rows, columns)) if network.has_encoder else here
                 clean = network.predict(noisy[..., rows, columns].to(engine.device), time, here, options.guidance).clean
-                done += 1
                 on_progress(done / total)
                 return clean.float().cpu()
 
@@ -202,8 +207,12 @@ class LatentSession:
 
         def of_window(window_rows: slice, window_columns: slice) -> Tensor:
             nonlocal done
-            decoded = engine.network.autoencoder.decode(latents[..., window_rows, window_columns].to(engine.device))
-            image = self._corrected((decoded.float() + 1) / 2, self._lq(window_rows, window_columns))
+            lq = self._lq(window_rows, window_columns)
+            if self._is_known(window_rows, window_columns):
+                image = lq[:, :3]  # all of it is replaced by the photo
+            else:
+                decoded = engine.network.autoencoder.decode(latents[..., window_rows, window_columns].to(engine.device))
+                image = self._corrected((decoded.float() + 1) / 2, lq)
             done += 1
             on_progress(SHARE_OF_SAMPLING + (1 - SHARE_OF_SAMPLING) * done / plan.count)
             return image.cpu()
@@ -225,6 +234,19 @@ class LatentSession:
             fix = with_mean_of if engine.options.color_fix == "mean" else with_low_frequencies_of
             images = fix(images, engine.network.enlarged(lq))
         return back_projected(images, lq[:, :3], engine.facts.scale) if engine.is_consistent else images
+
+    def _is_known(self, rows: slice, columns: slice) -> bool:
+        """Return whether no pixel of a window is to be filled."""
+        return self._engine.network.settings.has_mask and not self._lq(rows, columns)[:, 3:].any()
+
+    def _known_latent(self, rows: slice, columns: slice) -> Tensor:
+        """The diffused form of the photo's latent (B, Z, h, w) in a window without holes, on the CPU."""
+        network, place = self._engine.network, (rows.start, columns.start)
+        if place not in self._known:
+            latent = network.latent_of_input(self._lq(rows, columns))
+            base = latent if network.settings.diffusion.residual else None
+            self._known[place] = network.to_diffused(latent, Given(latent, base, None)).cpu()
+        return self._known[place]
 
     def _lq(self, rows: slice, columns: slice) -> Tensor:
         """Low-quality images (B, C, h, w) of a window of the latent, on the device."""

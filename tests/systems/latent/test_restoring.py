@@ -113,6 +113,31 @@ def test_pixels_outside_the_holes_are_returned_bit_for_bit(photo):
     assert not np.array_equal(restored[mask > 0], filled[mask > 0])  # what fills the hole is sampled
 
 
+@pytest.mark.parametrize("residual", [True, False])
+def test_windows_without_holes_are_not_sampled(residual):
+    settings = replace(HOLES, diffusion=replace(HOLES.diffusion, residual=residual))
+    photo = np.random.default_rng(0).integers(0, 256, (64, 160, 3), dtype=np.uint8)
+    mask = np.zeros((64, 160), np.uint8)
+    mask[10:20, 4:20] = 255
+    network, calls = restorer(settings, window=16), {"sampled": 0, "decoded": 0}
+
+    def count(name):
+        def hook(*_):
+            calls[name] += 1
+
+        return hook
+
+    network.engine.network.denoiser.register_forward_hook(count("sampled"))
+    network.engine.network.autoencoder.decoder.register_forward_hook(count("decoded"))
+
+    restored = network.restore(photo, mask=mask)
+    assert calls == {"sampled": 2, "decoded": 1}  # one of three windows, two steps
+    assert np.array_equal(restored[mask == 0], photo[mask == 0])
+    assert not np.array_equal(restored[mask > 0], photo[mask > 0])
+    assert np.array_equal(network.restore(photo, mask=np.zeros_like(mask)), photo)
+    assert calls == {"sampled": 2, "decoded": 1}
+
+
 def test_noise_between_the_steps_changes_the_result(photo):
     still, noisy = (restorer(sampler="ddim", eta=eta, consistency="off").restore(photo) for eta in (0.0, 1.0))
 
