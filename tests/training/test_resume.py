@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +88,17 @@ def differences(left: object, right: object, place: str = "state") -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(request, tmp_path_factory) -> tuple[str, dict[str, Any]]:
-    """Return a kind of run, and the last state of such a run that was never stopped."""
-    return request.param, state_after(request.param, tmp_path_factory.mktemp("whole"))
+def whole(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
+    """A function that returns the last state of a run of a kind that was never stopped."""
+    return cache(lambda kind: state_after(kind, tmp_path_factory.mktemp("whole")))
 
 
 # Steps: where the encoder's phase ends, in the middle, and where early stopping has decided to end.
 STOPS = {"adversarial": (1, 3), "early stopping": (1, 3, 4), "half precision": (3,)}
 
 
-@pytest.mark.parametrize(("whole", "stop"), [(k, stop) for k in KINDS for stop in STOPS[k]], indirect=["whole"])
-def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, stop, tmp_path, monkeypatch):
-    kind, expected = whole
-
+@pytest.mark.parametrize(("kind", "stop"), [(kind, stop) for kind in KINDS for stop in STOPS[kind]])
+def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, kind, stop, tmp_path, monkeypatch):
     def stop_after_saving(checkpoints, number, step, state, save=Checkpoints.save):
         save(checkpoints, number, step, state)
         if step == stop:
@@ -108,7 +108,7 @@ def test_a_stopped_run_ends_in_the_state_of_one_that_was_not(whole, stop, tmp_pa
         patch.setattr(Checkpoints, "save", stop_after_saving)
         start(kind, tmp_path, auto_resume=False)
 
-    assert differences(expected, state_after(kind, tmp_path, auto_resume=True)) == []
+    assert differences(whole(kind), state_after(kind, tmp_path, auto_resume=True)) == []
 
 
 def test_the_log_of_a_stopped_run_has_each_step_once(tmp_path, monkeypatch):
@@ -127,9 +127,9 @@ def test_the_log_of_a_stopped_run_has_each_step_once(tmp_path, monkeypatch):
     assert logged == [(step, "validation") for step in range(5)]
 
 
-@pytest.mark.parametrize("whole", KINDS, indirect=True)
-def test_the_runs_use_everything_that_is_to_be_resumed(whole):
-    kind, state = whole
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_runs_use_everything_that_is_to_be_resumed(whole, kind):
+    state = whole(kind)
 
     if kind == "early stopping":  # best after one step, then collapses until patience ends
         assert (state["guard"]["best_step"], state["guard"]["lr_scale"]) == (1, 1 / 8)
