@@ -108,7 +108,7 @@ def _kernels() -> str:
         return "compiled, but the processor lacks AVX2 or the file is of another version: torch does their work"
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         return "none for this system: torch does their work"
-    return "not compiled, since no C++ compiler was found at the installation: torch does their work"
+    return "none: the wheel for every system has none, and building them needs a C++ compiler; torch does their work"
 
 
 def _optional() -> list[str]:
