@@ -1,6 +1,7 @@
 """The plan of the house, held: who may import whom, how long a file may be, where print and basicsr may stand."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ FLOORS = {
     "_basicsr": 1,
     "native": 1,
     "degradations": 2,
+    "diagnosis": 2,
     "losses": 2,
     "metrics": 2,
     "pictures": 2,
@@ -78,10 +80,16 @@ def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of the syntax tree of a file."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def imports_of(path: Path) -> set[str]:
     """Full names of the modules that a file imports; ``from diffir import x`` counts as ``diffir.x``."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.module == "diffir":
             found.update(f"diffir.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -159,7 +167,7 @@ def test_a_file_has_at_most_400_lines_and_says_what_it_is(path):
 
 @pytest.mark.parametrize("path", [p for p in FILES if "cli" not in p.parts], ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_only_the_command_line_prints(path):
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes_of(path) if isinstance(node, ast.Call)]
 
     assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
@@ -169,15 +177,14 @@ def test_commands_print_through_the_terminal_module_only(path):
     """It escapes control characters in file names and copes with closed streams."""
     if path.name == "terminal.py":
         return
-    tree = ast.parse(path.read_text("utf-8"))
-    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    calls = {ast.unparse(node.func) for node in nodes_of(path) if isinstance(node, ast.Call)}
 
     assert not calls & {"print", "tqdm", "sys.stdout.write", "sys.stderr.write"}
 
 
 def test_basicsr_is_named_in_one_file_alone():
     def names_basicsr(path: Path) -> bool:
-        strings = [n.value for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Constant)]
+        strings = [n.value for n in nodes_of(path) if isinstance(n, ast.Constant)]
         return any(name.split(".")[0] == "basicsr" for name in imports_of(path)) or any(
             isinstance(text, str) and text.startswith("basicsr.") for text in strings
         )
@@ -200,7 +207,7 @@ def test_networks_import_torch_and_einops_alone():
 
 def test_weights_are_read_without_running_code():
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 assert keywords.get("weights_only") == "True", f"{path.name}:{node.lineno}"
