@@ -160,6 +160,8 @@ setup(
         "spandrel": ["spandrel>=0.4"],
         # the documentation as a site: mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
+        # networks as ONNX graphs, and a check of them
+        "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "test": TEST,
         "dev": [*TEST, "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from diffir.api import load_network
-from diffir.inference.multiply_adds import SIDE, multiply_adds_of
 from diffir.image_io import list_images, read_image
+from diffir.inference.multiply_adds import SIDE, multiply_adds_of
 from diffir.metrics.protocol import Protocol
 from diffir.metrics.table import LoadedMetrics
 from diffir.pixels import as_rgb, to_float

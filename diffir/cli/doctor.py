@@ -24,6 +24,7 @@ _OPTIONAL = (
     ("rawpy", "camera raw", "raw"),
     ("lmdb", "training photos in LMDB", "lmdb"),
     ("spandrel", "networks of other projects", "spandrel"),
+    ("onnxscript", "export to ONNX", "onnx"),
     ("pyiqa", "no-reference metrics", "pyiqa"),
     ("tensorboard", "curves of trainings", ""),
     ("shtab", "shell completion", "completion"),

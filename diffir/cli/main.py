@@ -22,6 +22,7 @@ COMMANDS = {
     "options": "list, show and copy the option files that ship",
     "models": "list the available networks",
     "convert": "turn a released checkpoint into a safetensors file",
+    "export": "write a network as ONNX graphs",
     "doctor": "say what this installation has, for an issue report",
     "completion": "print a script that completes commands and flags in a shell",
 }

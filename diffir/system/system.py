@@ -135,6 +135,20 @@ class System(Protocol):
         """
         raise UsageError(f"networks of the system {self.name} cannot be fine-tuned by diffir finetune")
 
+    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path) -> float:
+        """Write a network as ONNX graphs into a folder, with a script that runs them.
+
+        Args:
+            network: of the part ``restoring_part``.
+            facts: what the metadata of the graphs say of the weights, such as their name.
+        Returns:
+            The largest difference between the results of graphs and network, in the range [0, 1] of an image.
+        Raises:
+            UsageError: networks of this system, or this one, cannot be written as graphs.
+            MissingDependency: a package of the extra "onnx" is not installed.
+        """
+        raise UsageError(f"networks of the system {self.name} cannot be exported to ONNX")
+
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         """Read a released checkpoint; None if its tensor names are not those of this system.
 

@@ -8,6 +8,7 @@ command line reads ``restore_options`` of every system.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffir.errors import ConfigError, UsageError
@@ -119,6 +120,13 @@ class DiffIRSystem(System):
         from diffir.systems.diffir.finetune import plan_run
 
         return plan_run(request)
+
+    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path) -> float:
+        from diffir.systems.diffir.network import DiffIR
+        from diffir.systems.diffir.onnx_export import export
+
+        assert isinstance(network, DiffIR)
+        return export(network, facts, folder)
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         from diffir.systems.diffir.released import read_official

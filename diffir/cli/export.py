@@ -1,0 +1,30 @@
+"""``diffir export NAME --onnx OUT/``: write a network as ONNX graphs, for programs without torch."""
+
+import argparse
+from pathlib import Path
+
+from diffir.cli.terminal import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``diffir export``."""
+    parser.add_argument("source", metavar="NAME", help="a name of diffir models, or a file of weights")
+    parser.add_argument(
+        "--onnx",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="folder for the graphs and for a script that runs them with numpy and onnxruntime alone",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the graphs, and say how far they are from the network."""
+    from diffir.api import load_network, system_of_card
+
+    network, card = load_network(args.source, restores=True)
+    facts = {"name": card.name, "task": card.task, "system": card.system, "licence": card.licence}
+    difference = system_of_card(card, args.source).export_onnx(network, facts, args.onnx)
+    size = sum(path.stat().st_size for path in args.onnx.glob("*.onnx")) / 1e6
+    say(f"{args.onnx}: {card.name} as ONNX, {size:.1f} MB; differs from torch by at most {difference:.1g}")
+    return 0
