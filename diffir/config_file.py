@@ -57,6 +57,8 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, systems: Mapping[s
     name = chosen[-1] if chosen else values.get("system", "diffir")
     if name not in systems:
         raise ConfigError(f"{path}: unknown system {name!r}; {meant(str(name), systems)}")
+    if not systems[name].stages:
+        raise ConfigError(f"{path}: networks of the system {name} restore photos and are not trained by diffir")
 
     # Apply the overrides; the names of the stages in them depend on the system.
     for override in overrides:

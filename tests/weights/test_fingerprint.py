@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 from diffir.weights.card import Score
 from diffir.weights.fingerprint import CHUNK, fingerprint
+from diffir.weights.header import DESCRIPTION, read_header
 from tests.diffir_objects import card_of, save_weights
 
 TINY = get_task("denoise_tiny").arch
@@ -34,6 +36,18 @@ def test_words_and_scores_are_given_later_and_change_nothing(tmp_path: Path, sta
 
     assert paths[0].read_bytes() != paths[1].read_bytes()
     assert fingerprint(paths[0]) == fingerprint(paths[1])
+
+
+def test_the_tensor_that_repeats_the_card_changes_nothing_wherever_it_stands(tmp_path: Path, state) -> None:
+    save_weights(tmp_path / "with.safetensors", state, CARD)
+    tensors, metadata = load_file(tmp_path / "with.safetensors"), read_header(tmp_path / "with.safetensors").metadata
+    description = tensors.pop(DESCRIPTION)
+    save_file(tensors, tmp_path / "without.safetensors", metadata)
+    save_file(tensors | {DESCRIPTION: description.double()}, tmp_path / "first.safetensors", metadata)
+
+    found = {fingerprint(tmp_path / f"{name}.safetensors") for name in ("with", "without", "first")}
+
+    assert len(found) == 1
 
 
 def test_other_tensors_another_network_and_other_patches_are_other_weights(tmp_path: Path, state) -> None:

@@ -88,6 +88,12 @@ def test_the_shipped_network_is_named_as_that_of_its_authors(capsys) -> None:
     assert "DiffIR's" not in text
 
 
+def test_training_such_a_network_is_refused_in_one_line(capsys) -> None:
+    assert main(["train", "-opt", "debug/tiny", "system=realesrgan"]) == 2
+
+    assert "networks of the system realesrgan restore photos and are not trained" in capsys.readouterr().err
+
+
 @needs_spandrel
 def test_the_shipped_network_is_that_of_its_authors(shared: Path) -> None:
     from diffir.systems.spandrel.network import recognised
