@@ -5,10 +5,15 @@ under transparent pixels, mostly black or white, would appear as a fringe at vis
 restoration. Opacity goes through the network as a grey image; where it was constant, the result is set to that value.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
-from diffir.inference.restorer import OnProgress, Restorer
+if TYPE_CHECKING:
+    from diffir.inference.restorer import OnProgress, Restorer
 
 _STRIP = 16  # rows that are filled at once, which limits memory
 _REACH = 2  # opacity is constant if so many pixels of lq on each side are equal; the number is a matter of taste

@@ -13,6 +13,7 @@ COMMANDS = {
     "restore": "restore photos with a trained network",
     "upscale": "restore, with a network that enlarges",
     "denoise": "restore, with the network that removes noise",
+    "suggest": "say what seems wrong with photos, and which network should help",
     "train": "train a network, stage 1 then stage 2",
     "finetune": "train a network further for a kind of degradation, from clean photos and a recipe",
     "degrade": "show or save what a degradation recipe does to photos",

@@ -6,6 +6,7 @@ the target format cannot hold.
 """
 
 from diffir.image_io.formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, list_images
+from diffir.image_io.jpeg_quality import jpeg_quality
 from diffir.image_io.losses import describe_losses, kept_suffix
 from diffir.image_io.photo import MAX_PIXELS, Animation, Content, Pages, Photo, frames_of, without_metadata
 from diffir.image_io.read import read_file, read_image
@@ -21,6 +22,7 @@ __all__ = [
     "Photo",
     "describe_losses",
     "frames_of",
+    "jpeg_quality",
     "kept_suffix",
     "list_images",
     "read_file",
