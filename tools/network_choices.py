@@ -71,6 +71,10 @@ SHEETS: dict[str, list[Case]] = {
         )
     ],
     "holes": [Case("kodim09", (330, 240), [{"type": "recipe", "name": "inpaint_thin"}], ["inpaint"], seed=1)],
+    "light": [
+        Case("kodim22", (250, 250), [{"type": "recipe", "name": "low_light"}], ["photo", "enhance"], seed=1),
+        Case("kodim21", (250, 250), [{"type": "recipe", "name": "haze"}], ["photo", "enhance"], seed=1),
+    ],
     "small": [
         Case("kodim24", (250, 250), [SHRINK, ROUND], ENLARGING),
         Case("kodim14", (372, 360), [SHRINK, {"type": "jpeg", "quality": [75, 75]}, ROUND], ENLARGING),

@@ -40,3 +40,9 @@ def test_a_row_holds_the_input_the_results_and_the_original(tmp_path: Path) -> N
     assert lq.enlarged == 4
     assert enlarged.image.shape == original.image.shape == (tool.CELL, tool.CELL, 3)
     assert enlarged.caption.startswith("bicubic  ")
+
+
+def test_the_page_names_every_network_that_ships() -> None:
+    shipped = [path.stem for path in (REPOSITORY / "diffir/weights/pretrained").glob("*.safetensors")]
+
+    assert [name for name in shipped if f"`{name}`" not in PAGE] == []
