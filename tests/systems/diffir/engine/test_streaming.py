@@ -37,7 +37,7 @@ def network(request: pytest.FixtureRequest) -> DiffIR:
     return DiffIR(small(TASKS[request.param].arch)).eval().requires_grad_(False)
 
 
-def source_for(network: DiffIR, height: int = 50, width: int = 37) -> Source:
+def source_for(network: DiffIR, height: int = 42, width: int = 21) -> Source:
     random = np.random.default_rng(0)
     masks = random.random((2, height, width)) > 0.7 if network.settings.has_mask else None
     settings = replace(network.settings, hole_fill="membrane") if network.settings.has_mask else network.settings
