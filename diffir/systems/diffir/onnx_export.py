@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffir.errors import DiffIRError, MissingDependency, UsageError
+from diffir.errors import DiffIRError, MissingDependency
 from diffir.files import write_atomically
 from diffir.systems.diffir.network import DiffIR
 
@@ -31,7 +31,7 @@ _TRIED = (3, 4)  # sides of the input on which graphs and network are compared
 
 
 class _PriorGraph(nn.Module):
-    """Estimates the prior (1, P) of lq (1, C, H, W), whose holes are filled, from noise (1, P)."""
+    """Estimates the prior (1, P) from noise (1, P) and lq (1, C, H, W), with filled holes, or the thumbnail of lq."""
 
     def __init__(self, network: DiffIR) -> None:
         super().__init__()
@@ -62,12 +62,9 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path) -> float:
         The largest difference between the graphs and the network, in the range [0, 1] of the image.
     Raises:
         MissingDependency: onnx, onnxscript or onnxruntime is not installed.
-        UsageError: the network cannot be written as graphs.
         DiffIRError: the graphs compute something else than the network.
     """
     settings = network.settings
-    if settings.thumbnail:
-        raise UsageError("networks that read a thumbnail of the whole photo (prior_view whole) have no ONNX graphs yet")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise MissingDependency(package, "exporting to ONNX", "onnx")
@@ -80,6 +77,7 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path) -> float:
             "multiple_of": settings.multiple_of,
             "has_mask": settings.has_mask,
             "hole_fill": settings.hole_fill,
+            "thumbnail": settings.thumbnail,
             "settings": settings.to_dict(),
             "schedule": asdict(network.schedule),
             "noise": noise[0].tolist(),

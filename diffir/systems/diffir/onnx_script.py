@@ -36,7 +36,8 @@ def restore(image: np.ndarray, mask: np.ndarray | None = None, folder: Path = HE
 
     # Estimate the prior, restore, and keep the known pixels.
     noise = np.array([facts["noise"]], np.float32)
-    (vector,) = prior.run(None, {"lq": lq, "noise": noise})
+    seen = lq if not facts["thumbnail"] else shrunk(shrunk(lq, 2, facts["thumbnail"]), 3, facts["thumbnail"])
+    (vector,) = prior.run(None, {"lq": seen, "noise": noise})
     (result,) = restorer.run(None, {"lq": lq, "prior": vector})
     scale = facts["scale"]
     result = result[0].transpose(1, 2, 0)[: scale * height, : scale * width].clip(0, 1)
@@ -56,6 +57,13 @@ def membrane(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         mean = (wide[1:-1, :-2] + wide[1:-1, 2:] + wide[:-2, 1:-1] + wide[2:, 1:-1]) / 4
         filled = np.where(hole[..., None], mean, filled)
     return filled
+
+
+def shrunk(image: np.ndarray, axis: int, side: int) -> np.ndarray:
+    """Shrink one axis of an image to ``side`` pixels; each is the mean of the pixels that it covers."""
+    lines = np.moveaxis(image, axis, 0)
+    pieces = [lines[i * len(lines) // side : -(-(i + 1) * len(lines) // side)] for i in range(side)]
+    return np.moveaxis(np.stack([piece.mean(axis=0) for piece in pieces]), 0, axis)
 
 
 def halved(image: np.ndarray) -> np.ndarray:

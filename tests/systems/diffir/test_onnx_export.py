@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ import torch
 
 from diffir.api import load
 from diffir.cli.main import main
-from diffir.errors import UsageError
 from diffir.hole_fill import fill_holes
 from diffir.systems import SYSTEMS
-from diffir.systems.diffir import ArchSettings, DiffIR
+from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.onnx_export import SCRIPT, export
+from diffir.thumbnail import thumbnail
 from diffir.weights.catalogue import catalogue
 
 needs_onnx = pytest.mark.skipif(
@@ -61,11 +62,17 @@ def test_the_graphs_hold_what_is_needed_to_run_them(tmp_path: Path, tiny_network
     assert len(facts["noise"]) == tiny_network.settings.prior_width
 
 
-def test_the_script_fills_holes_as_diffir_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", type(sys)("onnxruntime"))
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module, without onnxruntime."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
     specification = importlib.util.spec_from_file_location("restore_script", SCRIPT)
-    script = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(script)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_script_fills_holes_as_diffir_does(script: ModuleType) -> None:
     image, mask = (torch.from_numpy(array) for array in (PHOTO.transpose(2, 0, 1)[None], MASK[None, None]))
 
     filled = script.membrane(np.where(MASK[..., None] > 0, 0, PHOTO), MASK > 0)
@@ -73,15 +80,15 @@ def test_the_script_fills_holes_as_diffir_does(monkeypatch: pytest.MonkeyPatch) 
     assert filled == pytest.approx(fill_holes(image, mask)[0].permute(1, 2, 0).numpy(), abs=1e-6)
 
 
+@pytest.mark.parametrize("side", [8, 64])
+def test_the_script_makes_the_thumbnail_that_diffir_makes(script: ModuleType, side: int) -> None:
+    image = PHOTO.transpose(2, 0, 1)[None]
+
+    shrunk = script.shrunk(script.shrunk(image, 2, side), 3, side)
+
+    assert shrunk == pytest.approx(thumbnail(torch.from_numpy(image), side).numpy(), abs=1e-6)
+
+
 def test_what_has_no_graphs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "ldm_sr_x4", "--onnx", str(tmp_path)]) == 2
     assert "networks of the system latent cannot be exported to ONNX" in capsys.readouterr().err
-
-
-def test_a_network_that_reads_a_thumbnail_is_refused(tmp_path: Path) -> None:
-    settings = ArchSettings(
-        dim=8, num_blocks=(1, 1, 1, 1), cpen_blocks=1, prior_width=32, prior_view="whole", prior_thumbnail=64
-    )
-
-    with pytest.raises(UsageError, match="prior_view whole"):
-        export(DiffIR(settings), {}, tmp_path)
