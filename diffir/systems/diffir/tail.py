@@ -49,21 +49,20 @@ class OneConvTail(nn.Module):
         """The form with one convolution of a trained tail: its kernels are the tail's responses to single pixels."""
         channels, out_channels = tail.output.in_channels, tail.output.out_channels
         upsample = 2 ** len(tail.upsample)
-        exact = copy.deepcopy(tail).double()
+        exact = copy.deepcopy(tail).cpu().double()  # not every device has float64
         middle, side = SIDE - 1, 2 * SIDE - 1  # far enough from the edge for its zeros not to be seen
 
         # The response to zeros is the bias; that to a pixel of one channel is the bias and the mirrored kernel.
-        blank = torch.zeros(1, channels, side, side, dtype=torch.double, device=tail.output.weight.device)
+        blank = torch.zeros(1, channels, side, side, dtype=torch.double)
         bias = F.pixel_unshuffle(exact(blank), upsample)[0, :, middle, middle]
         pixels = blank.expand(channels, -1, -1, -1).clone()
         pixels[range(channels), range(channels), middle, middle] = 1
         seen = slice(middle - REACH, middle + REACH + 1)
         kernels = F.pixel_unshuffle(exact(pixels), upsample)[:, :, seen, seen] - bias[:, None, None]
 
-        one = cls(channels, out_channels, upsample).to(tail.output.weight)
-        one.conv.weight.copy_(kernels.flip(2, 3).transpose(0, 1))
-        one.conv.bias.copy_(bias)
-        return one.requires_grad_(False).eval()
+        one = cls(channels, out_channels, upsample)
+        one.conv.load_state_dict({"weight": kernels.flip(2, 3).transpose(0, 1), "bias": bias})
+        return one.to(tail.output.weight).requires_grad_(False).eval()
 
 
 class FusedTail:
