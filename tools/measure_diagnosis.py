@@ -91,7 +91,12 @@ COMPARED = {
     "motion over 10 pixels": ["photo", "deblur"],
     "blur, sigma 1.5, then noise, sigma 5": ["photo", "deblur", "denoise,deblur"],
     "blur, sigma 1.5, then JPEG of quality 50": ["photo", "deblur", "jpeg", "jpeg,deblur"],
+    "low light, 2 stops": ["enhance"],
+    "low light, 4 stops": ["enhance", "denoise,enhance"],
+    "haze": ["enhance"],
+    "fading": ["enhance"],
 }
+WHOLE = {"low light, 2 stops", "low light, 4 stops", "haze", "fading"}  # damage that is seen in whole photos
 
 
 def recipe(name: str) -> Recipe:
@@ -133,9 +138,10 @@ def restorer(name: str) -> Restorer:
 
 
 def gains(folder: Path, listing: Path) -> None:
-    """Print for each damage the mean PSNR of the middle of the photos, damaged and restored."""
-    given = [(photo, _middle(pixels)) for photo, pixels in photos(folder, listing)]
+    """Print for each damage the mean PSNR of the photos or of their middles, damaged and restored."""
+    everything = list(photos(folder, listing))
     for name, networks in COMPARED.items():
+        given = everything if name in WHOLE else [(photo, _middle(pixels)) for photo, pixels in everything]
         inputs = [damaged(pixels, name, photo, 0) for photo, pixels in given]
         scores = [f"input {np.mean([min(psnr(lq, gt), 60) for lq, (_, gt) in zip(inputs, given, strict=True)]):.2f}"]
         for network in networks:

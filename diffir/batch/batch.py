@@ -29,6 +29,7 @@ def run_jobs(
     *,
     on_progress: Callable[[Job, float], None] | None = None,
     stop: Stop | None = None,
+    claims: Claims | None = None,
 ) -> Generator[Event, None, None]:
     """Restore all jobs and yield one event for each, in the order of the jobs.
 
@@ -37,6 +38,7 @@ def run_jobs(
         on_progress: called in the caller's thread, a few times a second, with a job that is being restored and the
             fraction of it that is done.
         stop: when it is requested, files that were started are finished, and the other jobs get no event.
+        claims: those of the jobs, made when the run began, if these jobs are only a part of it.
 
     Raises:
         UsageError: the call itself is wrong, so that every job would fail.
@@ -52,7 +54,7 @@ def run_jobs(
 
     # Connect the stages: one thread reads, one per restorer restores, one writes.
     pipeline: Pipeline[list[LoadedFile], RestoredFile, Message] = Pipeline(lambda: stop.is_requested)
-    claims = Claims(jobs)
+    claims = claims or Claims(jobs)
     reporter = Reporter(pipeline.post, pipeline.check, claims.release)
     scale = settings.outscale or first.scale
     reader = FileReader(jobs, settings, stop, reporter, claims, scale=scale, group_pixels=group_pixels)

@@ -40,6 +40,10 @@ class Event:
     """Losses due to the format of the target, such as "alpha dropped"."""
     notes: tuple[str, ...] = ()
     """Other remarks for the user, such as a change of format or a smaller tile."""
+    network: str = ""
+    """Name of the network or the chain that was chosen for this photo; empty if none was, or if the user named it."""
+    why: str = ""
+    """Why this network, or none, was chosen; empty if the user named it."""
     error: str = ""
     """One line that says why the job failed."""
     cause: Exception | None = field(default=None, repr=False)

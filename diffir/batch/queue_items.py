@@ -55,6 +55,8 @@ class RestoredFile:
     """Seconds that reading and this file's part of restoring took."""
     pixels: int
     """Number of input pixels, over all frames."""
+    is_copy: bool = False
+    """True if the target is to have the bytes of the source."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,24 @@ class FileRestorer:
             pixels = pixels_of(loaded.content)
             without_input, seconds = replace(loaded, content=None, mask=None), loaded.seconds + share
             remarks = (note, *notes) if note else notes
-            yield RestoredFile(without_input, content, prior, deviation, restorer.last_tile, remarks, seconds, pixels)
+            yield RestoredFile(
+                without_input,
+                content,
+                prior,
+                deviation,
+                restorer.last_tile,
+                remarks,
+                seconds,
+                pixels,
+                is_copy=self._keeps_bytes(loaded),
+            )
+
+    def _keeps_bytes(self, loaded: LoadedFile) -> bool:
+        """True if no network and no setting changes a file, so that encoding it again would only lose."""
+        settings = self._settings
+        is_same_format = loaded.target.suffix.lower() == loaded.job.source.suffix.lower()
+        is_changed = settings.strip_metadata or settings.outscale not in (None, 1) or loaded.mask is not None
+        return not self._restorer.members and is_same_format and not is_changed
 
     def _restore(self, group: list[LoadedFile]) -> list["_Result"]:
         """Restore the files of a group, which have the same seeds."""

@@ -4,11 +4,13 @@ In: restored files. Out: image files and, if wanted, their priors and maps of th
 complete or not at all.
 """
 
+import shutil
 import time
 
 from diffir.batch.events import Event, Settings, Stop
 from diffir.batch.queue_items import Reporter, RestoredFile
 from diffir.batch.restore_photos import size_of, stripped
+from diffir.files import write_atomically
 from diffir.image_io import Pages, describe_losses, frames_of, write_image
 from diffir.inference.prior_file import save_prior
 
@@ -36,7 +38,11 @@ class FileWriter:
                 # The map comes first, so that a result never lacks it.
                 if job.deviation_target is not None and restored.deviation is not None:
                     write_image(job.deviation_target, restored.deviation)
-                write_image(loaded.target, content, quality=self._settings.quality)
+                if restored.is_copy:
+                    with job.source.open("rb") as source, write_atomically(loaded.target) as copy:
+                        shutil.copyfileobj(source, copy)
+                else:
+                    write_image(loaded.target, content, quality=self._settings.quality)
                 if job.prior_target is not None and restored.prior is not None:
                     save_prior(job.prior_target, restored.prior, self._model)
         except Exception as error:  # noqa: BLE001 - it is reported, and the other files go on
@@ -50,8 +56,8 @@ class FileWriter:
             size=size_of(content),
             pixels=restored.pixels,
             tile=restored.tile,
-            losses=describe_losses(content, loaded.target.suffix),
-            notes=(*_notes_on_format(restored), *restored.notes),
+            losses="" if restored.is_copy else describe_losses(content, loaded.target.suffix),
+            notes=("copied",) if restored.is_copy else (*_notes_on_format(restored), *restored.notes),
         )
         self._reporter.event(loaded.index, event)
 

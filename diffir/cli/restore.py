@@ -12,9 +12,11 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from diffir.cli.restore_auto import AUTO, Group, choose_groups
 from diffir.cli.restore_flags import DEFAULT_OUTPUT
 from diffir.cli.restore_flags import add_arguments as add_arguments
 from diffir.cli.restore_report import JsonReport, Report, Tally, TextReport
@@ -25,8 +27,7 @@ from diffir.errors import UsageError, WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffir.batch.events import Settings
-    from diffir.batch.jobs import Job
+    from diffir.batch.events import Event, Settings
     from diffir.inference.restorer import Restorer
     from diffir.system import System
 
@@ -50,7 +51,6 @@ def _run(
     """Check the arguments, restore all inputs, and report."""
     from diffir.batch.jobs import plan_jobs
     from diffir.batch.own_mask import own_mask_kind
-    from diffir.inference.samples import seeds_of
 
     if args.prior_mix and not args.prior:
         raise UsageError("--prior_mix needs --prior: it gives the weights of its files")
@@ -83,20 +83,30 @@ def _run(
     if args.outscale and video is not None:
         raise UsageError(f"-s is for photos, and {video} is a video, whose size the network decides")
 
-    # Load the network once per device, and check that it suits the inputs.
-    restorers = _load(args)
+    # Name the network, or let each photo have its own; then restore, and report on the terminal or as JSON.
+    groups = [Group(args.model_path or args.model_name, jobs)]
+    if args.model_name == AUTO:
+        groups = choose_groups(args, jobs)
+    return _tell(args, groups, report) if args.dry_run else _restore_all(args, groups, report)
+
+
+def _prepared(args: argparse.Namespace, group: Group) -> tuple[list[Restorer], Settings]:
+    """Load the network of a group once per device, and check that it suits the flags."""
+    from diffir.inference.samples import seeds_of
+
+    if group.source == "":
+        from diffir.inference.options import RestoreOptions
+        from diffir.photo_restorer import Chain
+
+        return [Chain([], name="none", options=RestoreOptions(seed=args.seed))], _settings(args, None)
+    restorers = _load(args, group.source)
     restorer = restorers[0]
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
     _refuse_priors_of_chain(args, restorer)
     seeds_of(restorer, args.samples)
-
-    # Restore, and report on the terminal or as JSON.
-    settings = _settings(args, _given_prior(args, restorer))
-    if args.dry_run:
-        return _tell(restorers, jobs, settings, report)
-    return _restore_all(restorers, jobs, settings, report)
+    return restorers, _settings(args, _given_prior(args, restorer))
 
 
 def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
@@ -115,18 +125,14 @@ def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
         raise UsageError("--save_prior saves the prior of one result, and --uncertainty takes the mean: drop one")
 
 
-def _load(args: argparse.Namespace) -> list[Restorer]:
+def _load(args: argparse.Namespace, source: str | Path | None) -> list[Restorer]:
     """A restorer for each device; it is a chain if several networks are named."""
     from diffir.api import load, members_of, system_of_source
 
-    source = args.model_path or args.model_name
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
         systems = [system_of_source(member) for member in members_of(source)]
-        _apply_denoise_strength(args, systems)
-        names = " and ".join(dict.fromkeys(system.name for system in systems))
-        for option in foreign_options(args, systems):
-            raise UsageError(f"--{option} is no option of {names} networks: drop it")
+        own, strength = _own_options(args, systems)
         return [
             load(
                 source,
@@ -135,11 +141,11 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
                 tile=args.tile,
                 tile_overlap=args.tile_overlap,
                 tta=args.tta,
-                strength=args.strength,
+                strength=strength,
                 seed=args.seed,
                 seamless=args.seamless,
                 mask_grow=args.mask_grow,
-                **given_options(args, *systems),
+                **own,
             )
             for device in devices
         ]
@@ -147,15 +153,23 @@ def _load(args: argparse.Namespace) -> list[Restorer]:
         raise UsageError(str(error)) from error
 
 
-def _apply_denoise_strength(args: argparse.Namespace, systems: Sequence[System]) -> None:
-    """Let ``-dn`` mean ``--strength`` where no network has a strength of denoising of its own."""
-    given = args.denoise_strength
-    own = {field.name for system in systems for field in fields(system.restore_options)}
-    if given is None or "denoise_strength" in own:
-        return
-    if args.strength != 1:
-        raise UsageError(f"-dn is --strength for {systems[0].name} networks, and both are given: drop one of them")
-    args.strength, args.denoise_strength = given, None
+def _own_options(args: argparse.Namespace, systems: Sequence[System]) -> tuple[dict[str, Any], float]:
+    """The given options that only some systems have, and the strength.
+
+    ``-dn`` means ``--strength`` where no network has a strength of denoising of its own.
+    """
+    own, strength = given_options(args, *systems), args.strength
+    foreign = set(foreign_options(args, systems))
+    if "denoise_strength" in foreign:
+        if strength != 1:
+            raise UsageError(f"-dn is --strength for {systems[0].name} networks, and both are given: drop one of them")
+        strength = args.denoise_strength
+        foreign.remove("denoise_strength")
+    names = " and ".join(dict.fromkeys(system.name for system in systems))
+    if args.model_name != AUTO:  # which has checked them against all networks that it chooses from
+        for option in sorted(foreign):
+            raise UsageError(f"--{option} is no option of {names} networks: drop it")
+    return own, strength
 
 
 def _refuse_priors_of_chain(args: argparse.Namespace, restorer: Restorer) -> None:
@@ -198,42 +212,58 @@ def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
     )
 
 
-def _tell(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:
+def _tell(args: argparse.Namespace, groups: Sequence[Group], report: Report) -> int:
     """Report what would be done; several devices share the predicted time."""
     from diffir.batch.dry_run import dry_run
 
-    tally = Tally(len(jobs), is_prediction=True)
-    report.start(restorers, len(jobs))
-    for event in dry_run(restorers[0], jobs, settings):
-        tally.count(event)
-        tally.seconds += event.seconds / len(restorers)
-        report.event(event)
+    tally = Tally(sum(len(group.jobs) for group in groups), is_prediction=True)
+    for group in groups:
+        restorers, settings = _prepared(args, group)
+        report.start(restorers, len(group.jobs))
+        for event in dry_run(restorers[0], group.jobs, settings):
+            tally.count(event)
+            tally.seconds += event.seconds / len(restorers)
+            report.event(_explained(event, group))
     report.finish(tally)
     return 1 if tally.failed else 0
 
 
-def _restore_all(restorers: Sequence[Restorer], jobs: Sequence[Job], settings: Settings, report: Report) -> int:
+def _restore_all(args: argparse.Namespace, groups: Sequence[Group], report: Report) -> int:
     from diffir.batch.batch import run_jobs
+    from diffir.batch.claims import Claims
     from diffir.batch.events import Stop
     from diffir.cli.interrupts import EXIT_INTERRUPTED, stopping_on_signals
 
-    # A signal requests a stop; the file in progress is finished.
-    stop, tally, start = Stop(), Tally(len(jobs)), time.perf_counter()
-    report.start(restorers, len(jobs))
+    # A signal requests a stop; the file in progress is finished. All claims are of the time when the run began.
+    prepared = _prepared(args, groups[0])
+    stop, tally, start = Stop(), Tally(sum(len(group.jobs) for group in groups)), time.perf_counter()
+    claims = [Claims(group.jobs) for group in groups]
     with stopping_on_signals(stop):
-        events = run_jobs(
-            restorers,
-            jobs,
-            settings,
-            on_progress=lambda job, share: report.progress(job.source, share),
-            stop=stop,
-        )
-        with closing(events):
-            for event in events:
-                tally.count(event)
-                report.event(event)
+        for number, group in enumerate(groups):
+            if stop.is_requested:
+                break
+            restorers, settings = prepared if number == 0 else _prepared(args, group)
+            report.start(restorers, len(group.jobs))
+            events = run_jobs(
+                restorers,
+                group.jobs,
+                settings,
+                on_progress=lambda job, share: report.progress(job.source, share),
+                stop=stop,
+                claims=claims[number],
+            )
+            with closing(events):
+                for event in events:
+                    tally.count(event)
+                    report.event(_explained(event, group))
         tally.seconds, tally.is_interrupted = time.perf_counter() - start, stop.is_requested
         report.finish(tally)
     if stop.is_requested:
         return EXIT_INTERRUPTED
     return 1 if tally.failed else 0
+
+
+def _explained(event: Event, group: Group) -> Event:
+    """The event with the network that was chosen for its photo, and why."""
+    why = group.reasons.get(event.job.source, "")
+    return replace(event, network=str(group.source or ""), why=why) if why else event

@@ -33,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "diffir restore INPUT ... [-o OUT] [flags]"
     parser.epilog = _EPILOG
-    parser.set_defaults(positional="inputs")
+    parser.set_defaults(positional="inputs", enlarges=False)
     parser.answers = ANSWERS
     _add_file_flags(parser.add_argument_group("files"))
     _add_format_flags(parser.add_argument_group("results"))
@@ -127,7 +127,13 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
 
 def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     choice = network.add_mutually_exclusive_group()
-    choice.add_argument("-n", "--model_name", metavar="NAME", help="a name from diffir models; default: shipped")
+    choice.add_argument(
+        "-n",
+        "--model_name",
+        metavar="NAME",
+        help="a name from diffir models, instead of the usual one; several joined by commas restore one after the "
+        "other; auto looks at each photo and chooses",
+    )
     choice.add_argument(
         "--model_path", type=_path, metavar="FILE", help="weights: .safetensors, .pth, .ckpt or a folder"
     )

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from diffir.inference.restorer import Restorer
 
 JSON_FIELDS = """\
-start: model, scale, devices, files, precision, tile, tile_overlap, tta, strength, seamless, mask_grow, seed, engine,
-stats (the last two are options of DiffIR); progress: file, fraction;
-done, planned (in a dry run): source, target, deviation (the map of --uncertainty, or null), width, height, seconds,
-tile (null: whole), notes, losses;
+start (with -n auto one for each network): model, scale, devices, files, precision, tile, tile_overlap, tta, strength,
+seamless, mask_grow, seed, engine, stats (the last two are options of DiffIR; a chain also has members, a list of the
+options in which its networks differ); progress: file, fraction;
+done, planned (in a dry run; with -n auto also network, null for a photo that is left as it is, and why): source,
+target, deviation (the map of --uncertainty, or null), width, height, seconds, tile (null: whole), notes, losses;
 skipped: source, target; failed: source, error;
 summary: restored, skipped, failed, not_begun, interrupted, dry_run, seconds, megapixels_per_second"""
 
@@ -91,13 +92,16 @@ class TextReport:
         """
         self._is_quiet = is_quiet
         self._is_verbose = is_verbose
+        self._bar: tqdm | None = None
 
     def start(self, restorers: Sequence[Restorer], files: int) -> None:
         """Print one line and show the bar, which counts fractions of files; a redirected stderr gets no bar."""
         if not self._is_quiet:
             _say(headline(restorers), sys.stdout)
+        if self._bar is not None:  # of the network before, with -n auto
+            self._bar.close()
         layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        self._bar: tqdm = progress_bar(None, files, bar_format=layout, disable=True if self._is_quiet else None)
+        self._bar = progress_bar(None, files, bar_format=layout, disable=True if self._is_quiet else None)
         self._ended = 0
         self._fractions: dict[Path, float] = {}
 
@@ -122,14 +126,17 @@ class TextReport:
 
     def finish(self, tally: Tally) -> None:
         """Print the summary, unless a single file was restored."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if not self._is_quiet and (tally.files > 1 or not tally.restored or tally.is_prediction):
             _say(summary_line(tally), sys.stdout)
 
     def _update_bar(self) -> None:
+        assert self._bar is not None
         self._bar.update(self._ended + sum(self._fractions.values()) - self._bar.n)
 
     def _print(self, line: str, stream: TextIO) -> None:
+        assert self._bar is not None
         with self._bar.external_write_mode(file=stream):
             _say(line, stream)
 
@@ -172,6 +179,7 @@ class JsonReport:
                 tile=event.tile,
                 notes=list(event.notes),
                 losses=event.losses,
+                **({"network": event.network or None, "why": event.why} if event.why else {}),
             )
 
     def finish(self, tally: Tally) -> None:
@@ -200,6 +208,8 @@ def _say(line: str, stream: TextIO) -> None:
 
 def headline(restorers: Sequence[Restorer]) -> str:
     """One line with the model, the devices and the settings of a run."""
+    if not restorers[0].members:
+        return "no network: skipped, or left as they are"
     first, used = restorers[0], restorers[0].in_use()
     devices = " + ".join(str(restorer.device) for restorer in restorers)
     tile = {0: "by memory", -1: "never"}.get(used["tile"], f"{used['tile']} overlap {used['tile_overlap']}")
@@ -217,7 +227,8 @@ def headline(restorers: Sequence[Restorer]) -> str:
 def result_line(event: Event) -> str:
     """One line with the source, the target, its size and remarks of a restored file."""
     width, height = event.size
-    remarks = "; ".join(filter(None, (*event.notes, event.losses)))
+    choice = f"{event.network or 'no network'}: {event.why}" if event.why else ""
+    remarks = "; ".join(filter(None, (choice, *event.notes, event.losses)))
     line = f"{event.job.source} -> {event.target}  {width} x {height}, "
     if event.outcome == "planned":
         line += f"about {_duration(event.seconds)}"

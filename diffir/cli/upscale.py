@@ -13,6 +13,7 @@ _NETWORK = "realesrgan_general_x4"
 def add_arguments(parser: Parser) -> None:
     """Add the flags of ``diffir restore``."""
     restore.add_arguments(parser)
+    parser.set_defaults(enlarges=True)
     parser.usage = "diffir upscale INPUT ... [-o OUT] [-s FACTOR] [flags of diffir restore]"
 
 

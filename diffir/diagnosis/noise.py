@@ -16,7 +16,7 @@ _BLOCK = 16  # pixels a side
 _FLATTEST = 0.01  # share of the blocks
 _OF_NOISE = 0.82  # what the flattest hundredth has of the standard deviation of white noise; measured
 _CLIPPED = 16  # grey levels from black and from white within which noise is cut off
-_FEWEST_BLOCKS = 10
+_FEWEST_BLOCKS = 4
 
 
 def noise_level(luma: Sequence[np.ndarray]) -> float:

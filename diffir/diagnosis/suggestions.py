@@ -59,9 +59,9 @@ def _row(faults: str, networks: str, reason: str, **more: Any) -> Row:
 
 # Where several of noise, JPEG and softness meet, photo was ahead of each special network and of chains of them.
 ROWS = (
-    _row("dark", "enhance", "made for dark photos"),
-    _row("hazy", "enhance", "made for hazy photos"),
-    _row("faded", "enhance", "made for faded photos"),
+    _row("dark", "enhance", "two stops too dark: 12.9 -> 23.3 dB"),
+    _row("hazy", "enhance", "recipe haze: 13.9 -> 19.4 dB"),
+    _row("faded", "enhance", "fading: 19.9 -> 23.8 dB"),
     _row("noise + JPEG", "photo", "treats both at once; noise and JPEG of quality 60: 27.3 -> 30.4 dB"),
     _row("noise + soft", "photo", "treats both at once; blur and noise: 25.6 -> 28.9 dB"),
     _row("JPEG + soft", "photo", "treats both at once; blur and JPEG of quality 50: 25.8 -> 27.8 dB"),
