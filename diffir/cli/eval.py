@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="METHOD[,METHOD]",
         help="baselines (input, bicubic_x2, bicubic_x3, bicubic_x4, nlm, dct, telea, navier_stokes, membrane), "
-        "networks (diffir models) and weights files, those of other projects included",
+        "networks (diffir models) and weights files, those of other projects included; networks joined by + restore "
+        "one after the other, as photo+sr_x4",
     )
     parser.add_argument(
         "-d", "--dataset", required=True, metavar="SET[,SET]", help="names or paths of cards, or folders of images"

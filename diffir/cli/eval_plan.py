@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from diffir.api import load_network, locate, restorer_of_card
+from diffir.api import load, load_network, locate, members_of, restorer_of_card, system_of_source
 from diffir.baselines.baseline_table import BASELINES
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, EvalPlan
@@ -28,7 +28,7 @@ from diffir.evaluation import (
     RecipeDegradation,
 )
 from diffir.evaluation.benchmark import Benchmark
-from diffir.evaluation.contestant import baseline, network
+from diffir.evaluation.contestant import baseline, chain, network
 from diffir.evaluation.degradation import MASK_RECIPES, LowResolution
 from diffir.evaluation.prior_rows import NEED_TEACHER, PRIOR_KINDS, PriorKind
 from diffir.inference.device import resolve_device
@@ -67,7 +67,8 @@ def make_plan(args: argparse.Namespace) -> EvalPlan:
 
     # Combine every set with the degradations that fit it.
     refuse_idle_flags(args, cards, degradations, entrants)
-    present = [SYSTEMS[entrant.restorer.system] for entrant in entrants if entrant.restorer is not None]
+    restorers = [entrant.restorer for entrant in entrants if entrant.restorer is not None]
+    present = [SYSTEMS[member.system] for restorer in restorers for member in restorer.members]
     for option in foreign_options(args, present):
         raise UsageError(f"--{option} is no option of these networks: drop it")
     benchmarks = [
@@ -169,11 +170,15 @@ def _entrant(
     if name in BASELINES:
         method = baseline(name, None)
         return Entrant(name, lambda degradation: [baseline(name, _sigma(degradation))], method.scale, method.has_mask)
+    members = members_of(name.removeprefix(OLD_PREFIX))
     try:
-        path = locate(name.removeprefix(OLD_PREFIX))
+        paths = [locate(member) for member in members]
     except UsageError as error:
         reason = str(error).replace("--model_path takes a file", "a weights file stands in its place")
         raise UsageError(f"{reason}; baselines: {', '.join(BASELINES)}") from error
+    if len(members) > 1:
+        return _chain(name, members, paths, args, kinds)
+    path = paths[0]
     net, card = load_network(path, restores=True)
     own = given_options(args, SYSTEMS[card.system])
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
@@ -184,6 +189,23 @@ def _entrant(
     base = network(restorer, path)
     rows = [with_prior(base, restorer, kind, teacher) for kind in kinds]
     return Entrant(restorer.name, lambda degradation: rows, base.scale, base.has_mask, restorer)
+
+
+def _chain(
+    name: str,
+    members: Sequence[str | Path],
+    paths: Sequence[Path],
+    args: argparse.Namespace,
+    kinds: Sequence[PriorKind],
+) -> Entrant:
+    """Load networks that restore one after the other."""
+    if list(kinds) != ["diffusion"] or args.prior_samples > 1:
+        raise UsageError(f"{name} is a chain, which has no single prior: leave out --prior and --prior_samples")
+    systems = [system_of_source(member) for member in members]
+    how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
+    restorer = load(name, **how, **given_options(args, *systems))
+    method = chain(restorer, paths)
+    return Entrant(method.name, lambda degradation: [method], method.scale, method.has_mask, restorer)
 
 
 def _sigma(degradation: Degradation) -> float | None:

@@ -12,7 +12,6 @@ from diffir.evaluation import Degradation, Holes, NoReference, RecipeDegradation
 from diffir.evaluation.benchmark import Benchmark
 from diffir.evaluation.contestant import Contestant
 from diffir.inference.restorer import Restorer
-from diffir.systems.diffir.prior_study import reseeded
 
 HOLE_METRICS = ("psnr", "ssim", "lpips", "psnr_hole", "ssim_hole")
 USUAL_METRICS = ("psnr", "ssim")
@@ -62,7 +61,7 @@ class EvalPlan:
         networks = [entrant.restorer for entrant in self.entrants if entrant.restorer is not None]
         if noises < 2:
             return {}
-        return {one.name: [reseeded(one, one.options.seed + number) for number in range(noises)] for one in networks}
+        return {one.name: [one.with_seed(one.options.seed + number) for number in range(noises)] for one in networks}
 
 
 def cuts_holes(degradation: Degradation) -> bool:

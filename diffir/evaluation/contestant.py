@@ -4,7 +4,7 @@ In: a baseline, or a restorer with a network of any system. Out: a ``Contestant`
 from sample to restored image, and the settings that its scores depend on. Knows no data sets and no metrics.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ from diffir.inference.restorer import Restorer
 from diffir.weights.fingerprint import fingerprint
 
 Kind = Literal["network", "baseline"]
+_NOT_MEASURED = ("strength", "seamless", "mask_grow")
+"""Options that say nothing of a contestant: it restores fully, with plain edges and the mask of the benchmark."""
 _TURNS = 8  # flips and rotations of the self-ensemble
 Prepare = Callable[[Iterable[Sample]], None]
 """A function that receives all samples of a set before the first one is restored."""
@@ -84,8 +86,7 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
     facts += f"{restorer.device}, {used['precision']}, {engine.description}"
     facts += ", self-ensemble" if restorer.options.tta else ""
     facts += f", {engine.seed_meaning} {restorer.options.seed}" if engine.seed_meaning else ""
-    # Contestants restore fully, with plain edges and the mask of the benchmark, so these options say nothing.
-    options = {name: value for name, value in used.items() if name not in ("strength", "seamless", "mask_grow")}
+    options = {name: value for name, value in used.items() if name not in _NOT_MEASURED}
     settings = {"weights": weights.name, "fingerprint": fingerprint(weights), "task": restorer.task, **options}
     return Contestant(
         restorer.name,
@@ -98,6 +99,35 @@ def network(restorer: Restorer, weights: Path) -> Contestant:
         settings=settings,
         module=engine.network,
         count_multiply_adds=engine.multiply_adds,
+    )
+
+
+def chain(restorer: Restorer, weights: Sequence[Path]) -> Contestant:
+    """Make the contestant of several networks that restore one after the other; ``weights`` has a file for each."""
+    members = [network(member, path) for member, path in zip(restorer.members, weights, strict=True)]
+
+    def multiply_adds(side: int) -> int:
+        total = 0
+        for member in members:
+            assert member.count_multiply_adds is not None
+            total, side = total + member.count_multiply_adds(side), side * member.scale
+        return total
+
+    options = {name: value for name, value in restorer.in_use().items() if name not in _NOT_MEASURED}
+    joined = {
+        name: "+".join(str(member.settings[name]) for member in members) for name in ("weights", "fingerprint", "task")
+    }
+    return Contestant(
+        restorer.name,
+        "network",
+        "; then ".join(f"{member.name}: {member.summary}" for member in members),
+        restorer.scale,
+        restorer.has_mask,
+        _restore_by(restorer),
+        device=str(restorer.device),
+        settings=joined | options,
+        module=nn.ModuleList([member.engine.network for member in restorer.members]),
+        count_multiply_adds=multiply_adds,
     )
 
 

@@ -179,6 +179,30 @@ def test_a_weights_file_is_a_method_like_any_other(
     assert lines[-1].startswith("untrained: network; task denoise_tiny, cpu, fp32")
 
 
+def test_networks_joined_by_plus_are_one_method_beside_each_of_them(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        save_weights(tmp_path / f"{name}.safetensors", DiffIR(TINY).state_dict(), card_of(name, TINY))
+    joined, path = "+".join(str(tmp_path / f"{name}.safetensors") for name in ("one", "two")), tmp_path / "a.json"
+    call = ["eval", "-d", str(photos), "--sigma", "25", "--device", "cpu"]
+
+    assert (
+        main([*call, "-n", f"{tmp_path}/one.safetensors,{joined}", "--json", str(path), "--html", f"{tmp_path}/r.html"])
+        == 0
+    )
+
+    alone, both = json.loads(path.read_text("utf-8"))["results"]
+    assert (alone["method"], both["method"]) == ("one", "one+two")
+    assert both["parameters"] == 2 * alone["parameters"]
+    assert both["network"]["fingerprint"] == "+".join(
+        fingerprint(tmp_path / f"{name}.safetensors") for name in ("one", "two")
+    )
+    capsys.readouterr()
+    assert main([*call, "-n", joined, "--prior", "mean"]) == 2
+    assert "is a chain, which has no single prior" in capsys.readouterr().err
+
+
 def test_baselines_take_the_protocol_of_the_network_beside_them(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """Contestants: the facts beside the scores."""
 
 import mmap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.evaluation import Sample
-from diffir.evaluation.contestant import baseline, network
+from diffir.evaluation.contestant import baseline, chain, network
 from diffir.evaluation.peak_memory import PeakMemory
+from diffir.inference.chain import Chain
 from diffir.inference.multiply_adds import SIDE, multiply_adds_of
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.engine.operation_count import count_multiply_adds
@@ -54,6 +56,23 @@ def test_a_network_tells_what_its_results_depend_on(tmp_path: Path) -> None:
     assert one.parameters == sum(parameter.numel() for parameter in DiffIR(settings).parameters())
     assert one.settings["weights"] == "w.safetensors" and len(one.settings["fingerprint"]) == 64
     assert (one.settings["prior"], one.settings["precision"]) == ("diffusion", "fp32")
+
+
+def test_a_chain_tells_what_each_of_its_networks_depends_on_and_costs(tmp_path: Path) -> None:
+    weights = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for path in weights:
+        path.write_bytes(path.stem.encode())
+    enlarging = replace(get_task("denoise_tiny").arch, unshuffle=1, upsample=2, global_skip="nearest")
+    members = [restorer_of(DiffIR(enlarging), device="cpu", name=name) for name in ("first", "second")]
+    alone = [network(member, path) for member, path in zip(members, weights, strict=True)]
+
+    both = chain(Chain(members), weights)
+
+    assert (both.name, both.scale, both.settings["weights"]) == ("first+second", 4, "a.safetensors+b.safetensors")
+    assert both.settings["fingerprint"] == "+".join(one.settings["fingerprint"] for one in alone)
+    assert both.parameters == sum(one.parameters for one in alone)
+    assert both.count_multiply_adds(32) == alone[0].count_multiply_adds(32) + alone[1].count_multiply_adds(64)
+    assert np.array_equal(both.restore(Sample("a", GREY, GREY)), Chain(members).restore(GREY))
 
 
 def test_the_peak_of_memory_rises_with_what_was_held_and_falls_when_set_back() -> None:

@@ -192,13 +192,6 @@ def spread_over_noises(restorers: Sequence[Restorer], samples: Iterable[Sample],
     return Spread(len(restorers), statistics.fmean(of_psnr), statistics.fmean(of_pixel), share)
 
 
-def reseeded(restorer: Restorer, seed: int) -> Restorer:
-    """A copy of a restorer with another seed, so that its priors start from another noise."""
-    other = copy.copy(restorer)
-    other.options = replace(restorer.options, seed=seed)
-    return other
-
-
 def _check_teacher(restorer: Restorer, kind: PriorKind, teacher: Teacher | None) -> None:
     if teacher is None:
         raise UsageError(

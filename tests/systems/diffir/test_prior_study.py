@@ -15,7 +15,7 @@ from diffir.evaluation.prior_rows import NEED_TEACHER, PRIOR_KINDS
 from diffir.inference.restorer import Restorer
 from diffir.metrics.protocol import Protocol
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.prior_study import Guide, Teacher, reseeded, spread_over_noises, with_prior
+from diffir.systems.diffir.prior_study import Guide, Teacher, spread_over_noises, with_prior
 from diffir.systems.diffir.tasks import get_task
 
 TINY = get_task("denoise_tiny").arch
@@ -128,7 +128,7 @@ def test_start_noises_spread_results_and_one_alone_does_not(restorer: Restorer, 
     seeds = [[0, 1, 2], [0, 0, 0]]
 
     wide, none = (
-        spread_over_noises([reseeded(restorer, seed) for seed in some], samples, Protocol()) for some in seeds
+        spread_over_noises([restorer.with_seed(seed) for seed in some], samples, Protocol()) for some in seeds
     )
 
     assert (none.psnr, none.pixel, none.prior) == (0, 0, 0)
