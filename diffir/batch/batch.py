@@ -38,7 +38,7 @@ def run_jobs(
         on_progress: called in the caller's thread, a few times a second, with a job that is being restored and the
             fraction of it that is done.
         stop: when it is requested, files that were started are finished, and the other jobs get no event.
-        claims: those of the jobs, made when the run began, if these jobs are only a part of it.
+        claims: made when the run began, if these jobs are only a part of it; the parts follow each other.
 
     Raises:
         UsageError: the call itself is wrong, so that every job would fail.

@@ -27,6 +27,7 @@ from diffir.errors import UsageError, WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from diffir.batch.claims import Claims
     from diffir.batch.events import Event, Settings
     from diffir.inference.restorer import Restorer
     from diffir.system import System
@@ -49,6 +50,7 @@ def _run(
     args: argparse.Namespace, inputs: Sequence[str], output: str, report: Report, *, writes_one: bool = False
 ) -> int:
     """Check the arguments, restore all inputs, and report."""
+    from diffir.batch.claims import Claims
     from diffir.batch.jobs import plan_jobs
     from diffir.batch.own_mask import own_mask_kind
 
@@ -84,10 +86,11 @@ def _run(
         raise UsageError(f"-s is for photos, and {video} is a video, whose size the network decides")
 
     # Name the network, or let each photo have its own; then restore, and report on the terminal or as JSON.
+    claims = Claims(jobs)
     groups = [Group(args.model_path or args.model_name, jobs)]
     if args.model_name == AUTO:
         groups = choose_groups(args, jobs)
-    return _tell(args, groups, report) if args.dry_run else _restore_all(args, groups, report)
+    return _tell(args, groups, report) if args.dry_run else _restore_all(args, groups, claims, report)
 
 
 def _prepared(args: argparse.Namespace, group: Group) -> tuple[list[Restorer], Settings]:
@@ -228,16 +231,15 @@ def _tell(args: argparse.Namespace, groups: Sequence[Group], report: Report) -> 
     return 1 if tally.failed else 0
 
 
-def _restore_all(args: argparse.Namespace, groups: Sequence[Group], report: Report) -> int:
+def _restore_all(args: argparse.Namespace, groups: Sequence[Group], claims: Claims, report: Report) -> int:
+    """Restore the groups one after the other; ``claims`` were made before the photos were looked at."""
     from diffir.batch.batch import run_jobs
-    from diffir.batch.claims import Claims
     from diffir.batch.events import Stop
     from diffir.cli.interrupts import EXIT_INTERRUPTED, stopping_on_signals
 
-    # A signal requests a stop; the file in progress is finished. All claims are of the time when the run began.
+    # A signal requests a stop; the file in progress is finished.
     prepared = _prepared(args, groups[0])
     stop, tally, start = Stop(), Tally(sum(len(group.jobs) for group in groups)), time.perf_counter()
-    claims = [Claims(group.jobs) for group in groups]
     with stopping_on_signals(stop):
         for number, group in enumerate(groups):
             if stop.is_requested:
@@ -250,7 +252,7 @@ def _restore_all(args: argparse.Namespace, groups: Sequence[Group], report: Repo
                 settings,
                 on_progress=lambda job, share: report.progress(job.source, share),
                 stop=stop,
-                claims=claims[number],
+                claims=claims,
             )
             with closing(events):
                 for event in events:

@@ -8,6 +8,7 @@ import pytest
 
 import diffir
 from diffir.batch.jobs import plan_jobs
+from diffir.batch.look import look_at
 from diffir.cli.main import COMMANDS, main
 from diffir.cli.parser import make_parser, parse
 from diffir.cli.restore_auto import choose_groups
@@ -103,6 +104,24 @@ def test_a_run_goes_on_without_looking_at_what_is_done(
     assert (summary["restored"], summary["skipped"], summary["failed"]) == (1, 3, 1)
     assert main(["restore", f"{photos}/a.jpg", "-o", f"{tmp_path}/out2", "-n", "auto", "--shard", "2/2"]) == 0
     assert not (tmp_path / "out2").exists()
+
+
+def test_what_another_process_has_written_meanwhile_is_not_restored_again(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    target = tmp_path / "out/a.jpg"
+
+    def look_while_another_process_writes(path: Path, **options: object) -> object:
+        write_image(target, np.zeros((4, 4, 3), np.uint8))
+        return look_at(path, **options)
+
+    monkeypatch.setattr("diffir.batch.look.look_at", look_while_another_process_writes)
+
+    assert main(["restore", f"{photos}/a.jpg", "-o", f"{tmp_path}/out/", "-n", "auto", "--json"]) == 0
+
+    (summary,) = events_of(capsys, "summary")
+    assert summary["skipped"] == 1
+    assert read_image(target).pixels.shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize(
