@@ -15,8 +15,8 @@ def generator_for(*key: int) -> torch.Generator:
 
     It is on the CPU, so that a seed gives the same numbers on every device.
     """
-    seed = int(np.random.SeedSequence(_words(key)).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
-    return torch.Generator().manual_seed(seed)
+    seed = int(np.random.SeedSequence(_words(key)).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed >> 1)  # torch takes 63 bits
 
 
 def _words(key: tuple[int, ...]) -> list[int]:

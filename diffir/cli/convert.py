@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="row of the task table, if several share one network (sr_x4, realsr_x4)")
     parser.add_argument("--licence", help="licence of the weights, written into the card")
     storage = parser.add_mutually_exclusive_group()
-    storage.add_argument("--precision", choices=PRECISIONS, default="fp16", help="stored dtype (default: %(default)s)")
+    storage.add_argument(
+        "--precision", choices=tuple(PRECISIONS), default="fp16", help="stored dtype (default: %(default)s)"
+    )
     storage.add_argument(
         "--fp32", action="store_const", const="fp32", dest="precision", help="same as --precision fp32"
     )
