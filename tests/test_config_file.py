@@ -68,8 +68,8 @@ def test_stage_two_alone_may_be_described_without_train(load):
         ("train: {total_iter: 5, iters: [5], gt_sizes: [63], mini_batch_sizes: [1]}", "not a multiple of 16"),
         ("train: 5", "expected keys and values"),
         (
-            "train: {total_iter: 5, iters: [5], gt_sizes: [0], mini_batch_sizes: [1]}",
-            r"gt_sizes must lie in \[1, inf\)",
+            "train: {total_iter: 5, iters: [5], gt_sizes: [-1], mini_batch_sizes: [1]}",
+            r"gt_sizes must lie in \[0, inf\)",
         ),
         ("train: {warmup_iter: -1}", "train: warmup_iter must be 0 or more, got -1"),
         ("stage2: {encoder_iter: -1}", "stage2: encoder_iter must be 0 or more, got -1"),

@@ -130,7 +130,7 @@ def test_without_extensions_the_slow_search_for_them_is_left_out(tmp_path, monke
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
     monkeypatch.setattr(importlib.metadata, "entry_points", search)
 
-    assert list(SYSTEMS) == ["diffir", "latent"]
+    assert list(SYSTEMS) == ["diffir", "latent", "realesrgan", "spandrel"]
 
 
 BROKEN = """[diffir.metrics]
