@@ -22,10 +22,10 @@ Fault = Literal["noise", "strong noise", "JPEG", "soft", "dark", "hazy", "faded"
 _NOISE, _LARGEST_COARSE_SHARE = 2.7, 0.95
 _STRONG_NOISE = 12.0
 # JPEG takes the finest part of noise, so what is left is coarse, and it lies under blocks.
-_COARSE_NOISE, _LEAST_COARSE_SHARE, _BLOCKS_OVER_NOISE = 3.0, 1.3, 0.045
+_COARSE_NOISE, _LEAST_COARSE_SHARE, _BLOCKS_OVER_NOISE = 3.0, 1.3, 0.035
 # JPEG: quality of the tables, and excess of the steps on the grid over the others.
 _QUALITY = 80
-_BLOCKINESS = 0.095
+_BLOCKINESS = 0.09
 # Softness: sigma in pixels. The lens and the sensor of a camera leave edges of 0.4 to 0.8 in its own pixels.
 _EDGE_WIDTH = 0.95
 # Tones, on the 8-bit scale.
@@ -133,9 +133,7 @@ def _jpeg(figures: Figures) -> list[Finding]:
     if quality is not None and quality < _QUALITY:
         return [Finding("JPEG", f"JPEG of quality {quality}")]
     if figures.blockiness > _BLOCKINESS:
-        return [
-            Finding("JPEG", f"blocks of an earlier JPEG (steps {100 * figures.blockiness:.0f} % larger on its grid)")
-        ]
+        return [Finding("JPEG", f"blocks of JPEG (blockiness {figures.blockiness:.2f})")]
     return []
 
 

@@ -92,8 +92,15 @@ def test_a_photo_that_is_left_as_it_is_still_gets_the_format_and_the_size_that_a
 
 
 def test_a_run_goes_on_without_looking_at_what_is_done(
-    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    looked_at: list[str] = []
+
+    def look(path: Path, **options: object) -> object:
+        looked_at.append(path.name)
+        return look_at(path, **options)
+
+    monkeypatch.setattr("diffir.batch.look.look_at", look)
     for name in ("a.jpg", "b.png", "e.jpg"):
         write_image(tmp_path / "out" / name, np.zeros((4, 4, 3), np.uint8))
 
@@ -102,6 +109,7 @@ def test_a_run_goes_on_without_looking_at_what_is_done(
     (summary,) = events_of(capsys, "summary")
     assert code == 1
     assert (summary["restored"], summary["skipped"], summary["failed"]) == (1, 3, 1)
+    assert looked_at == ["c.jpg", "d.png"]
     assert main(["restore", f"{photos}/a.jpg", "-o", f"{tmp_path}/out2", "-n", "auto", "--shard", "2/2"]) == 0
     assert not (tmp_path / "out2").exists()
 
