@@ -148,11 +148,8 @@ def test_a_factor_that_cannot_be_meant_is_refused(value, capsys) -> None:
     ],
 )
 def test_upscale_and_denoise_choose_their_network(photo, tmp_path, words, network, capsys) -> None:
-    factor = (
-        float(words[words.index("-s") + 1])
-        if "-s" in words
-        else {"realesrgan_general_x4": 4, "sr_x2": 2}.get(network, 1)
-    )
+    usual = {"realesrgan_general_x4": 4, "sr_x2": 2}.get(network, 1)
+    factor = float(words[words.index("-s") + 1]) if "-s" in words else usual
 
     assert main([*words, photo, "-o", str(tmp_path / "out.png"), "--device", "cpu", "--strength", "0"]) == 0
 
