@@ -1,4 +1,4 @@
-"""docs/reproducing-the-paper.md names files and cards that exist, published numbers and costs that the tool computes."""
+"""docs/reproducing-the-paper.md names files and cards that exist, published numbers and what the tool computes."""
 
 import re
 from pathlib import Path
