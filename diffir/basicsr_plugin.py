@@ -28,6 +28,7 @@ from diffir.weights.card import WeightsCard
 from diffir.weights.published import save_published
 
 ARCHITECTURE, MODEL = "DiffIR", "DiffIRModel"
+_SRModel: Any = object  # stands for BasicSR's SRModel, which is mixed in when BasicSR is imported
 PARTS = {1: PRIOR, 2: DIFFUSION}
 
 
@@ -55,6 +56,82 @@ class PaddedDiffIR(DiffIR):
             prior = self.estimate_prior(padded, teacher_prior=teacher_prior)
         restored = self.restore(padded, prior)[..., : height * facts.scale, : width * facts.scale]
         return (restored, prior) if with_prior else restored
+
+
+class DiffIRTraining(_SRModel):
+    """What DiffIR changes in BasicSR's SRModel: stage 1 with the oracle prior, stage 2 with the losses of the prior.
+
+    Stage 2 needs a section ``network_teacher``, a DiffIR network of stage 1 with ``pretrained`` weights or with
+    ``path.pretrain_network_teacher``. Without ``path.pretrain_network_g`` it starts from the teacher's DIRformer.
+    ``train.prior_weight`` (default 1) weighs the L1 loss of the prior.
+    """
+
+    def init_training_settings(self) -> None:
+        network = self.get_bare_model(self.net_g)
+        self.teacher = None
+        if network.stage == 2:
+            self.teacher = self._teacher()
+            if not self.opt["path"].get("pretrain_network_g") and not self.opt["network_g"].get("pretrained"):
+                network.dirformer.load_state_dict(self.teacher.dirformer.state_dict())
+        super().init_training_settings()
+        self.prior_weight = self.opt["train"].get("prior_weight", 1.0)
+
+    def _teacher(self) -> PaddedDiffIR:
+        if "network_teacher" not in self.opt:
+            raise ConfigError(f"{MODEL}: stage 2 needs network_teacher, the network that stage 1 has trained")
+        teacher: PaddedDiffIR = load_basicsr().archs.build_network(self.opt["network_teacher"]).to(self.device)
+        weights = self.opt["path"].get("pretrain_network_teacher")
+        if weights:
+            self.load_network(teacher, weights, True, self.opt["path"].get("param_key_teacher", "params"))
+        if teacher.stage != 1:
+            raise ConfigError(f"{MODEL}: network_teacher is a network of stage {teacher.stage}; it must be stage 1")
+        return teacher.requires_grad_(False).eval()
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        self.optimizer_g.zero_grad()
+        oracle = None
+        if self.teacher is not None:
+            with torch.no_grad():
+                oracle = self.teacher.oracle_prior(self.lq, self.gt)
+        self.output, prior = self.net_g(self.lq, self.gt, oracle, with_prior=True)
+
+        # Losses of the image, then of the prior; as in diffir, only the L1 loss of the prior is part of the sum.
+        terms = self._image_losses()
+        total = torch.stack(list(terms.values())).sum()
+        if oracle is not None:
+            terms["l_abs"], terms["l_kd"] = prior_l1(prior, oracle), prior_divergence(prior, oracle)
+            total = total + self.prior_weight * terms["l_abs"]
+        total.backward()
+        self.optimizer_g.step()
+        self.log_dict = self.reduce_loss_dict(terms)
+        if self.ema_decay > 0:
+            self.model_ema(decay=self.ema_decay)
+
+    def _image_losses(self) -> dict[str, Tensor]:
+        terms = {}
+        if self.cri_pix:
+            terms["l_pix"] = self.cri_pix(self.output, self.gt)
+        if self.cri_perceptual:
+            found = self.cri_perceptual(self.output, self.gt)
+            terms |= {name: loss for name, loss in zip(("l_percep", "l_style"), found, strict=True) if loss is not None}
+        return terms
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Save as BasicSR does, and beside it the weights with their card, which ``diffir`` loads."""
+        super().save(epoch, current_iter)
+        if self.opt["rank"] == 0:
+            network = self.get_bare_model(self.net_g_ema if hasattr(self, "net_g_ema") else self.net_g)
+            number = "latest" if current_iter == -1 else current_iter
+            _publish(network, self.opt, Path(self.opt["path"]["models"]) / f"net_g_{number}.safetensors")
+
+    def test(self) -> None:
+        network = self.net_g_ema if hasattr(self, "net_g_ema") else self.net_g
+        was_training = network.training
+        network.eval()
+        with torch.no_grad():
+            # The clean image is for the oracle prior of stage 1; stage 2 does not look at it.
+            self.output = network(self.lq, getattr(self, "gt", None))
+        network.train(was_training)
 
 
 def build_architecture(
@@ -109,87 +186,7 @@ def register() -> None:
 
 def _model_class(basicsr: Any) -> type:
     """Make the model, whose base class exists only once BasicSR is imported."""
-    sr_model: Any = basicsr.models.sr_model.SRModel
-    build_network = basicsr.archs.build_network
-
-    class DiffIRModel(sr_model):
-        """BasicSR's SRModel for DiffIR: stage 1 with the oracle prior, stage 2 with the losses of the prior.
-
-        Stage 2 needs a section ``network_teacher``, a DiffIR network of stage 1 with ``pretrained`` weights or with
-        ``path.pretrain_network_teacher``. Without ``path.pretrain_network_g`` it starts from the teacher's DIRformer.
-        ``train.prior_weight`` (default 1) weighs the L1 loss of the prior.
-        """
-
-        def init_training_settings(self) -> None:
-            network = self.get_bare_model(self.net_g)
-            self.teacher = None
-            if network.stage == 2:
-                self.teacher = self._teacher()
-                if not self.opt["path"].get("pretrain_network_g") and not self.opt["network_g"].get("pretrained"):
-                    network.dirformer.load_state_dict(self.teacher.dirformer.state_dict())
-            super().init_training_settings()
-            self.prior_weight = self.opt["train"].get("prior_weight", 1.0)
-
-        def _teacher(self) -> PaddedDiffIR:
-            if "network_teacher" not in self.opt:
-                raise ConfigError(f"{MODEL}: stage 2 needs network_teacher, the network that stage 1 has trained")
-            teacher: PaddedDiffIR = build_network(self.opt["network_teacher"]).to(self.device)
-            weights = self.opt["path"].get("pretrain_network_teacher")
-            if weights:
-                self.load_network(teacher, weights, True, self.opt["path"].get("param_key_teacher", "params"))
-            if teacher.stage != 1:
-                raise ConfigError(f"{MODEL}: network_teacher is a network of stage {teacher.stage}; it must be stage 1")
-            return teacher.requires_grad_(False).eval()
-
-        def optimize_parameters(self, current_iter: int) -> None:
-            self.optimizer_g.zero_grad()
-            oracle = None
-            if self.teacher is not None:
-                with torch.no_grad():
-                    oracle = self.teacher.oracle_prior(self.lq, self.gt)
-            self.output, prior = self.net_g(self.lq, self.gt, oracle, with_prior=True)
-
-            # Losses of the image, then of the prior; as in diffir, only the L1 loss of the prior is part of the sum.
-            terms = self._image_losses()
-            total = torch.stack(list(terms.values())).sum()
-            if oracle is not None:
-                terms["l_abs"], terms["l_kd"] = prior_l1(prior, oracle), prior_divergence(prior, oracle)
-                total = total + self.prior_weight * terms["l_abs"]
-            total.backward()
-            self.optimizer_g.step()
-            self.log_dict = self.reduce_loss_dict(terms)
-            if self.ema_decay > 0:
-                self.model_ema(decay=self.ema_decay)
-
-        def _image_losses(self) -> dict[str, Tensor]:
-            terms = {}
-            if self.cri_pix:
-                terms["l_pix"] = self.cri_pix(self.output, self.gt)
-            if self.cri_perceptual:
-                found = self.cri_perceptual(self.output, self.gt)
-                terms |= {
-                    name: loss for name, loss in zip(("l_percep", "l_style"), found, strict=True) if loss is not None
-                }
-            return terms
-
-        def save(self, epoch: int, current_iter: int) -> None:
-            """Save as BasicSR does, and beside it the weights with their card, which ``diffir`` loads."""
-            super().save(epoch, current_iter)
-            if self.opt["rank"] == 0:
-                network = self.get_bare_model(self.net_g_ema if hasattr(self, "net_g_ema") else self.net_g)
-                number = "latest" if current_iter == -1 else current_iter
-                _publish(network, self.opt, Path(self.opt["path"]["models"]) / f"net_g_{number}.safetensors")
-
-        def test(self) -> None:
-            network = self.net_g_ema if hasattr(self, "net_g_ema") else self.net_g
-            was_training = network.training
-            network.eval()
-            with torch.no_grad():
-                # The clean image is for the oracle prior of stage 1; stage 2 does not look at it.
-                self.output = network(self.lq, getattr(self, "gt", None))
-            network.train(was_training)
-
-    return DiffIRModel
+    return type(MODEL, (DiffIRTraining, basicsr.models.sr_model.SRModel), {"__doc__": DiffIRTraining.__doc__})
 
 
 def _publish(network: PaddedDiffIR, options: dict[str, Any], path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from diffir._spandrel import load_spandrel
 from diffir.api import restorer_of_card, system_of_card
 from diffir.photo_restorer import Restorer
-from diffir.systems.spandrel.network import load_spandrel
 from diffir.weights.card import WeightsCard
 from diffir.weights.fit import empty_network, filled_network
 from diffir.weights.header import DESCRIPTION

@@ -32,7 +32,7 @@ def of_spandrel(make: Callable[[], nn.Module]) -> dict[str, Tensor]:
 
 def dncnn(channels: int = 3) -> dict[str, Tensor]:
     """A DnCNN of eight layers, for images with so many channels."""
-    from diffir.systems.spandrel.network import load_spandrel
+    from diffir._spandrel import load_spandrel
 
     load_spandrel("this test")
     from spandrel.architectures.DnCNN import DnCNN
@@ -42,7 +42,7 @@ def dncnn(channels: int = 3) -> dict[str, Tensor]:
 
 def esrgan(scale: int = 4) -> dict[str, Tensor]:
     """An ESRGAN of one block."""
-    from diffir.systems.spandrel.network import load_spandrel
+    from diffir._spandrel import load_spandrel
 
     load_spandrel("this test")
     from spandrel.architectures.ESRGAN import ESRGAN
@@ -52,7 +52,7 @@ def esrgan(scale: int = 4) -> dict[str, Tensor]:
 
 def drunet() -> dict[str, Tensor]:
     """A DRUNet, whose sides must be multiples of 8."""
-    from diffir.systems.spandrel.network import load_spandrel
+    from diffir._spandrel import load_spandrel
 
     load_spandrel("this test")
     from spandrel.architectures.DRUNet import DRUNet

@@ -37,6 +37,7 @@ FLOORS = {
     "losses": 2,
     "metrics": 2,
     "pictures": 2,
+    "_spandrel": 2,
     "config_losses": 3,
     "config": 3,
     "system": 4,

@@ -20,7 +20,7 @@ def test_it_is_a_notebook_that_jupyter_accepts() -> None:
         "nbformat", reason="nbformat is not installed, so the notebook's form is not checked"
     )
 
-    nbformat.validate(nbformat.read(NOTEBOOK, as_version=4))
+    assert nbformat.validate(nbformat.read(NOTEBOOK, as_version=4)) is None  # it raises otherwise
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@
     python tools/test_lowest_versions.py tests/image_io -x     some of them: arguments are those of pytest
 
     PYTHON=python3.10    the interpreter that makes the environment (default: the running one)
-    VENV=/tmp/lowest     the environment (default: .venv-lowest); one that is there is kept, and its versions set right
+    VENV=FOLDER          the environment (default: .venv-lowest); one that is there is kept, and its versions set right
     TORCH=cpu            takes torch from the index of the builds for CPUs, which is much smaller on Linux
 
 A bound that does not hold shows as a failing test: raise the bound in setup.py, or mend the code.

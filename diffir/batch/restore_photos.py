@@ -121,23 +121,14 @@ def _restore(
     """Restore photos with each network of the restorer in turn, with opacity and all else that a file would hold."""
     restored = list(photos)
     for member, own_prior, progress in restorer.steps(prior, on_progress):
-        restored = _restore_together(member, restored, mask, own_prior, progress)
+        if len(restored) == 1:
+            restored = [_restore_one(member, restored[0], mask, own_prior, progress)]
+        else:
+            images = [photo.pixels for photo in restored]
+            arrays = member.restore_batch(images, prior=own_prior, on_progress=progress)
+            restored = [_with_result(photo, array, photo.alpha) for photo, array in zip(restored, arrays, strict=True)]
         mask = None  # only the first network of a chain takes one
     return restored
-
-
-def _restore_together(
-    restorer: Restorer,
-    photos: Sequence[Photo],
-    mask: np.ndarray | None,
-    prior: Tensor | None,
-    on_progress: OnProgress | None,
-) -> list[Photo]:
-    if len(photos) == 1:
-        return [_restore_one(restorer, photos[0], mask, prior, on_progress)]
-    images = [photo.pixels for photo in photos]
-    arrays = restorer.restore_batch(images, prior=prior, on_progress=on_progress)
-    return [_with_result(photo, array, photo.alpha) for photo, array in zip(photos, arrays, strict=True)]
 
 
 def _restore_one(

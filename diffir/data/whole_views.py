@@ -5,7 +5,7 @@ is cut from, degraded and clean. A recipe is applied to a view of the photo, a s
 for a whole photo: so one draw of the recipe holds for patch and thumbnail. A request of size 0 makes thumbnails alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -14,11 +14,14 @@ from torch.utils.data import Dataset
 
 from diffir.config import TrainSetConfig
 from diffir.data.batch_plan import PatchRequest
-from diffir.data.samples import draw_crop, draw_turn, to_tensor
+from diffir.data.samples import Turn, draw_crop, draw_turn, to_tensor
 from diffir.data.training_set import DegradedPatches, PairedPatches
 from diffir.errors import ConfigError
 from diffir.system import ThumbnailPair
 from diffir.thumbnail import thumbnail
+
+PairOf = Callable[[np.random.Generator, Turn, int], tuple[Tensor, Tensor]]
+"""Makes lq (C, h, w) and gt (3, H, W) of the sample with an index, turned."""
 
 
 def open_whole_views(config: TrainSetConfig, side: int, *, seed: Sequence[int]) -> Dataset[ThumbnailPair]:
@@ -32,33 +35,20 @@ def open_whole_views(config: TrainSetConfig, side: int, *, seed: Sequence[int]) 
     if config.teacher is not None:
         raise ConfigError("teacher: its patches have no thumbnails of whole photos; use prior_view patch")
     if config.dataroot_lq is not None:
-        return PairedViews(config, seed, side)
-    return DegradedViews(config, seed, side)
+        return WholeViews(paired_photos(PairedPatches(config, seed)), config, seed, side)
+    return WholeViews(degraded_views(DegradedPatches(config, seed), config.view_size), config, seed, side)
 
 
-class DegradedViews(Dataset[ThumbnailPair]):
-    """Views of clean photos, degraded by a recipe, with a random patch and the thumbnails of each."""
+class WholeViews(Dataset[ThumbnailPair]):
+    """Pairs of degraded and clean photos, or views of photos, with a random patch and the thumbnails of each."""
 
-    def __init__(self, config: TrainSetConfig, seed: Sequence[int], side: int) -> None:
-        self.patches = DegradedPatches(config, seed)
-        self.config = config
-        self.seed = tuple(seed)
-        self.side = side
-
-    def __getitem__(self, request: PatchRequest) -> ThumbnailPair:
-        # Cut and turn a view of the photo, and degrade it.
-        rng = np.random.default_rng([*self.seed, 1, request.index])
-        turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
-        view = draw_view(rng, self.patches.photo(request.index), self.config.view_size)
-        gt = to_tensor(turn(view))
-        return sample_of(rng, self.patches.degraded(gt, request.index), gt, request.size, self.side)
-
-
-class PairedViews(Dataset[ThumbnailPair]):
-    """Pairs of degraded and clean photos, with a random patch and the thumbnails of each."""
-
-    def __init__(self, config: TrainSetConfig, seed: Sequence[int], side: int) -> None:
-        self.patches = PairedPatches(config, seed)
+    def __init__(self, pair: PairOf, config: TrainSetConfig, seed: Sequence[int], side: int) -> None:
+        """
+        Args:
+            pair: makes the photos of a sample.
+            side: of the thumbnails, in pixels of lq.
+        """
+        self.pair = pair
         self.config = config
         self.seed = tuple(seed)
         self.side = side
@@ -66,8 +56,28 @@ class PairedViews(Dataset[ThumbnailPair]):
     def __getitem__(self, request: PatchRequest) -> ThumbnailPair:
         rng = np.random.default_rng([*self.seed, 1, request.index])
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
-        lq, gt = (to_tensor(turn(image)) for image in self.patches.photos(request.index))
+        lq, gt = self.pair(rng, turn, request.index)
         return sample_of(rng, lq, gt, request.size, self.side)
+
+
+def degraded_views(patches: DegradedPatches, size: int) -> PairOf:
+    """Views of ``size`` x ``size`` pixels, which the recipe of ``patches`` degrades."""
+
+    def pair(rng: np.random.Generator, turn: Turn, index: int) -> tuple[Tensor, Tensor]:
+        gt = to_tensor(turn(draw_view(rng, patches.photo(index), size)))
+        return patches.degraded(gt, index), gt
+
+    return pair
+
+
+def paired_photos(patches: PairedPatches) -> PairOf:
+    """The whole photos of ``patches`` and their partners."""
+
+    def pair(rng: np.random.Generator, turn: Turn, index: int) -> tuple[Tensor, Tensor]:
+        lq, gt = patches.photos(index)
+        return to_tensor(turn(lq)), to_tensor(turn(gt))
+
+    return pair
 
 
 def draw_view(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:

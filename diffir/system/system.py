@@ -32,9 +32,9 @@ class System(Protocol):
 
     name: str
     """Name in option files and cards, such as "diffir"."""
-    stages: tuple[str, ...]
-    """Names of the training stages in their order."""
-    usual_stages: tuple[str, ...]
+    stages: tuple[str, ...] = ()
+    """Names of the training stages in their order; a system that only restores has none."""
+    usual_stages: tuple[str, ...] = ()
     """Stages that run if an option file does not list any."""
     restoring_part: str
     """The part that ``diffir restore`` loads; it holds every network that restoring needs, such as an autoencoder."""
@@ -50,7 +50,7 @@ class System(Protocol):
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that have weights of their own; a run may start from given weights of each."""
-        return self.stages
+        return self.stages or (self.restoring_part,)
 
     @property
     def training_options(self) -> type:

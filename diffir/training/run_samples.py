@@ -58,11 +58,7 @@ class RunSamples:
         Raises:
             ConfigError: there are no photos, or the pairs have another scale or number of channels.
         """
-        train = self.config.datasets.train
-        if self.facts.thumbnail:
-            open_whole_views(train, self.facts.thumbnail, seed=(self.config.manual_seed,))
-        else:
-            open_training_set(train, seed=(self.config.manual_seed,))
+        self._photos((self.config.manual_seed,))
         pairs = training_facts(self.config.datasets.train)
         pairs.check(self.facts, network="the network", pairs="the training pairs are")
 
@@ -156,17 +152,19 @@ class RunSamples:
 
     def _open(self, stage: str) -> Dataset[Batch]:
         """The training set of a stage, with the teacher's targets if there is one."""
-        train = self.config.datasets.train
-        if self.facts.thumbnail:
-            return open_whole_views(train, self.facts.thumbnail, seed=self._seed(stage))
         if self.targets is None:
-            return open_training_set(train, seed=self._seed(stage))
-        size = largest_patch(self.config)
+            return self._photos(self._seed(stage))
+        train, size = self.config.datasets.train, largest_patch(self.config)
         return TaughtPatches(self._patches(), self.targets, train, seed=self._seed(stage), size=size)
 
     def _patches(self) -> Dataset[Batch]:
         """The patches that the teacher restores, which are the same in every stage."""
-        return open_training_set(self.config.datasets.train, seed=(self.config.manual_seed,))
+        return self._photos((self.config.manual_seed,))
+
+    def _photos(self, seed: Sequence[int]) -> Dataset[Batch]:
+        """The samples of the training photos, with thumbnails if the network reads them."""
+        train, side = self.config.datasets.train, self.facts.thumbnail
+        return open_whole_views(train, side, seed=seed) if side else open_training_set(train, seed=seed)
 
     def _seed(self, stage: str) -> tuple[int, int]:
         return self.config.manual_seed, self.config.number(stage)

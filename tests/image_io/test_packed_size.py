@@ -163,4 +163,4 @@ def test_a_frame_beyond_the_gif_is_refused_before_memory_is_asked_for(tmp_path: 
 
 def test_a_gif_that_ends_early_or_holds_nothing_is_left_to_the_decoder() -> None:
     for content in (gif(3)[:-30], gif(3)[:20], b"GIF89a", b""):
-        check_file(content, "GIF", 32, 24)
+        assert check_file(content, "GIF", 32, 24) is None  # it raises otherwise

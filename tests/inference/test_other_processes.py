@@ -57,9 +57,11 @@ def test_a_large_network_goes_to_a_worker_without_a_file_descriptor_for_each_ten
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, before[1]))
     try:
-        ForkingPickler.dumps(restorer)
+        packed = bytes(ForkingPickler.dumps(restorer))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert pickle.loads(packed).in_use() == restorer.in_use()
 
 
 @pytest.mark.slow
@@ -140,6 +142,8 @@ def test_a_child_of_a_process_that_has_not_computed_may_compute(
 
     refuse_forked_process(CPU)
     refuse_forked_process(CPU)
+
+    assert diffir.fork_guard._owner == os.getpid()
 
 
 def test_a_network_is_not_loaded_where_it_would_hang(monkeypatch: pytest.MonkeyPatch, two_threads: None) -> None:

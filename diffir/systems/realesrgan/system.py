@@ -26,14 +26,8 @@ class RealESRGANSystem(System):
     """Compact networks; each method is described in ``diffir.system.System``."""
 
     name = "realesrgan"
-    stages = ()
-    usual_stages = ()
     restoring_part = NETWORK
     restore_options = RealESRGANOptions
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (NETWORK,)
 
     def facts(self, settings: Mapping[str, Any]) -> Facts:
         return CompactSettings.from_dict(settings).facts

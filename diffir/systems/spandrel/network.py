@@ -5,19 +5,16 @@ not guarantee that and runs TorchScript programs. Out: a module that maps RGB to
 for inputs of every size.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from diffir._basicsr import prepare_torchvision
-from diffir.errors import MissingDependency, WeightsError
+from diffir._spandrel import load_spandrel
+from diffir.errors import WeightsError
 
 # Errors of building a network from a file whose names match an architecture but whose shapes do not.
 _SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
@@ -120,19 +117,6 @@ def _built(load: Callable[[], Any], source: str) -> SpandrelNetwork:
             "for grey or RGB, with or without alpha"
         )
     return SpandrelNetwork(described).float().eval().requires_grad_(False)
-
-
-def load_spandrel(what: str) -> ModuleType:
-    """Import spandrel; the message says that ``what`` needs it.
-
-    Raises:
-        MissingDependency: spandrel or torchvision, which it imports, is not installed.
-    """
-    for package in ("spandrel", "torchvision"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingDependency(package, what, "spandrel")
-    prepare_torchvision()
-    return importlib.import_module("spandrel")
 
 
 def _with_alpha(image: Tensor, channels: int) -> Tensor:

@@ -23,14 +23,8 @@ class SpandrelSystem(System):
     """Networks that spandrel loads; each method is described in ``diffir.system.System``."""
 
     name = "spandrel"
-    stages = ()
-    usual_stages = ()
     restoring_part = NETWORK
     is_last_resort = True
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (NETWORK,)
 
     def facts(self, settings: Mapping[str, Any]) -> Facts:
         return Facts(settings["scale"], settings["multiple_of"], 4 if settings["has_mask"] else 3)
