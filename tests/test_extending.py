@@ -216,3 +216,9 @@ def test_an_installed_system_and_logger_train_and_restore(examples, tmp_path):
     assert next((tmp_path / "runs").rglob("stage1.csv")).read_text("utf-8").startswith("1,train,")
     assert restored.returncode == 0, restored.stderr
     assert (tmp_path / "out.png").is_file()
+
+
+def test_a_system_that_only_restores_has_one_part_and_no_stages() -> None:
+    for name in ("realesrgan", "spandrel"):
+        assert SYSTEMS[name].stages == SYSTEMS[name].usual_stages == ()
+        assert SYSTEMS[name].parts == (SYSTEMS[name].restoring_part,)
