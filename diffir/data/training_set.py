@@ -92,10 +92,9 @@ class DegradedPatches(Dataset[Pair]):
         rng = np.random.default_rng([*self.seed, 1, request.index])
         crop = draw_crop(rng, image.shape[0], image.shape[1], request.size)
         turn = draw_turn(rng, hflip=self.config.use_hflip, rotate=self.config.use_rot)
-        gt = to_tensor(turn(crop(image)))
 
         # Degrade it.
-        lq = self.degraded(gt, request.index)
+        lq, gt = self.degraded(to_tensor(turn(crop(image))), request.index)
 
         # Cut holes.
         if self.masks is None:
@@ -114,13 +113,14 @@ class DegradedPatches(Dataset[Pair]):
             return photo
         return np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
-    def degraded(self, gt: torch.Tensor, index: int) -> torch.Tensor:
+    def degraded(self, clean: torch.Tensor, index: int) -> Pair:
         """Degrade an image (3, H, W) as the sample with this index; without a recipe it is returned as it is."""
         recipe = self.recipe
         if recipe is None:
-            return gt
+            return Pair(clean, clean)
         with global_seeds(*self.seed, 3, index):
-            lq = recipe(gt[None], generator_for(*self.seed, 2, index))[0]
+            lqs, gts = recipe.pairs(clean[None], generator_for(*self.seed, 2, index))
+        lq, gt = lqs[0], gts[0]
         scale, channels = self.facts
         usual = (channels, gt.shape[1] // scale, gt.shape[2] // scale)
         if lq.shape != usual:  # the facts come from a few trials, which may miss a rare step
@@ -128,7 +128,7 @@ class DegradedPatches(Dataset[Pair]):
                 f"sample {index}: {recipe.name} made {_size(lq.shape)} of {_size(gt.shape)}, and otherwise makes "
                 f"{_size(usual)}: all samples need one size; end with resize_back, and cut holes always or never"
             )
-        return lq
+        return Pair(lq, gt)
 
     def _rgb(self, name: str) -> np.ndarray:
         return rgb8(self.photos.read(name))

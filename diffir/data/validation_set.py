@@ -18,6 +18,7 @@ from diffir.data.photo_sources import open_photos, rgb8
 from diffir.data.samples import centred_crop, to_tensor
 from diffir.degradations.recipes import Recipe
 from diffir.errors import ConfigError
+from diffir.pixels import to_kind
 from diffir.seeds import generator_for
 
 SEED = 2023  # of the validation degradation in every run, so that runs with different seeds can be compared
@@ -86,7 +87,8 @@ def _degraded(config: ValSetConfig, recipe: Recipe | None, multiple_of: int, sca
         lq = to_tensor(gt)
         if recipe is not None:
             with global_seeds(SEED, index):
-                lq = recipe(lq[None], generator_for(SEED, index))[0]
+                lqs, gts = recipe.pairs(lq[None], generator_for(SEED, index))
+            lq, gt = lqs[0], to_kind(gts[0].numpy().transpose(1, 2, 0), np.uint8)
         if lq.shape[1] * scale != gt.shape[0] or lq.shape[2] * scale != gt.shape[1]:
             raise ConfigError(f"datasets.val: the degradation does not downscale by {scale}, the scale of the network")
         # Cut holes.

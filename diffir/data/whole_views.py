@@ -64,8 +64,8 @@ def degraded_views(patches: DegradedPatches, size: int) -> PairOf:
     """Views of ``size`` x ``size`` pixels, which the recipe of ``patches`` degrades."""
 
     def pair(rng: np.random.Generator, turn: Turn, index: int) -> tuple[Tensor, Tensor]:
-        gt = to_tensor(turn(draw_view(rng, patches.photo(index), size)))
-        return patches.degraded(gt, index), gt
+        lq, gt = patches.degraded(to_tensor(turn(draw_view(rng, patches.photo(index), size))), index)
+        return lq, gt
 
     return pair
 

@@ -21,11 +21,13 @@ class Draw:
     Attributes:
         generator: source of every number, on the CPU.
         clean_size: (height, width) of the clean image in pixels.
+        ground_truth: what the step ``ground_truth`` kept, (1, 3, H, W); None: the clean image is the ground truth.
     """
 
     def __init__(self, generator: torch.Generator, clean_size: tuple[int, int]) -> None:
         self.generator = generator
         self.clean_size = clean_size
+        self.ground_truth: Tensor | None = None
 
     def uniform(self, low: float, high: float) -> float:
         """Draw a number from [low, high)."""

@@ -21,7 +21,7 @@ from diffir.degradations.draw import Draw
 from diffir.degradations.recipe_file import find_recipe, read_recipe
 from diffir.degradations.steps import Step
 from diffir.errors import ConfigError, ImageError
-from diffir.pixels import as_rgb, to_float
+from diffir.pixels import as_rgb, to_float, to_kind
 
 _TRIAL_SIZE = (96, 48)  # (height, width) in pixels; multiples of 2, 3, 4, 6 and 8
 _TRIALS = 8
@@ -42,10 +42,20 @@ class Recipe:
 
         ``generator`` lies on the CPU; it only draws one seed for each image.
         """
+        return self.pairs(images, generator)[0]
+
+    def pairs(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Degrade images as a call does -> the result, and its ground truth (B, 3, H, W) in [0, 1].
+
+        The ground truth is the clean image, unless the step ``ground_truth`` was applied to it.
+        """
         size = (images.shape[2], images.shape[3])
         seeds = torch.randint(2**62, (len(images),), generator=generator).tolist()
         draws = [Draw(torch.Generator().manual_seed(seed), size) for seed in seeds]
-        return torch.cat([self._degraded(image[None], draw) for image, draw in zip(images, draws, strict=True)])
+        lq = [self._degraded(image[None], draw) for image, draw in zip(images, draws, strict=True)]
+        kept = [draw.ground_truth for draw in draws]
+        gt = [image[None] if truth is None else truth for image, truth in zip(images, kept, strict=True)]
+        return torch.cat(lq), torch.cat(gt)
 
     def _degraded(self, image: Tensor, draw: Draw) -> Tensor:
         """Apply the steps to one image (1, 3, H, W); an error names the step."""
@@ -144,9 +154,19 @@ def degrade_image(image: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
         h x w x C float32, C = ``recipe.channels``: RGB, and a mask (1: missing) if the recipe cuts holes. Neither
         clipped nor rounded, unless a step does.
     """
+    return degrade_pair(image, recipe, seed)[0]
+
+
+def degrade_pair(image: np.ndarray, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Degrade one image as ``degrade_image`` does -> the result, and its ground truth, H x W x 3 in the image's type.
+
+    The ground truth holds the pixels of ``image``, unless the step ``ground_truth`` kept others.
+    """
     pixels = np.ascontiguousarray(as_rgb(to_float(image)).transpose(2, 0, 1), dtype=np.float32)
-    lq = recipe(torch.from_numpy(pixels)[None], torch.Generator().manual_seed(seed))
-    return lq[0].permute(1, 2, 0).numpy()
+    lq, gt = recipe.pairs(torch.from_numpy(pixels)[None], torch.Generator().manual_seed(seed))
+    unchanged = np.array_equal(gt[0].numpy(), pixels)
+    truth = as_rgb(image) if unchanged else to_kind(gt[0].permute(1, 2, 0).numpy(), image.dtype)
+    return lq[0].permute(1, 2, 0).numpy(), truth
 
 
 def seed_for_photo(name: str, seed: int) -> int:

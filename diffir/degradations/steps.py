@@ -15,7 +15,7 @@ from diffir.degradations.camera_noise import CameraNoise
 from diffir.degradations.compression import JPEG, WebP
 from diffir.degradations.draw import Draw
 from diffir.degradations.haze import Haze
-from diffir.degradations.levels import Clip, Quantize
+from diffir.degradations.levels import Clip, GroundTruth, Quantize
 from diffir.degradations.low_light import LowLight
 from diffir.degradations.masks import Boxes, Half, Lines, MaskFolder, Outpaint
 from diffir.degradations.noise import GaussianNoise, PoissonNoise
@@ -127,6 +127,7 @@ STEPS: dict[str, type] = {
     "webp": WebP,
     "clip": Clip,
     "quantize": Quantize,
+    "ground_truth": GroundTruth,
     "usm_sharpen": USMSharpen,
     "rain": Rain,
     "snow": Snow,

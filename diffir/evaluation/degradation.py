@@ -17,7 +17,7 @@ import numpy as np
 from diffir.data.mask_set import MaskSet
 from diffir.degradations.benchmark_noise import add_benchmark_noise
 from diffir.degradations.masks import MaskFolder
-from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_image, load_recipe, seed_for_photo
+from diffir.degradations.recipes import Recipe, cut_to_multiple, degrade_pair, load_recipe, seed_for_photo
 from diffir.degradations.resize import imresize
 from diffir.errors import ConfigError, UsageError
 from diffir.evaluation.sample import Sample
@@ -222,10 +222,10 @@ class RecipeDegradation(_FromClean):
         return self._loaded.channels == 4
 
     def __call__(self, name: str, image: np.ndarray, given: np.ndarray | None = None) -> Sample:
-        gt = as_rgb(cut_to_multiple(image, self.scale))
+        clean = as_rgb(cut_to_multiple(image, self.scale))
         # Repeat the draw with another seed while the recipe leaves the image unchanged.
         for number in range(_MOST_DRAWS):
-            lq = degrade_image(gt, self._loaded, seed_for_photo(name, self.seed + _NEXT_DRAW * number))
+            lq, gt = degrade_pair(clean, self._loaded, seed_for_photo(name, self.seed + _NEXT_DRAW * number))
             if lq.shape != gt.shape or not np.array_equal(to_kind(lq, np.uint8), gt):
                 break
         # A fourth channel is the mask of missing pixels.

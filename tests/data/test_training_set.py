@@ -63,6 +63,14 @@ def samples(seed=(0, 1), count: int = 6, size: int = 16, **options) -> list[Pair
     return [dataset[PatchRequest(index, size)] for index in range(count)]
 
 
+def test_the_target_of_a_sample_is_what_the_recipe_marks_as_ground_truth(greys):
+    darker = ({"type": "fading", "density": [0.5, 0.5]}, {"type": "ground_truth"}, {"type": "quantize"})
+    marked, plain = samples(dataroot_gt=greys, degradation=darker), samples(dataroot_gt=greys, degradation=NOISE)
+
+    assert all(torch.equal(pair.lq, (pair.gt * 255).round() / 255) for pair in marked)
+    assert not any(torch.equal(one.gt, other.gt) for one, other in zip(marked, plain, strict=True))
+
+
 def equal(left: list[Pair], right: list[Pair]) -> bool:
     return all(torch.equal(a.lq, b.lq) and torch.equal(a.gt, b.gt) for a, b in zip(left, right, strict=True))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffir.degradations.draw import Draw
-from diffir.degradations.recipes import Recipe, build_recipe, degrade_image, load_recipe, seed_for_photo
+from diffir.degradations.recipes import Recipe, build_recipe, degrade_image, degrade_pair, load_recipe, seed_for_photo
 from diffir.errors import ConfigError, UsageError
 
 DARK = {"type": "gaussian_noise", "sigma": [0, 0]}
@@ -54,6 +54,40 @@ def test_shuffled_does_every_step_in_every_order():
     recipe = build_recipe([{"type": "shuffled", "steps": steps}])
 
     assert {recipe(IMAGE, seeded(seed)).shape[2] for seed in range(20)} == {12, 6}
+
+
+def test_the_ground_truth_is_the_image_at_the_step_that_marks_it():
+    recipe = build_recipe([BLUR, {"type": "ground_truth"}, NOISE])
+    blurred = build_recipe([BLUR])(IMAGE, seeded())
+
+    lq, gt = recipe.pairs(IMAGE, seeded())
+
+    torch.testing.assert_close(gt, blurred.clamp(0, 1), rtol=0, atol=0)
+    assert not torch.equal(lq, gt)
+
+
+def test_without_a_mark_the_ground_truth_is_the_clean_image():
+    recipe = build_recipe([BLUR, {"type": "ground_truth", "prob": 0.5}, NOISE])
+    truths = [recipe.pairs(IMAGE, seeded(seed))[1] for seed in range(20)]
+
+    assert 0 < sum(torch.equal(truth, IMAGE) for truth in truths) < 20
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_degraded_file_comes_with_a_ground_truth_of_its_own_type(kind):
+    photo = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (24, 24, 3)).astype(kind)
+
+    _, unchanged = degrade_pair(photo, build_recipe([NOISE]), 0)
+    _, softened = degrade_pair(photo, build_recipe([BLUR, {"type": "ground_truth"}]), 0)
+
+    assert np.array_equal(unchanged, photo)
+    assert softened.dtype == kind
+    assert softened.std() < 0.5 * photo.std()
+
+
+def test_a_smaller_image_cannot_be_marked_as_ground_truth():
+    with pytest.raises(ConfigError, match=r"24 x 24; here the image has 3 channels and 12 x 12 pixels"):
+        build_recipe([{"type": "resize_back", "scale": 2}, {"type": "ground_truth"}])(IMAGE, seeded())
 
 
 @dataclass(frozen=True)

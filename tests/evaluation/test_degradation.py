@@ -119,6 +119,16 @@ def test_a_recipe_draws_by_the_name_of_the_image_and_the_seed() -> None:
     assert (first != other).any() and (first != reseeded).any()
 
 
+def test_results_are_compared_with_what_a_recipe_marks_as_ground_truth(tmp_path: Path) -> None:
+    recipe = tmp_path / "soft.yml"
+    recipe.write_text("steps: [{type: blur, sigma: [2, 2]}, {type: ground_truth}, {type: jpeg, quality: [20, 20]}]")
+
+    sample = RecipeDegradation(str(recipe))("a", image())
+
+    assert sample.gt.dtype == np.uint8
+    assert sample.gt.std() < 0.5 * image().std()
+
+
 def test_an_image_that_a_recipe_leaves_as_it_is_is_drawn_again(tmp_path: Path) -> None:
     recipe = tmp_path / "seldom.yml"
     recipe.write_text("summary: s\nsteps: [{type: gaussian_noise, prob: 0.1, sigma: [40, 40]}]\n", "utf-8")
