@@ -141,6 +141,7 @@ setup(
         "diffir.degradations": ["shipped/*.yml"],
         "diffir.metrics": ["weights/*.npz", "weights/NOTICE.md"],
         "diffir.report": ["page.css", "page.js"],
+        "diffir.web": ["*.css", "page.js", "icon.png", "pictures/*.jpg"],
     },
     install_requires=REQUIRES,
     extras_require={
@@ -158,9 +159,15 @@ setup(
         "completion": ["shtab>=1.6.0"],
         # networks of other projects
         "spandrel": ["spandrel>=0.4"],
+        # the page in the browser: diffir web
+        "web": ["gradio>=6.31"],
         # the documentation as a site: mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
-        # networks as ONNX graphs, and a check of them
+        # many machines, folders and buckets: diffir fleet (s3:// needs s3fs, gs:// gcsfs, hf:// huggingface_hub)
+        "fleet": ["ray[data]>=2.40", "fsspec>=2024.6", "pyarrow>=15"],
+        # weights on the Hugging Face Hub: -n hf:OWNER/NAME, diffir push
+        "hub": ["huggingface_hub>=0.26"],
+        # networks as ONNX graphs, and a check of them; --engine onnx
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "test": TEST,
         "dev": [*TEST, "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],

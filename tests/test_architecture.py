@@ -56,7 +56,9 @@ FLOORS = {
     "photo_restorer": 9,
     "api": 10,
     "basicsr_plugin": 11,
+    "fleet": 11,
     "spandrel": 11,
+    "web": 11,
     "cli": 12,
 }
 HIGHEST = max(FLOORS.values()) + 1  # where the package itself and its public names stand

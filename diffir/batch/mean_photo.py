@@ -48,6 +48,16 @@ def restore_mean(
         ((result, _),) = restore_photos(restorer.with_seed(seed), [photo], mask, settings, on_progress=progress)
         assert isinstance(result, Photo)
         results.append(result)
+    return mean_of(results, restorer.name, seeds)
+
+
+def mean_of(results: Sequence[Photo], model: str, seeds: Sequence[int]) -> tuple[Photo, Photo, str]:
+    """Compute from results that are there already what ``restore_mean`` returns.
+
+    Args:
+        results: of one photo, one with each seed.
+        model: name of the network that made them.
+    """
     colours = Samples.of([result.pixels for result in results])
     opacities = [result.alpha for result in results if result.alpha is not None]
     mean = replace(results[0], pixels=colours.mean, alpha=Samples.of(opacities).mean if opacities else None)
@@ -56,7 +66,7 @@ def restore_mean(
     levels = 255 * float(colours.deviation.mean())
     summary = f"mean of {len(seeds)} results, seeds {seeds[0]} to {seeds[-1]}; standard deviation {levels:.2f} of 255"
     text = (
-        f"Standard deviation over {len(seeds)} results of {restorer.name}, seeds {seeds[0]} to {seeds[-1]}, averaged "
+        f"Standard deviation over {len(seeds)} results of {model}, seeds {seeds[0]} to {seeds[-1]}, averaged "
         f"over the channels: the grey value divided by {IMAGE_SCALE}, in levels of 255. White: at least "
         f"{255 / IMAGE_SCALE:.1f} levels. Average: {levels:.2f} levels."
     )

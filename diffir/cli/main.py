@@ -13,7 +13,9 @@ COMMANDS = {
     "restore": "restore photos with a trained network",
     "upscale": "restore, with a network that enlarges",
     "denoise": "restore, with the network that removes noise",
+    "fleet": "restore very many photos on many machines, in folders or buckets",
     "suggest": "say what seems wrong with photos, and which network should help",
+    "web": "open a page in the browser on which photos are dropped and restored",
     "train": "train a network, stage 1 then stage 2",
     "finetune": "train a network further for a kind of degradation, from clean photos and a recipe",
     "degrade": "show or save what a degradation recipe does to photos",
@@ -24,6 +26,7 @@ COMMANDS = {
     "models": "list the available networks",
     "convert": "turn a released checkpoint into a safetensors file",
     "export": "write a network as ONNX graphs",
+    "push": "publish weights on the Hugging Face Hub, with a model card",
     "doctor": "say what this installation has, for an issue report",
     "completion": "print a script that completes commands and flags in a shell",
 }
