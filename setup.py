@@ -164,7 +164,7 @@ setup(
         # the documentation as a site: mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         # many machines, folders and buckets: diffir fleet (s3:// needs s3fs, gs:// gcsfs, hf:// huggingface_hub)
-        "fleet": ["ray[data]>=2.40", "fsspec>=2024.6", "pyarrow>=15"],
+        "fleet": ["ray[data]>=2.40,<2.64", "fsspec>=2024.6", "pyarrow>=15"],
         # weights on the Hugging Face Hub: -n hf:OWNER/NAME, diffir push
         "hub": ["huggingface_hub>=0.26"],
         # networks as ONNX graphs, and a check of them; --engine onnx

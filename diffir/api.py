@@ -31,8 +31,9 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
     """Make a restorer from the name or file of weights; without one, from the default weights of the package.
 
     Args:
-        name_or_path: a name that ``diffir models`` lists, or a file of weights; or several joined by commas, such as
-            "photo,realsr_x4", which restore one after the other. Options then apply to each network that has them.
+        name_or_path: a name that ``diffir models`` lists, a file of weights, or ``hf:OWNER/NAME`` on the Hugging Face
+            Hub; or several joined by commas, such as "photo,realsr_x4", which restore one after the other. Options
+            then apply to each network that has them.
         options: fields of ``RestoreOptions`` (device, precision, tile, tile_overlap, tta, strength, seed) and of the
             system's own options; DiffIR has ``engine`` and ``stats``.
     Raises:

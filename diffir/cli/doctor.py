@@ -25,6 +25,8 @@ _OPTIONAL = (
     ("lmdb", "training photos in LMDB", "lmdb"),
     ("spandrel", "networks of other projects", "spandrel"),
     ("onnxscript", "export to ONNX", "onnx"),
+    ("onnxruntime", "engine onnx", "onnx"),
+    ("huggingface_hub", "weights on the Hugging Face Hub", "hub"),
     ("pyiqa", "no-reference metrics", "pyiqa"),
     ("tensorboard", "curves of trainings", ""),
     ("shtab", "shell completion", "completion"),

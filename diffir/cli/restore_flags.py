@@ -36,10 +36,15 @@ def add_arguments(parser: Parser) -> None:
     parser.set_defaults(positional="inputs", enlarges=False)
     parser.answers = ANSWERS
     _add_file_flags(parser.add_argument_group("files"))
-    _add_format_flags(parser.add_argument_group("results"))
-    _add_network_flags(parser.add_argument_group("network"))
+    results, network = parser.add_argument_group("results"), parser.add_argument_group("network")
+    add_format_flags(results)
+    _add_output_flags(results)
+    add_network_flags(network)
+    _add_sample_flags(network)
     _add_prior_flags(parser.add_argument_group("prior"))
-    _add_machine_flags(parser.add_argument_group("machine"))
+    machine = parser.add_argument_group("machine")
+    _add_device_flags(machine)
+    add_memory_flags(machine)
     add_system_flags(parser)
 
 
@@ -85,12 +90,13 @@ def _add_file_flags(files: argparse._ArgumentGroup) -> None:
         metavar="PIXELS",
         help="also restore this margin around the mask and blend it into the photo, against rims and hard edges",
     )
-    files.add_argument(
-        "--max_pixels", type=_positive, metavar="N", help="refuse larger photos before decoding (default: 500000000)"
+
+
+def add_format_flags(results: argparse._ArgumentGroup) -> None:
+    """Add the flags that say what is read, and in which form results are written."""
+    results.add_argument(
+        "--max_pixels", type=positive, metavar="N", help="refuse larger photos before decoding (default: 500000000)"
     )
-
-
-def _add_format_flags(results: argparse._ArgumentGroup) -> None:
     results.add_argument(
         "-f",
         "--ext",
@@ -117,6 +123,9 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
         help="size of photos as a factor of the input's, such as 2 or 1.5: what the network makes is resampled",
     )
     results.add_argument("--strip_metadata", action="store_true", help="do not copy EXIF, XMP and resolution")
+
+
+def _add_output_flags(results: argparse._ArgumentGroup) -> None:
     words = results.add_mutually_exclusive_group()
     words.add_argument("--json", action="store_true", help="print JSON for programs, see below")
     words.add_argument("-q", "--quiet", action="store_true", help="print failures only")
@@ -125,14 +134,15 @@ def _add_format_flags(results: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_network_flags(network: argparse._ArgumentGroup) -> None:
+def add_network_flags(network: argparse._ArgumentGroup) -> None:
+    """Add the flags that name the network and say how it is used."""
     choice = network.add_mutually_exclusive_group()
     choice.add_argument(
         "-n",
         "--model_name",
         metavar="NAME",
-        help="a name from diffir models, instead of the usual one; several joined by commas restore one after the "
-        "other; auto looks at each photo and chooses",
+        help="a name from diffir models, instead of the usual one, or hf:OWNER/NAME on the Hugging Face Hub; several "
+        "joined by commas restore one after the other; auto looks at each photo and chooses",
     )
     choice.add_argument(
         "--model_path", type=_path, metavar="FILE", help="weights: .safetensors, .pth, .ckpt or a folder"
@@ -148,6 +158,9 @@ def _add_network_flags(network: argparse._ArgumentGroup) -> None:
     network.add_argument("--seamless", action="store_true", help="for textures that are tiled: opposite edges meet")
     network.add_argument("-x", "--tta", action="store_true", help="mean of 8 turned and mirrored runs: 8 x the time")
     network.add_argument("--seed", type=int, default=0, help="determines every random number (default: 0)")
+
+
+def _add_sample_flags(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--samples",
         type=_samples,
@@ -178,12 +191,16 @@ def _add_prior_flags(priors: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
+def _add_device_flags(machine: argparse._ArgumentGroup) -> None:
     device = machine.add_mutually_exclusive_group()
     device.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
     device.add_argument(
         "-g", "--gpu_id", type=_gpu_ids, metavar="N[,N...]", help="use cuda:N; several GPUs share the files"
     )
+
+
+def add_memory_flags(machine: argparse._ArgumentGroup) -> None:
+    """Add the flags that say in which precision and in which pieces photos are restored."""
     precision = machine.add_mutually_exclusive_group()
     precision.add_argument(
         "--precision",
@@ -205,7 +222,7 @@ def _add_machine_flags(machine: argparse._ArgumentGroup) -> None:
     )
     machine.add_argument(
         "--batch_size",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="photos of the same size restored together (default: 1 on the CPU, up to 4 on CUDA)",
     )
@@ -219,7 +236,7 @@ def _name(text: str) -> str:
 
 def _path(text: str) -> Path:
     if "://" in text:
-        raise argparse.ArgumentTypeError(f"{text} is an address, and diffir takes files only: download it first")
+        raise argparse.ArgumentTypeError(f"{text} is an address, and this flag takes files only: download it first")
     return Path(_name(text))
 
 
@@ -254,7 +271,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return int(text)

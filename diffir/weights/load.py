@@ -20,6 +20,7 @@ from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, catalogue, find
 from diffir.weights.checkpoint_file import read_checkpoint
 from diffir.weights.fit import empty_network, filled_network
 from diffir.weights.header import DESCRIPTION, is_safetensors, read_header
+from diffir.weights.hub import fetch, is_hub_name
 from diffir.weights.published import read_published
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
@@ -56,8 +57,10 @@ def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
     """Return the file of a name of the catalogue, or the file or folder itself; raises the errors of ``load_network``.
 
     A file in the current folder wins over a name of the catalogue, and the name wins over a folder, because folders of
-    photos are often named "photo" or "deblur"; "./photo" is always the folder.
+    photos are often named "photo" or "deblur"; "./photo" is always the folder. ``hf:OWNER/NAME`` is on the hub.
     """
+    if is_hub_name(source):
+        return fetch(str(source))
     path = Path(source)
     is_name = isinstance(source, str) and path.suffix.lower() not in SUFFIXES and path.name == source
     reason = why_refused(path)
