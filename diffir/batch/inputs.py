@@ -22,6 +22,7 @@ from diffir.video.encode import VIDEO_SUFFIXES
 
 _logger = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)", re.IGNORECASE)  # pathlib makes one slash of two
+_BUCKETS = ("s3", "gs", "gcs", "hf", "az", "abfs")  # protocols of folders of files
 _NAMES_SHOWN = 3  # largest number of file names that a message lists
 _BEGINNING = 32  # bytes that tell whether a file is an image
 
@@ -78,7 +79,8 @@ def check_is_no_address(text: str) -> None:
     """
     found = _ADDRESS.match(text)
     if found:
-        raise UsageError(f"{text} is an address ({found[1]}), and diffir takes files only: download it first")
+        advice = "diffir fleet takes it" if found[1].lower() in _BUCKETS else "download it first"
+        raise UsageError(f"{text} is an address ({found[1]}), and this command takes files only: {advice}")
 
 
 def real_path(path: Path) -> Path:

@@ -9,7 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _NAMES_SHOWN = 3  # largest number of file names that an error message lists
 _OTHER_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}")  # a suffix that a new folder's name is unlikely to end with
 _OTHER_FORMATS = {".jfif": ".jpg", ".mpo": ".jpg"}  # instead of formats that cannot be written; others become PNG
 PRIOR_SUFFIX = ".prior.safetensors"
+AnyPath = TypeVar("AnyPath", Path, PurePosixPath)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def plan_jobs(
         known = ", ".join((*WRITABLE_SUFFIXES, *VIDEO_SUFFIXES))
         raise UsageError(f"{output} has a suffix that cannot be written ({known}); if a folder is meant, add a /")
     else:
-        names = _target_names(readable, suffix, ext)
+        names = target_names([file.below for file in readable], suffix, ext)
         jobs, folder = [Job(file.source, output / name) for file, name in zip(readable, names, strict=True)], output
     if samples > 1:
         jobs = _with_deviation_targets(jobs, samples) if uncertainty else _one_for_each_sample(jobs, samples)
@@ -250,20 +252,21 @@ def _single_job(inputs: Sequence[str], found: list[FoundFile], output: Path, suf
     return job
 
 
-def _target_names(found: list[FoundFile], suffix: str, ext: str) -> list[Path]:
-    """Paths of the targets relative to the output folder.
+def target_names(below: Sequence[AnyPath], suffix: str, ext: str) -> list[AnyPath]:
+    """Paths of the targets relative to the output folder, for paths relative to the input folder.
 
     ``a.heic`` becomes ``a.png``, or ``a.heic.png`` if there is an ``a.png`` as well. In the format jpg, a folder of
     ``a.JPG`` and ``a.NEF`` becomes ``a.jpg`` and ``a.NEF.jpg``.
+
+    Args:
+        suffix, ext: as for ``plan_jobs``.
     """
-    endings = [_ending(file.below.suffix, ext) for file in found]
-    names = [
-        file.below.with_name(file.below.stem + suffix + ending) for file, ending in zip(found, endings, strict=True)
-    ]
+    endings = [_ending(path.suffix, ext) for path in below]
+    names = [path.with_name(path.stem + suffix + ending) for path, ending in zip(below, endings, strict=True)]
     times = Counter(map(os.path.normcase, names))
-    for number, (file, ending) in enumerate(zip(found, endings, strict=True)):
-        if ending.lower() != file.below.suffix.lower() and times[os.path.normcase(names[number])] > 1:
-            names[number] = file.below.with_name(file.below.name + suffix + ending)
+    for number, (path, ending) in enumerate(zip(below, endings, strict=True)):
+        if ending.lower() != path.suffix.lower() and times[os.path.normcase(names[number])] > 1:
+            names[number] = path.with_name(path.name + suffix + ending)
     return names
 
 

@@ -101,7 +101,7 @@ def _prepared(args: argparse.Namespace, group: Group) -> tuple[list[Restorer], S
         from diffir.inference.options import RestoreOptions
         from diffir.photo_restorer import Chain
 
-        return [Chain([], name="none", options=RestoreOptions(seed=args.seed))], _settings(args, None)
+        return [Chain([], name="none", options=RestoreOptions(seed=args.seed))], settings_of(args, None)
     restorers = _load(args, group.source)
     restorer = restorers[0]
     if restorer.has_mask != (args.mask is not None):
@@ -109,7 +109,7 @@ def _prepared(args: argparse.Namespace, group: Group) -> tuple[list[Restorer], S
         raise UsageError(f"{restorer.name} {needs}")
     _refuse_priors_of_chain(args, restorer)
     seeds_of(restorer, args.samples)
-    return restorers, _settings(args, _given_prior(args, restorer))
+    return restorers, settings_of(args, _given_prior(args, restorer))
 
 
 def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
@@ -135,25 +135,29 @@ def _load(args: argparse.Namespace, source: str | Path | None) -> list[Restorer]
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
         systems = [system_of_source(member) for member in members_of(source)]
-        own, strength = _own_options(args, systems)
-        return [
-            load(
-                source,
-                device=device,
-                precision=args.precision,
-                tile=args.tile,
-                tile_overlap=args.tile_overlap,
-                tta=args.tta,
-                strength=strength,
-                seed=args.seed,
-                seamless=args.seamless,
-                mask_grow=args.mask_grow,
-                **own,
-            )
-            for device in devices
-        ]
+        options = load_options(args, systems)
+        return [load(source, device=device, mask_grow=args.mask_grow, **options) for device in devices]
     except WeightsError as error:  # the file that a flag names is at fault
         raise UsageError(str(error)) from error
+
+
+def load_options(args: argparse.Namespace, systems: Sequence[System]) -> dict[str, Any]:
+    """The keyword arguments of ``diffir.load`` for networks of these systems, without device and mask.
+
+    Raises:
+        UsageError: an option was given that no network of these systems has.
+    """
+    own, strength = _own_options(args, systems)
+    return {
+        "precision": args.precision,
+        "tile": args.tile,
+        "tile_overlap": args.tile_overlap,
+        "tta": args.tta,
+        "strength": strength,
+        "seed": args.seed,
+        "seamless": args.seamless,
+        **own,
+    }
 
 
 def _own_options(args: argparse.Namespace, systems: Sequence[System]) -> tuple[dict[str, Any], float]:
@@ -197,7 +201,8 @@ def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
     return mix_priors(priors, args.prior_mix)
 
 
-def _settings(args: argparse.Namespace, prior: Tensor | None) -> Settings:
+def settings_of(args: argparse.Namespace, prior: Tensor | None) -> Settings:
+    """The settings of a batch; ``prior`` (1, P) is used for all photos, or None."""
     from diffir.batch.events import AUTO_BATCH, Settings
     from diffir.batch.own_mask import own_mask_kind
     from diffir.image_io import MAX_PIXELS

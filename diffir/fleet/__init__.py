@@ -1,0 +1,1 @@
+"""Restore folders or buckets of very many photos on many machines, with the engine of Ray Data."""
