@@ -37,7 +37,7 @@ SMALL: Steps = [
     {"type": "jpeg", "quality": [60, 60]},
 ]
 RAIN = {"type": "rain", "density": [60, 60], "length": [25, 40], "width": [1, 2], "intensity": [0.6, 0.6]}
-STROKES = {"type": "strokes", "count": [5, 7], "length": [40, 60], "width": [4, 6], "largest_share": 0.2}
+STROKES = {"type": "strokes", "count": [22, 26], "length": [40, 60], "width": [4, 6], "largest_share": 0.3}
 
 
 def _recipe(name: str) -> Steps:

@@ -66,7 +66,7 @@ def build_page(handlers: Handlers) -> gr.Blocks:
                         prior = gr.File(label="Prior of another photo (.safetensors)", height=120)
                         save_prior = gr.Checkbox(False, label="Save the prior of each photo")
             with gr.Column(scale=7, min_width=320):
-                with gr.Column(visible=False) as painting:
+                with gr.Group(visible=False, elem_id="painting") as painting:
                     editor = _editor()
                     mask = gr.UploadButton("or take a mask from a file: white where something is missing", size="sm")
                 view = gr.HTML(NOTHING_YET, elem_id="view")

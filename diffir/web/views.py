@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from diffir.errors import ImageError
-from diffir.image_io import Content, Photo, frames_of, read_file, without_metadata, write_image
+from diffir.image_io import Content, Photo, frames_of, read_file, write_image
 from diffir.pixels import as_rgb, to_float, to_kind
 
 THUMBNAIL = 192  # longest side in pixels
@@ -31,7 +31,7 @@ def write_view(path: Path, view: Path, *, max_pixels: int) -> tuple[int, int]:
 
 def write_view_of(content: Content, view: Path) -> tuple[int, int]:
     """Write the first frame of what was read from a file, as ``write_view`` does."""
-    photo = replace(without_metadata(frames_of(content)[0]), infrared=None)
+    photo = replace(frames_of(content)[0], exif=None, xmp=None, dpi=None, infrared=None)
     if photo.pixels.dtype == np.float32:  # PNG holds whole numbers
         alpha = None if photo.alpha is None else to_kind(photo.alpha, np.dtype(np.uint16))
         photo = replace(photo, pixels=to_kind(photo.pixels, np.dtype(np.uint16)), alpha=alpha)
