@@ -1,4 +1,7 @@
-"""``diffir convert IN OUT.safetensors``: convert a released checkpoint, or any weights diffir reads, to safetensors."""
+"""``diffir convert IN OUT.safetensors``: convert a released checkpoint, or any weights diffir reads, to safetensors.
+
+``--layout diffusers`` makes a folder for the library diffusers instead.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +22,13 @@ PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``diffir convert``."""
     parser.add_argument("source", metavar="IN", help="a file or folder of weights, or a name of diffir models")
-    parser.add_argument("target", metavar="OUT", type=Path, help="the .safetensors file to write")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the .safetensors file to write, or a new folder")
+    parser.add_argument(
+        "--layout",
+        choices=("diffir", "diffusers"),
+        default="diffir",
+        help="diffir (default): a file with a card; diffusers: a folder that this library loads, for latent diffusion",
+    )
     parser.add_argument("--name", help="name in the card (default: the name of OUT)")
     parser.add_argument("--task", help="row of the task table, if several share one network (sr_x4, realsr_x4)")
     parser.add_argument("--licence", help="licence of the weights, written into the card")
@@ -41,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     # Read the weights.
     target: Path = args.target
+    if args.layout == "diffusers":
+        return _write_folder(args)
     if target.suffix != ".safetensors":
         raise UsageError(f"{target} must end in .safetensors")
     network, card = load_network(args.source)
@@ -57,6 +68,23 @@ def run(args: argparse.Namespace) -> int:
     save_published(target, network.state_dict(), card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
     say(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
+    return 0
+
+
+def _write_folder(args: argparse.Namespace) -> int:
+    """Write the weights for diffusers, whose folders have no card."""
+    import torch
+
+    from diffir.api import load_network, system_of_card
+
+    for flag in ("name", "task", "licence"):
+        if getattr(args, flag) is not None:
+            raise UsageError(f"--{flag} is for diffir's card, which a folder of diffusers does not have: drop it")
+    network, card = load_network(args.source)
+    dtype = getattr(torch, PRECISIONS[args.precision])
+    system_of_card(card, args.source).write_diffusers_folder(network, args.target, dtype)
+    size = sum(path.stat().st_size for path in args.target.rglob("*")) / 1e6
+    say(f"{args.target}: {card.name} in the layout of diffusers, {size:.1f} MB {args.precision}")
     return 0
 
 

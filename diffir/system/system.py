@@ -149,6 +149,14 @@ class System(Protocol):
         """
         raise UsageError(f"networks of the system {self.name} cannot be exported to ONNX")
 
+    def write_diffusers_folder(self, network: "nn.Module", folder: Path, dtype: "torch.dtype") -> None:
+        """Write a network into a new folder in the layout of the library diffusers, with parameters of this dtype.
+
+        Raises:
+            UsageError: the layout has no networks of this system, or not this one, or the folder is not empty.
+        """
+        raise UsageError(f"the layout of diffusers has no networks of the system {self.name}")
+
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         """Read a released checkpoint; None if its tensor names are not those of this system.
 

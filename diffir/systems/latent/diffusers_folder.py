@@ -6,6 +6,7 @@ name of a file is read from a file, so nothing but these folders is opened.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from diffir.systems.latent.diffusers_config import (
     UNET,
     VQ,
     AutoencoderConfig,
+    UNetConfig,
     autoencoder_config,
     read_json,
     scheduler_config,
@@ -33,7 +35,7 @@ from diffir.weights.checkpoint_file import read_checkpoint
 AUTOENCODER_FOLDERS = ("vqvae", "vae")
 WEIGHTS_NAME = "diffusion_pytorch_model"
 _SUFFIXES = (".safetensors", ".bin")
-_PIPELINES: dict[object, tuple[Condition, ...]] = {"LDMSuperResolutionPipeline": ("image",)}
+PIPELINES: dict[object, tuple[Condition, ...]] = {"LDMSuperResolutionPipeline": ("image",)}
 
 
 def read_diffusers_folder(folder: Path) -> Released | None:
@@ -59,8 +61,26 @@ def read_diffusers_folder(folder: Path) -> Released | None:
     return released_autoencoder(config.settings, _autoencoder_tensors(first_stage, config))
 
 
-def _read_whole(folder: Path, first_stage: Path) -> Released:
-    # Read the settings of each network.
+class _Configs(NamedTuple):
+    """What the JSON files of a whole network say."""
+
+    settings: LatentSettings
+    unet: UNetConfig
+    autoencoder: AutoencoderConfig
+
+
+def folder_settings(folder: Path) -> LatentSettings:
+    """The settings of the whole network that the JSON files of a folder describe; its weights are not read.
+
+    Raises:
+        WeightsError: a file is missing or damaged, or describes a network that diffir does not have.
+    """
+    return _read_configs(
+        folder, next(folder / name for name in AUTOENCODER_FOLDERS if (folder / name).is_dir())
+    ).settings
+
+
+def _read_configs(folder: Path, first_stage: Path) -> _Configs:
     unet, first = unet_config(folder / "unet/config.json"), autoencoder_config(first_stage / "config.json")
     latent = first.settings.latent_channels
     if unet.out_channels != latent:
@@ -75,8 +95,14 @@ def _read_whole(folder: Path, first_stage: Path) -> Released:
         settings = LatentSettings(first.settings, unet.settings, diffusion, condition, scale=scale)
     except ConfigError as error:
         raise WeightsError(f"{folder} holds no network that diffir can build: {error}") from error
+    return _Configs(settings, unet, first)
 
-    # Translate the tensors of each.
+
+def _read_whole(folder: Path, first_stage: Path) -> Released:
+    settings, unet, first = _read_configs(folder, first_stage)
+    latent = first.settings.latent_channels
+
+    # Translate the tensors of each network.
     with torch.device("meta"):
         expected = UNet(unet.settings, unet.in_channels, unet.out_channels).state_dict()
     weights, heads = _weights_file(folder / "unet"), unet.settings.num_heads
@@ -106,8 +132,8 @@ def _condition(folder: Path, structure: Structure) -> tuple[Condition, ...]:
     index = folder / "model_index.json"
     pipeline = read_json(index).get("_class_name") if index.is_file() else None
     row = structure.row(knows_heads=True)
-    if isinstance(pipeline, str) and pipeline in _PIPELINES:
-        return _PIPELINES[pipeline]
+    if isinstance(pipeline, str) and pipeline in PIPELINES:
+        return PIPELINES[pipeline]
     if row is not None:
         return row.settings.condition
     latent, extra = structure.autoencoder.latent_channels, structure.condition_channels
@@ -116,7 +142,7 @@ def _condition(folder: Path, structure: Structure) -> tuple[Condition, ...]:
     if len(fitting) != 1:
         raise WeightsError(
             f"{folder}: nothing tells what the {extra} channels are that unet reads beside the latent; if they are the "
-            f'low-quality image, write {{"_class_name": "{next(iter(_PIPELINES))}"}} into {index.name}'
+            f'low-quality image, write {{"_class_name": "{next(iter(PIPELINES))}"}} into {index.name}'
         )
     return fitting[0]
 

@@ -1,8 +1,8 @@
-"""Translate tensors of the library diffusers into the released names and shapes.
+"""Translate tensors of the library diffusers into the released names and shapes, and back.
 
 In: tensors of a ``UNet2DModel``, ``VQModel`` or ``AutoencoderKL``, and our network on the device "meta". Out: the
-tensors under the released names, which are ours. The names were established by comparing outputs with the reference
-figures.
+tensors under the released names, which are ours; ``in_their_layout`` is the inverse. The names were established by
+comparing outputs with the reference figures.
 """
 
 import re
@@ -149,6 +149,23 @@ def translated(
     if unknown is not None:
         raise WeightsError(f"{source}: {unknown} is not a part of the network that config.json describes")
     return ours
+
+
+def in_their_layout(
+    state: Mapping[str, Tensor], names: Names, *, num_heads: Callable[[int], int] = lambda width: 1
+) -> dict[str, Tensor]:
+    """Return our tensors under the names and in the shapes of diffusers; arguments as for ``translated``."""
+    theirs: dict[str, Tensor] = {}
+    for released, tensor in state.items():
+        found = names(released)
+        is_matrix = ".attentions." in found[0] and tensor.ndim > 1  # a 1 x 1 convolution with us
+        values = tensor.detach().cpu().flatten(1) if is_matrix else tensor.detach().cpu()
+        if len(found) == 1:
+            theirs[found[0]] = values.contiguous()
+            continue
+        by_head = values.reshape(num_heads(len(values) // 3), 3, -1, *values.shape[1:])
+        theirs |= {name: by_head[:, part].flatten(0, 1).contiguous() for part, name in enumerate(found)}
+    return theirs
 
 
 def _earlier_name(name: str) -> str:

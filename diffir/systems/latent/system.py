@@ -129,6 +129,11 @@ class LatentSystem(System):
 
         return read_diffusers_folder(folder)
 
+    def write_diffusers_folder(self, network: "nn.Module", folder: Path, dtype: "torch.dtype") -> None:
+        from diffir.systems.latent.diffusers_save import write_diffusers_folder
+
+        write_diffusers_folder(network, folder, dtype)
+
     def released_rows(self) -> Sequence[ReleasedRow]:
         from diffir.systems.latent.released_rows import RELEASED_ROWS
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffir.systems.latent.diffusers_layout import Names, autoencoder_names, denoiser_names
+from diffir.systems.latent.diffusers_layout import autoencoder_names, denoiser_names, in_their_layout
 from diffir.systems.latent.network import LatentDiffusion
 from diffir.systems.latent.rows import ROWS, Row
 from diffir.systems.latent.settings import AutoencoderSettings, DenoiserSettings, DiffusionSettings, LatentSettings
@@ -81,22 +81,6 @@ def zero_stride(shapes: dict[str, list[int]]) -> dict[str, Tensor]:
     return {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}
 
 
-def in_diffusers_layout(state: dict[str, Tensor], names: Names, heads: DenoiserSettings | None) -> dict[str, Tensor]:
-    """The inverse of ``diffusers_layout.translated``: layers of attention as matrices, query, key and value apart."""
-    theirs = {}
-    for name, tensor in state.items():
-        found = names(name)
-        if len(found) == 3:
-            width = len(tensor) // 3
-            tensor = tensor.flatten(1) if tensor.ndim > 1 else tensor
-            by_head = tensor.reshape(heads.num_heads(width), 3, -1, *tensor.shape[1:])
-            theirs |= {part: by_head[:, place].flatten(0, 1).contiguous() for place, part in enumerate(found)}
-        else:
-            is_matrix = ".attentions." in found[0] and tensor.ndim > 2
-            theirs[found[0]] = tensor.flatten(1).contiguous() if is_matrix else tensor.contiguous()
-    return theirs
-
-
 def write_diffusers_folder(folder: Path, network: LatentDiffusion, *, suffix: str = ".safetensors") -> Path:
     """Write a network as its folder in diffusers' layout, with the keys that files of early versions have."""
     settings, unet = network.settings, network.settings.denoiser
@@ -140,9 +124,12 @@ def write_diffusers_folder(folder: Path, network: LatentDiffusion, *, suffix: st
     parts = {
         "vqvae" if has_codes else "vae": (
             autoencoder_config,
-            in_diffusers_layout(network.autoencoder.state_dict(), autoencoder_names(len(first.multipliers)), None),
+            in_their_layout(network.autoencoder.state_dict(), autoencoder_names(len(first.multipliers))),
         ),
-        "unet": (unet_config, in_diffusers_layout(network.denoiser.state_dict(), denoiser_names(unet), unet)),
+        "unet": (
+            unet_config,
+            in_their_layout(network.denoiser.state_dict(), denoiser_names(unet), num_heads=unet.num_heads),
+        ),
     }
     for name, (config, state) in parts.items():
         (folder / name).mkdir(parents=True)

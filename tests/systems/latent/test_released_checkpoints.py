@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import diffir
+from diffir._basicsr import prepare_torchvision
 from diffir.api import load_network
 from diffir.cli.main import main
 from diffir.errors import UsageError, WeightsError
@@ -474,6 +475,7 @@ def test_diffir_convert_and_restore_take_a_folder(tmp_path, folder, capsys):
 @pytest.mark.parametrize("settings", [SMALL, KL, RESIZING], ids=["vq", "kl", "resizing blocks"])
 @torch.no_grad()
 def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
+    prepare_torchvision()  # diffusers imports it
     diffusers = pytest.importorskip("diffusers")
     torch.manual_seed(0)
     first, unet = settings.autoencoder, settings.denoiser
