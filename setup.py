@@ -25,7 +25,7 @@ SOURCES = "diffir/native/src"
 # Kernels for the CPU, in C++ with GCC's vector types. Without a compiler they are skipped and torch does their work.
 KERNELS = Extension(
     "diffir.native._kernels",
-    sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "avx2", "avx512", "avx512_bf16")],
+    sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "packing", "avx2", "avx512", "avx512_bf16")],
     depends=[str(path) for path in Path(SOURCES).glob("*.h")],
     extra_compile_args=["-O3", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-w"],
     extra_link_args=["-fopenmp"],

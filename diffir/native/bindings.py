@@ -24,7 +24,9 @@ _NUMBERS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
 
 
 # The structures below have the fields of those in src/tasks.h, in the same order.
-class _Expansion(ctypes.Structure):
+class ExpansionTask(ctypes.Structure):
+    """The C structure of an ``Expansion`` and the map that it works on."""
+
     _fields_ = (
         ("map", _POINTER),
         *((name, _LONG) for name in ("height", "width", "channels", "top", "bottom")),
@@ -41,7 +43,7 @@ class _Grid(ctypes.Structure):
 
 class _SumsTask(ctypes.Structure):
     _fields_ = (
-        ("expansion", _Expansion),
+        ("expansion", ExpansionTask),
         ("grid", _Grid),
         ("key_offset", _LONG),
         ("products", _POINTER),
@@ -51,17 +53,18 @@ class _SumsTask(ctypes.Structure):
 
 class _MixTask(ctypes.Structure):
     _fields_ = (
-        ("expansion", _Expansion),
+        ("expansion", ExpansionTask),
         ("grid", _Grid),
         ("mixing", _POINTER),
         ("project", _POINTER),
         ("out", _POINTER),
+        ("values", _POINTER),
     )
 
 
 class _FeedTask(ctypes.Structure):
     _fields_ = (
-        ("expansion", _Expansion),
+        ("expansion", ExpansionTask),
         ("hidden", _LONG),
         ("value_offset", _LONG),
         ("project", _POINTER),
@@ -92,11 +95,11 @@ class Expansion:
         """Number of channels after the 1x1 convolution, rounded up to whole vectors."""
         return self.taps.shape[0] * self.taps.shape[2]
 
-    def task(self, x: Tensor, top: int = 0, bottom: int | None = None) -> _Expansion:
+    def task(self, x: Tensor, top: int = 0, bottom: int | None = None) -> ExpansionTask:
         """Return the C structure for rows ``top`` to ``bottom`` of a map (H, W, C); without ``bottom``, to the end."""
         height, width, channels = x.shape
         assert x.dtype == torch.float32 and x.is_contiguous() and x.device.type == "cpu"
-        return _Expansion(
+        return ExpansionTask(
             *(x.data_ptr(), height, width, channels, top, height if bottom is None else bottom),
             *(self.gain.data_ptr(), self.shift.data_ptr(), self.is_centred),
             *(self.weights.data_ptr(), self.taps.data_ptr(), self.padded),
@@ -171,6 +174,7 @@ class Kernels:
         cell: tuple[int, int],
         top: int,
         bottom: int,
+        values: Tensor | None = None,
     ) -> None:
         """Write x plus the result of attention to rows ``top`` to ``bottom`` of ``out``.
 
@@ -181,6 +185,7 @@ class Kernels:
             project: packed weights (C, C) of the output projection; None if there is one head whose mixing includes it.
             cell: height and width of a cell in pixels.
             top: a multiple of the cell's height.
+            values: where v is kept for training, (H, W, C) float32; None keeps it nowhere.
         """
         heads, channels = mixing.shape[-3], mixing.shape[-1]
         assert out.is_contiguous() and out.shape == x.shape
@@ -191,6 +196,7 @@ class Kernels:
             packed.data_ptr(),
             None if project is None else project.data_ptr(),
             out.data_ptr(),
+            None if values is None else values.data_ptr(),
         )
         self._run(self._library.diffir_mix, task, _balanced_rows(bottom - top, x.shape[1]), _PIECE_SIDE)
 
@@ -206,6 +212,15 @@ class Kernels:
         assert out.is_contiguous() and out.shape == x.shape
         task = _FeedTask(expansion.task(x), hidden, expansion.padded // 2, project.data_ptr(), out.data_ptr())
         self._run(self._library.diffir_feed, task, _balanced_rows(x.shape[0], x.shape[1]), _PIECE_SIDE)
+
+    def function(self, name: str) -> "ctypes._NamedFuncPointer":
+        """A function of the library, for ``diffir.native.gradients``."""
+        return getattr(self._library, name)
+
+    @property
+    def kind(self) -> int:
+        """Number of these kernels in src/kernels.cpp."""
+        return self._kind
 
     def _grid(self, heads: int, channels: int, cell: tuple[int, int]) -> _Grid:
         return _Grid(*cell, heads, channels, self.padded(channels))

@@ -30,13 +30,31 @@ inline void normalise(const Expansion& job, const float* pixel, Number* out) {
 // The expanded rows of a panel of columns, as (block, ring row, column, lane).
 class Ring {
    public:
-    Ring(const Expansion& job, Number* memory, Number* normed) : job(job), memory(memory), normed(normed) {}
+    Ring(const Expansion& job, Number* memory, Number* normed = nullptr) : job(job), memory(memory), normed(normed) {}
 
     static long numbers(const Expansion& job, long width) { return job.padded * RING_ROWS * columns(width); }
 
     void begin_panel(long first, long count) {
         left = first, width = count;
         begin = larger(left - 1, 0), end = smaller(left + width + 1, job.width);
+    }
+
+    // Lets the next row leave its normalised pixels, (columns, rounded channels), at another place.
+    void write_normed_to(Number* place) { normed = place; }
+
+    // The columns of a block in a row: one left of the panel, those of the panel, and further ones.
+    Number* line(long block, long row) const {
+        return memory + (block * RING_ROWS + slot(row)) * columns(width) * LANES;
+    }
+
+    // Fills a row with zeros, or only what lies beside the panel.
+    void clear_row(long row, bool is_inside) {
+        for (long block = 0; block < job.padded / LANES; ++block) {
+            Number* start = line(block, row);
+            const long kept = is_inside ? width + 1 : 0;
+            __builtin_memset(start, 0, LANES * sizeof(Number));
+            __builtin_memset(start + kept * LANES, 0, (columns(width) - kept) * LANES * sizeof(Number));
+        }
     }
 
     void expand_row(long row) {
@@ -67,7 +85,7 @@ class Ring {
         for (int i = 0; i < COLUMNS_AT_ONCE; ++i) sums[i] = vec{};
 #pragma GCC unroll 3
         for (int dy = 0; dy < 3; ++dy) {
-            const Number* line = memory + ((block * RING_ROWS + slot(row + dy - 1)) * columns(width) + column) * LANES;
+            const Number* line = this->line(block, row + dy - 1) + column * LANES;
             const vec first = load(taps + (3 * dy) * LANES), second = load(taps + (3 * dy + 1) * LANES),
                       third = load(taps + (3 * dy + 2) * LANES);
 #pragma GCC unroll 10

@@ -10,6 +10,9 @@ namespace {
 #include "matrix.h"
 #include "expand.h"
 #include "passes.h"
+#if !HAS_BF16
+#include "gradients.h"
+#endif
 }  // namespace
 
 long sums_floats(const SumsTask& task) { return Sums::floats_of(task); }
@@ -24,6 +27,17 @@ void feed(const FeedTask& task, Piece piece, float* memory) {
     Feed::run(task, piece, memory);
     settle();
 }
+
+#if !HAS_BF16  // gradients are computed in float
+long feed_back_floats(const FeedGradients& task) { return Backward<FeedGradients, FeedHalf>::floats_of(task); }
+void feed_back(const FeedGradients& task, long image, long top, long bottom, long piece, float* memory) {
+    Backward<FeedGradients, FeedHalf>::run(task, image, top, bottom, piece, memory);
+}
+long attend_back_floats(const AttendGradients& task) { return Backward<AttendGradients, AttendHalf>::floats_of(task); }
+void attend_back(const AttendGradients& task, long image, long top, long bottom, long piece, float* memory) {
+    Backward<AttendGradients, AttendHalf>::run(task, image, top, bottom, piece, memory);
+}
+#endif
 
 }  // namespace ISA
 }  // namespace diffir

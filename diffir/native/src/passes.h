@@ -29,13 +29,19 @@ inline vec polynomial(const float (&coefficients)[TERMS], vec x) {
     return sum;
 }
 
-// GELU: x times the normal distribution function, through erf, which torch calls approximate="none".
-inline vec gelu(vec x) {
+// erf(x / sqrt(2)), through which GELU is computed.
+inline vec erf_of_halved(vec x) {
     const vec u = higher(lower(x * 0.70710678f, ERF_END), -ERF_END), s = u * u;
-    const vec bottom = polynomial(ERF_BOTTOM, s), half = x * 0.5f;
+    const vec bottom = polynomial(ERF_BOTTOM, s);
     vec inverse = rough_inverse(bottom);
     inverse *= 2.0f - bottom * inverse;  // a step of Newton's method: exact but for the last digit of float
-    return half + half * (u * polynomial(ERF_TOP, s) * inverse);
+    return u * polynomial(ERF_TOP, s) * inverse;
+}
+
+// GELU: x times the normal distribution function, which torch calls approximate="none".
+inline vec gelu(vec x) {
+    const vec half = x * 0.5f;
+    return half + half * erf_of_halved(x);
 }
 
 // The stride between pixels in a row of channels. It has one vector more than the channels, because the last head may
@@ -156,6 +162,7 @@ struct Mix {
             // be NaN.
             for (long column = 0; column < ring.width; ++column) store(values + column * stride + job.padded, vec{});
             const long first_pixel = row * job.width + ring.left;
+            if (task.values) keep_values(task, values, first_pixel, ring.width);
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
                 const Number* from = values + column * stride;
                 if (task.project)
@@ -177,6 +184,14 @@ struct Mix {
     }
 
    private:
+    static void keep_values(const MixTask& task, const Number* values, long first_pixel, long count) {
+        const long channels = task.expansion.channels, stride = stride_of(task.expansion.padded);
+        for (long column = 0; column < count; ++column)
+            for (long lane = 0; lane < channels; lane += LANES)
+                store_part(task.values + (first_pixel + column) * channels + lane, load(values + column * stride + lane),
+                           smaller(LANES, channels - lane));
+    }
+
     template <class KeepOfHead>
     static void mix(const MixTask& task, long cell, const Number* values, long count, KeepOfHead keep_of_head) {
         const Grid& grid = task.grid;

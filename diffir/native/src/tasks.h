@@ -40,6 +40,7 @@ struct MixTask {
     const void* mixing;   // (cells of the rows at hand, heads, padded c / lanes, c, lanes)
     const void* project;  // packed 1x1, or null if the mixing includes it
     float* out;           // the map plus the result of attention
+    float* values;        // where v is kept, (H, W, C), or null
 };
 
 struct FeedTask {
@@ -47,6 +48,37 @@ struct FeedTask {
     long hidden, value_offset;
     const void* project;
     float* out;
+};
+
+// What the backward passes of both halves of a block share. Maps and vectors are those of a batch of images; sums are kept
+// for each piece, which is a band of rows of an image.
+struct SharedGradients {
+    Expansion expansion;        // of the forward pass
+    long images;
+    const float* upstream;      // gradient of the result, (images, H, W, C)
+    const void* reduce;         // the weights of the 1x1 turned over, packed: from padded to C
+    const float* flipped_taps;  // the taps in reverse order
+    float* out;                 // gradient of the map
+    float* weight_sums;         // (pieces, C, padded): gradient of the 1x1, turned over
+    float* tap_sums;            // (pieces, padded / lanes, 9, lanes)
+    float* gain_sums;           // (pieces, padded C)
+    float* shift_sums;
+};
+
+struct FeedGradients {
+    SharedGradients shared;
+    long value_offset;
+    const float* expand;  // the weights of the last 1x1 turned over, packed: from C to value_offset
+    float* project_sums;  // (pieces, C, value_offset): its gradient
+};
+
+struct AttendGradients {
+    SharedGradients shared;  // the expansion computes q, k and v
+    long key_offset;
+    long heads, head_channels, head_padded;
+    const float* products;   // gradient of q k^T and its transpose, (images, 2, heads, padded c / lanes, c, lanes)
+    const float* squares;    // twice the gradients of |q|^2 and |k|^2, (images, 2, key_offset)
+    const float* mixing;     // the mixing matrix turned over, packed, for each image
 };
 
 // A piece of a map that one thread works on. Pieces of sums must not depend on the number of threads, since float sums

@@ -11,11 +11,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from diffir.systems.diffir import fused_halves
+from diffir.systems.diffir.channel_attention import attention_matrix, projected
 from diffir.systems.diffir.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.tail import OneConvTail, Tail
-
-NORM_FLOOR = 1e-12  # lower limit of |q| and |k|, as in torch.nn.functional.normalize, which training upstream used
 
 
 class DMTA(nn.Module):
@@ -54,19 +54,12 @@ class DMTA(nn.Module):
         return rearrange(out, "b (h w) c -> b c h w", h=height, w=width)
 
     def attention(self, products: Tensor, squares: Tensor) -> Tensor:
-        """Attention (..., heads, c, c): softmax over the keys of the scaled cosines.
-
-        Args:
-            products: q k^T, (..., heads, c, c).
-            squares: |q|^2 and |k|^2, (..., 2, heads, c).
-        """
-        queries, keys = squares.clamp_min(NORM_FLOOR**2).sqrt().unbind(-3)
-        return (products / (queries[..., None] * keys[..., None, :]) * self.temperature).softmax(dim=-1)
+        """Attention (..., heads, c, c) from q k^T (..., heads, c, c) and the squared norms (..., 2, heads, c)."""
+        return attention_matrix(products, squares, self.temperature)
 
     def project(self, attention: Tensor) -> Tensor:
         """Multiply ``project_out`` and attention (..., heads, c, c) to one matrix (..., C, C)."""
-        weights = rearrange(self.project_out.weight, "out (heads c) 1 1 -> heads out c", heads=self.heads)
-        return rearrange(weights @ attention.to(weights.dtype), "... heads out c -> ... out (heads c)")
+        return projected(attention, self.project_out.weight)
 
 
 class DGFN(nn.Module):
@@ -96,10 +89,25 @@ class Block(nn.Module):
         self.attn = DMTA(channels, heads, settings.prior_width)
         self.norm2 = ChannelNorm(channels, bias=bias)
         self.ffn = DGFN(channels, settings.ffn_expansion, settings.prior_width)
+        self.may_be_fused = True
+        """If False, torch computes the block in training even where compiled kernels can."""
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
+        if self.may_be_fused and fused_halves.are_possible(x):
+            return self._forward_fused(x, prior)
         x = x + self.attn(self.norm1(x, self.attn.modulation(prior)))
         return x + self.ffn(self.norm2(x, self.ffn.modulation(prior)))
+
+    def _forward_fused(self, x: Tensor, prior: Tensor) -> Tensor:
+        is_centred, attn, ffn = self.norm1.bias is not None, self.attn, self.ffn
+        x = fused_halves.FusedAttention.apply(
+            *(x, *self.norm1.fold(attn.modulation(prior)), attn.qkv.weight, attn.qkv_dwconv.weight),
+            *(attn.temperature, attn.project_out.weight, is_centred),
+        )
+        return fused_halves.FusedFeedForward.apply(
+            *(x, *self.norm2.fold(ffn.modulation(prior)), ffn.project_in.weight, ffn.dwconv.weight),
+            *(ffn.project_out.weight, is_centred),
+        )
 
 
 class Level(nn.ModuleList):

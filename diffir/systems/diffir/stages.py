@@ -8,6 +8,7 @@ weights, usually with a discriminator.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from diffir.data.validation_set import SEED
 from diffir.inference.whole import restore_whole
 from diffir.seeds import generator_for
 from diffir.system import Batch, Learner, Losses, Noise, Phase, RestoreImage, ThumbnailPair
-from diffir.systems.diffir.dirformer import Level
+from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.engine.engine import DiffIREngine
 from diffir.systems.diffir.layers import LEAKY_SLOPE
 from diffir.systems.diffir.network import DiffIR
@@ -86,6 +87,12 @@ class _DiffIRStage:
             if isinstance(level, Level):
                 level.keeps_activations = keep
 
+    def choose_engine(self, engine: Literal["auto", "torch"]) -> None:
+        """Choose what computes the blocks in training, as ``DiffIRTraining.engine`` describes it."""
+        for block in self.network.modules():
+            if isinstance(block, Block):
+                block.may_be_fused = engine == "auto"
+
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
         """No scores but those of ``restore``."""
         return {}
@@ -98,6 +105,7 @@ class StageOne(_DiffIRStage):
         self.name = self.part = PRIOR
         self.strip_pixels = strip_pixels
         self.network = DiffIR(settings, stage=1)
+        self.choose_engine(own_options(config).engine)
         self.criterion = Criterion(config, has_mask=settings.has_mask)
         self.phases = _phases(config, self.network.cpen.parameters(), self.network.parameters(), self.criterion)
 
@@ -160,6 +168,7 @@ class StageTwo(_DiffIRStage):
         self.teacher = teacher.requires_grad_(False).eval()
         self.network = DiffIR(teacher.settings, stage=2)
         self.network.dirformer.load_state_dict(teacher.dirformer.state_dict())
+        self.choose_engine(self.own.engine)
         self.criterion = Criterion(config, has_mask=teacher.settings.has_mask)
         estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)

@@ -1,7 +1,7 @@
 """The keys of a training stage in an option file that only DiffIR has."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from diffir.config import SchedulerConfig
 from diffir.field_ranges import Above, Within, check_fields
@@ -19,6 +19,8 @@ class DiffIRTraining:
     """Learning rate of these steps; ``optim_g.lr`` if not given."""
     encoder_scheduler: SchedulerConfig | None = None
     """Learning-rate schedule of these steps, counted from the first of them; ``scheduler`` if not given."""
+    engine: Literal["auto", "torch"] = "auto"
+    """What computes the blocks in training: ``auto`` takes the compiled kernels on a CPU that has them, else torch."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -62,3 +62,46 @@ def test_a_network_with_one_convolution_starts_from_released_weights(name: str) 
 def test_a_network_that_keeps_its_size_has_no_such_layers() -> None:
     with pytest.raises(ConfigError, match="one_conv_tail is for networks whose output layers upsample"):
         replace(get_task("deblur").arch, one_conv_tail=True)
+
+
+@pytest.mark.parametrize("upsample", [2, 4, 8])
+@pytest.mark.parametrize("size", [(3, 3), (4, 9), (12, 7)])
+def test_in_training_one_step_has_the_result_and_the_gradients_of_the_layers(
+    upsample: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    tail, features = Tail(6, 3, upsample).double(), torch.randn(2, 6, *size, dtype=torch.double, requires_grad=True)
+    inputs = (features, *tail.parameters())
+    weights = torch.rand(2, 3, *(upsample * side for side in size), dtype=torch.double)
+
+    one_step, layers = tail.in_one_step(features), tail(features)
+
+    torch.testing.assert_close(one_step, layers, atol=1e-12, rtol=1e-10)
+    found, expected = (torch.autograd.grad((image * weights).sum(), inputs) for image in (one_step, layers))
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-10, rtol=1e-8)
+
+
+def test_training_takes_one_step_for_large_features_and_the_layers_for_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tail, taken = Tail(2, 3, 2), []
+    one_step = tail.in_one_step
+    monkeypatch.setattr(tail, "in_one_step", lambda x: taken.append(tuple(x.shape)) or one_step(x))
+
+    for batch, height, width in ((1, 64, 64), (1, 63, 64), (4096, 2, 2)):
+        tail(torch.rand(batch, 2, height, width))
+    with torch.no_grad():
+        tail(torch.rand(1, 2, 64, 64))
+
+    assert taken == [(1, 2, 64, 64)]
+
+
+def test_under_autocast_the_kernels_of_one_step_are_exact() -> None:
+    tail = Tail(4, 3, 4)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        kernels, biases = tail.kernels()
+
+    assert kernels.dtype == biases.dtype == torch.float32
+    assert torch.equal(kernels, tail.kernels()[0])
