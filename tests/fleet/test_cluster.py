@@ -17,6 +17,7 @@ from diffir.cli.main import main
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[fleet]'")
 pytestmark = pytest.mark.slow
+SLOWER = ("--strength", "0.5", "--tta")
 GOOD = ["a.png", "b.jpg", "deep/a.png", "deep/c.tif", "deep/er/d.webp"]
 
 
@@ -96,14 +97,14 @@ def test_a_killed_worker_loses_nothing(many: Path, network: Path, tmp_path: Path
 
 def test_a_stopped_run_goes_on_where_it_was(many: Path, network: Path, tmp_path: Path) -> None:
     run = started(many, tmp_path / "out", network)
-    wait_for(lambda: list((tmp_path / "out").glob("*.png")), run)
+    wait_for(lambda: list((tmp_path / "out/_ledger").glob("*.parquet")), run)
     run.send_signal(signal.SIGINT)
     said = run.communicate(timeout=120)[0]
     assert run.returncode == 130, said
     done = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")}
     known = {Path(row["output"]).name for row in ledger_of(tmp_path / "out").values()}
 
-    assert main(arguments(many, tmp_path / "out", network)) == 0
+    assert main(arguments(many, tmp_path / "out", network, *SLOWER)) == 0
 
     assert known
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {path.name for path in many.iterdir()}
@@ -112,16 +113,16 @@ def test_a_stopped_run_goes_on_where_it_was(many: Path, network: Path, tmp_path:
 
 @pytest.fixture
 def many(photos: Path, tmp_path: Path) -> Path:
-    """Forty photos."""
+    """Four hundred photos, for which the toy network needs longer than the ledger keeps rows."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(40):
-        (folder / f"{number:02}.png").write_bytes((photos / "a.png").read_bytes())
+    for number in range(400):
+        (folder / f"{number:03}.png").write_bytes((photos / "a.png").read_bytes())
     return folder
 
 
 def started(inputs: Path, outputs: Path, network: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "diffir", *arguments(inputs, outputs, network, "--strength", "0.5", "--tta")]
+    command = [sys.executable, "-m", "diffir", *arguments(inputs, outputs, network, *SLOWER)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
