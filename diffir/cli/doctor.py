@@ -24,6 +24,7 @@ _OPTIONAL = (
     ("rawpy", "camera raw", "raw"),
     ("lmdb", "training photos in LMDB", "lmdb"),
     ("spandrel", "networks of other projects", "spandrel"),
+    ("gradio", "the page in the browser", "web"),
     ("onnxscript", "export to ONNX", "onnx"),
     ("onnxruntime", "engine onnx", "onnx"),
     ("huggingface_hub", "weights on the Hugging Face Hub", "hub"),

@@ -5,6 +5,7 @@ imports gradio, so ``quiet_gradio.prepare_gradio`` must have run.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -139,7 +140,11 @@ class Handlers:
             self._keep_painted(visitor, network, painted)
             options = self._options(network, controls, values, strength)
             order = Order(network, options, int(samples), ext, Path(prior) if prior else None, save_prior)
-            self._restore(visitor, order, progress)
+            photos = list(visitor.photos)
+            try:
+                self._restore(visitor, photos, order, progress)
+            finally:
+                visitor.remove_strays(photos)
             return [*self._views(visitor, network), self._summary(visitor), self._results(visitor)]
 
         return restore
@@ -165,23 +170,17 @@ class Handlers:
     def _options(
         self, network: str, controls: Sequence[Control], values: Sequence[Any], strength: float
     ) -> dict[str, Any]:
-        """The changed options that the chosen network has."""
-        choice = self.networks.choices[network]
-        given = changed(controls, values)
-        own = {name: system.restore_options for name, system in self.networks.systems.items()}
-        foreign = {
-            name
-            for system, kind in own.items()
-            if system != choice.system
-            for name in vars(kind).get("__dataclass_fields__", ())
+        """The changed options that the chosen network has; controls of other systems may have been changed before."""
+        chosen = self.networks.choices[network].system
+        own = {
+            name: {field.name for field in fields(one.restore_options)} for name, one in self.networks.systems.items()
         }
-        foreign -= set(vars(own[choice.system]).get("__dataclass_fields__", ()))
-        kept = {name: value for name, value in given.items() if name not in foreign}
+        foreign = set().union(*own.values()) - own[chosen]
+        kept = {name: value for name, value in changed(controls, values).items() if name not in foreign}
         return kept | ({"strength": strength} if strength != 1 else {})
 
-    def _restore(self, visitor: Visitor, order: Order, progress: Any) -> None:
-        """Restore the photos of a visitor one after the other."""
-        photos = list(visitor.photos)
+    def _restore(self, visitor: Visitor, photos: Sequence[VisitorPhoto], order: Order, progress: Any) -> None:
+        """Restore photos of a visitor one after the other."""
         pace = Pace([photo.size[0] * photo.size[1] for photo in photos])
         visitor.stop.clear()
         try:
@@ -200,8 +199,6 @@ class Handlers:
                 report(0)
                 if restorer.has_mask and photo.mask is None:
                     raise ImageError(f"{photo.name}: paint over what is missing, or give a mask")
-                if not restorer.has_mask:
-                    photo.mask = None
                 photo.outcome = restore_photo(
                     restorer, photo, order, max_pixels=self.settings.max_pixels, on_share=report
                 )

@@ -4,6 +4,7 @@ In: the table of systems. Out: choices with a label, a picture and the figures o
 latest ones stay loaded.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ class Networks:
         self.choices = {one.name: one for one in order}
         self.systems = {one.system: systems[one.system] for one in order}
         self._machine = {"device": device, "precision": precision}
+        self._lock = threading.Lock()
         self._loaded: OrderedDict[tuple[Any, ...], Restorer] = OrderedDict()
 
     def restorer(self, name: str, options: Mapping[str, Any] | None = None) -> Restorer:
@@ -108,12 +110,13 @@ class Networks:
             UsageError: there is no such network or option, or a value is not allowed.
         """
         key = (name, *sorted((options or {}).items()))
-        if key not in self._loaded:
-            self._loaded[key] = load(name, **self._machine, **(options or {}))
-            while len(self._loaded) > _KEPT:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(key)
-        return self._loaded[key]
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = load(name, **self._machine, **(options or {}))
+                while len(self._loaded) > _KEPT:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
 
     def has_prior(self, name: str) -> bool:
         """Return whether a network estimates a prior of each photo, which can be saved and given to others."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from diffir.batch.batch import run_jobs
 from diffir.batch.events import Event, Settings
 from diffir.batch.jobs import Job, plan_jobs
@@ -65,7 +67,7 @@ def restore_photo(
     try:
         seeds = seeds_of(restorer, order.samples)
         settings = Settings(max_pixels=max(max_pixels // restorer.scale**2, 1), prior=_prior(restorer, order))
-        jobs = _jobs(photo, order, folder)
+        jobs = _jobs(photo, order, folder, has_mask=restorer.has_mask)
         files: list[ResultFile] = []
         notes: list[str] = []
         for event in _events(restorer, jobs, settings, on_share):
@@ -83,12 +85,12 @@ def restore_photo(
     return Outcome(tuple(files), "; ".join(dict.fromkeys(notes)))
 
 
-def _jobs(photo: VisitorPhoto, order: Order, folder: Path) -> list[Job]:
+def _jobs(photo: VisitorPhoto, order: Order, folder: Path, *, has_mask: bool) -> list[Job]:
     return plan_jobs(
         [str(photo.path)],
         f"{folder}/",
         ext=order.ext,
-        mask=photo.mask,
+        mask=photo.mask if has_mask else None,
         save_prior=folder if order.save_prior else None,
         samples=order.samples,
     )
@@ -106,7 +108,7 @@ def _events(restorer: Restorer, jobs: Sequence[Job], settings: Settings, on_shar
         return list(events)
 
 
-def _prior(restorer: Restorer, order: Order) -> Any:
+def _prior(restorer: Restorer, order: Order) -> Tensor | None:
     if order.prior is None:
         return None
     prior, name = load_prior(order.prior)

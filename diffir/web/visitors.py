@@ -7,6 +7,7 @@ files: the names of folders are random.
 import secrets
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +130,13 @@ class Visitor:
         photos, self.photos, self.shown = self.photos, [], 0
         for photo in photos:
             shutil.rmtree(photo.folder, ignore_errors=True)
+
+    def remove_strays(self, photos: Sequence[VisitorPhoto]) -> None:
+        """Remove what was still written for photos that the visitor has removed meanwhile, or left behind."""
+        kept = {photo.folder for photo in self.photos}
+        for photo in photos:
+            if photo.folder not in kept:
+                shutil.rmtree(photo.folder, ignore_errors=True)
 
 
 class Visitors:

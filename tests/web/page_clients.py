@@ -4,19 +4,23 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from diffir.systems import SYSTEMS
 from diffir.web.server import RunningPage, running_page
 from diffir.web.settings import WebSettings
 
+# Importing gradio here would let it ask other servers, as it does by default.
+needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="the extra web is not installed")
+
 
 @contextmanager
 def page_on_free_port(cache: Path, **settings: Any) -> Iterator[RunningPage]:
     """Serve a page whose folder lies in ``cache``."""
-    import pytest
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIFFIR_CACHE", str(cache))
         with running_page(WebSettings(port=0, device="cpu", precision="fp32", **settings), SYSTEMS) as page:
@@ -32,7 +36,7 @@ class Visit:
         self.client = Client(url, verbose=False, download_files=False, **login)
         self.url = url
         endpoints = self.client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-        self._defaults = {
+        self.defaults = {
             one["parameter_name"]: one.get("parameter_default") for one in endpoints["/restore"]["parameters"]
         }
 
@@ -45,7 +49,7 @@ class Visit:
 
     def submit(self, network: str = "denoise", **values: Any) -> Any:
         """Ask for all photos to be restored; the job that is returned knows when it is done."""
-        return self.client.submit(**{**self._defaults, "network": network, **values}, api_name="/restore")
+        return self.client.submit(**{**self.defaults, "network": network, **values}, api_name="/restore")
 
     def restore(self, network: str = "denoise", **values: Any) -> list[tuple[str, bytes]]:
         """Restore all photos, and return name and bytes of each download."""

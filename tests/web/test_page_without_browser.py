@@ -110,7 +110,7 @@ def test_what_a_killed_page_left_is_removed_and_a_running_page_is_not_touched(tm
 def test_every_option_of_a_photo_has_a_control_and_those_of_the_machine_have_none():
     names = {control.name for control in shared_controls()}
 
-    assert names == {field for field in vars(RestoreOptions)["__dataclass_fields__"]} - {
+    assert names == set(vars(RestoreOptions)["__dataclass_fields__"]) - {
         "device", "precision", "tile", "tile_overlap", "strength",
     }  # fmt: skip
 
