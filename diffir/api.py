@@ -145,7 +145,7 @@ def _restorer(
     system: System, network: nn.Module, options: RestoreOptions, own: Any, name: str, task: str | None
 ) -> Restorer:
     device = resolve_device(options.device)
-    precision = resolve_precision(system.suited_precision(network, options.precision), device)
+    precision = resolve_precision(system.suited_precision(network, options.precision, own), device)
     engine = system.engine(network, device, precision, own)
     return Restorer(engine, precision, options, name=name, task=task, system=system.name)
 

@@ -1,9 +1,11 @@
 """``diffir export NAME --onnx OUT/``: write a network as ONNX graphs, for programs without torch."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from diffir.cli.terminal import say
+from diffir.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="folder for the graphs and for a script that runs them with numpy and onnxruntime alone",
     )
+    parser.add_argument(
+        "--stats",
+        choices=("auto", "global", "local"),
+        default="auto",
+        help="attention looks at the whole photo, or at windows as in training; auto: what suits the weights",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,8 +31,15 @@ def run(args: argparse.Namespace) -> int:
     from diffir.api import load_network, system_of_card
 
     network, card = load_network(args.source, restores=True)
+    system = system_of_card(card, args.source)
+    options = system.restore_options()
+    if args.stats != "auto":
+        if not hasattr(options, "stats"):
+            raise UsageError(f"--stats is no option of {system.name} networks: drop it")
+        options = replace(options, stats=args.stats)
+    options = system.suited_options(options, card.task, card.settings, card.gt_patch)
     facts = {"name": card.name, "task": card.task, "system": card.system, "licence": card.licence}
-    difference = system_of_card(card, args.source).export_onnx(network, facts, args.onnx)
+    difference = system.export_onnx(network, facts, args.onnx, options)
     size = sum(path.stat().st_size for path in args.onnx.glob("*.onnx")) / 1e6
     say(f"{args.onnx}: {card.name} as ONNX, {size:.1f} MB; differs from torch by at most {difference:.1g}")
     return 0

@@ -91,9 +91,11 @@ class System(Protocol):
         """
         ...
 
-    def suited_precision(self, network: "nn.Module", asked: str) -> str:
+    def suited_precision(self, network: "nn.Module", asked: str, options: Any) -> str:
         """The precision to ask the device for, such as "auto"; ``asked`` unless networks do not run in every precision.
 
+        Args:
+            options: an instance of ``restore_options``.
         Raises:
             UsageError: the network cannot run in this precision.
         """
@@ -135,12 +137,13 @@ class System(Protocol):
         """
         raise UsageError(f"networks of the system {self.name} cannot be fine-tuned by diffir finetune")
 
-    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path) -> float:
+    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: Any) -> float:
         """Write a network as ONNX graphs into a folder, with a script that runs them.
 
         Args:
             network: of the part ``restoring_part``.
             facts: what the metadata of the graphs say of the weights, such as their name.
+            options: an instance of ``restore_options``, of which the graphs hold what decides a result.
         Returns:
             The largest difference between the results of graphs and network, in the range [0, 1] of an image.
         Raises:

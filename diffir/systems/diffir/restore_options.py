@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Blocks = Literal["auto", "native", "torch"]
+Blocks = Literal["auto", "native", "torch", "onnx"]
 Stats = Literal["auto", "tile", "global", "local"]
 
 
@@ -14,11 +14,20 @@ class DiffIROptions:
     engine: Blocks = field(
         default="auto",
         metadata={
-            "help": "what runs the network on the CPU: compiled kernels, torch; auto: the kernels where they were built"
+            "help": "what runs the network on the CPU: compiled kernels, torch, onnxruntime; auto: the kernels where "
+            "they were built, else torch"
         },
     )
     """``native`` runs the blocks with compiled kernels (CPU only, fp32 and bf16), ``torch`` with torch. ``auto`` takes
-    the compiled kernels where they are available."""
+    the compiled kernels where they are available. ``onnx`` runs the network with onnxruntime (CPU, fp32)."""
+    graphs: str | None = field(
+        default=None,
+        metadata={
+            "help": "for engine onnx: a folder of diffir export with the graphs of these weights, instead of the cache"
+        },
+    )
+    """Folder that ``diffir export`` wrote of these weights, for the engine ``onnx``; without one, graphs are written to
+    diffir's cache on the first use."""
     stats: Stats = field(
         default="auto",
         metadata={

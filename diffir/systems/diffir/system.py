@@ -80,6 +80,9 @@ class DiffIRSystem(System):
             raise UsageError("only a stage-2 network can restore; this one needs the ground truth to compute its prior")
         return DiffIREngine(network.eval().requires_grad_(False), device, precision, options)
 
+    def suited_precision(self, network: "nn.Module", asked: str, options: DiffIROptions) -> str:
+        return "fp32" if options.engine == "onnx" and asked == "auto" else asked
+
     def suited_options(
         self, options: DiffIROptions, task: str | None, settings: Mapping[str, Any], gt_patch: int | None
     ) -> DiffIROptions:
@@ -121,12 +124,15 @@ class DiffIRSystem(System):
 
         return plan_run(request)
 
-    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path) -> float:
+    def export_onnx(
+        self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: DiffIROptions
+    ) -> float:
+        from diffir.systems.diffir.engine.engine import chosen_windows
         from diffir.systems.diffir.network import DiffIR
         from diffir.systems.diffir.onnx_export import export
 
         assert isinstance(network, DiffIR)
-        return export(network, facts, folder)
+        return export(network, facts, folder, chosen_windows(options, network.settings.multiple_of))
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         from diffir.systems.diffir.released import read_official

@@ -7,7 +7,7 @@ al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022. 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from diffir.errors import ConfigError, UsageError
 from diffir.system import Facts, NetworkRow, Precision, Released, ReleasedRow, Stage, StageStart, System
@@ -118,6 +118,12 @@ class LatentSystem(System):
         if part == AUTOENCODER:
             return [row.name for row in ROWS.values() if row.settings.autoencoder == known.autoencoder]
         return [row.name for row in ROWS.values() if row.settings == known]
+
+    def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: Any) -> NoReturn:
+        raise UsageError(
+            "networks of the system latent cannot be exported to ONNX: they run in a sampling loop, that no graph has; "
+            "docs/other-programs.md says which other programs run them"
+        )
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         from diffir.systems.latent.released import read_lightning

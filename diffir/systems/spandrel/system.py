@@ -40,7 +40,7 @@ class SpandrelSystem(System):
         kind = f"{network.architecture}, loaded by spandrel"
         return PlainEngine(network, device, self.facts(_settings(network)), kind=kind, reach=network.reach)
 
-    def suited_precision(self, network: "nn.Module", asked: str) -> str:
+    def suited_precision(self, network: "nn.Module", asked: str, options: object) -> str:
         """fp32 unless half precision is asked for: what it does to these networks has not been measured."""
         from diffir.systems.spandrel.network import SpandrelNetwork
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from diffir.errors import UsageError
 from diffir.inference.device import autocast, free_bytes
 from diffir.native.bindings import find_kernels
-from diffir.system import OnProgress, Precision, Region, Write
+from diffir.system import OnProgress, Precision, Region, Session, Write
 from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
-from diffir.systems.diffir.engine.memory import Plan, plan_photo
+from diffir.systems.diffir.engine.graphs import GraphSession, restorer_graph
+from diffir.systems.diffir.engine.memory import Plan, plan_photo, tile_of_graph
 from diffir.systems.diffir.engine.native_blocks import PackedNetwork
 from diffir.systems.diffir.engine.streaming import StreamedNetwork
 from diffir.systems.diffir.network import DiffIR
@@ -50,22 +51,32 @@ class DiffIREngine:
             UsageError: the kernels are not available, or the statistics are not possible with these weights.
         """
         # Check the options.
-        if options.engine not in ("auto", "native", "torch"):
-            raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch")
+        if options.engine not in ("auto", "native", "torch", "onnx"):
+            raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch, onnx")
         if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
             raise UsageError(f"the compiled kernels are not available for {precision} on {device}; use engine torch")
         self.stats = choose_stats(options.stats, options.patch)
+        if options.engine == "onnx":
+            self._refuse_what_graphs_cannot(device, precision)
+        elif options.graphs is not None:
+            raise UsageError("graphs are for engine onnx: choose it, or leave them out")
 
         # Keep what restoring needs; weights are packed for compiled kernels at the first use.
         self.network: DiffIR = network
         self._fixed_strip = strip_pixels
         self.facts = network.settings.facts
         self.device = device
-        is_local = self.stats == "local"
-        self.windows = Windows.for_patch(options.patch or 0, self.facts.multiple_of) if is_local else None
-        self._may_be_native = options.engine != "torch"
+        self.windows = chosen_windows(options, self.facts.multiple_of)
+        self._may_be_native = options.engine in ("auto", "native")
+        self._graph = restorer_graph(network, self.windows, options.graphs) if options.engine == "onnx" else None
         self._packed: dict[Precision, PackedNetwork | None] = {}
         self._tail: FusedTail | None = None
+
+    def _refuse_what_graphs_cannot(self, device: torch.device, precision: Precision) -> None:
+        if device.type != "cpu":
+            raise UsageError(f"engine onnx runs on the CPU, not on {device}: choose device cpu, or engine torch")
+        if precision != "fp32":
+            raise UsageError(f"engine onnx computes in fp32, not in {precision}: choose fp32, or engine torch")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the packed weights: another process finds its own kernels, and a copy may get other weights."""
@@ -82,14 +93,16 @@ class DiffIREngine:
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
         """The kernels that run the blocks, the statistics of attention, and the kind of prior."""
-        native = self.packed(precision) is not None
-        return {"engine": "native" if native else "torch", "stats": self.stats, "prior": "diffusion"}
+        engine = "onnx" if self._graph else "torch" if self.packed(precision) is None else "native"
+        return {"engine": engine, "stats": self.stats, "prior": "diffusion"}
 
     def to(self, device: torch.device) -> None:
         self.device, self._tail = device, None
         self.network.to(device)
 
     def largest_tile(self, height: int, width: int, batch: int) -> int | None:
+        if self._graph is not None:
+            return tile_of_graph(free_bytes(self.device), self.network.settings, height, width)
         return self._plan(height, width, batch).tile
 
     def strip_pixels(self, photos: Region, tile: int | None) -> int:
@@ -115,10 +128,12 @@ class DiffIREngine:
 
     def open(
         self, photos: Region, *, seed: int, prior: Tensor | None, tile: int | None, precision: Precision
-    ) -> "DiffIRSession":
+    ) -> Session:
         if prior is None:
             prior = self.estimate_prior(photos, seed=seed, tile=tile)
         prior = prior.to(self.device).expand(photos.batch, -1)
+        if self._graph is not None:
+            return GraphSession(self._graph, prior, shares_sums=tile is not None and self.stats == "global")
         return DiffIRSession(self, prior, self.strip_pixels(photos, tile), is_tiled=tile is not None)
 
     def estimate_prior(self, photos: Region, *, seed: int, tile: int | None = None) -> Tensor:
@@ -194,3 +209,9 @@ def choose_stats(stats: str, patch: int | None) -> ChosenStats:
     if stats == "local" and not patch:
         raise UsageError("local statistics need the patch size of the training, which these weights do not state")
     return choices[stats]
+
+
+def chosen_windows(options: DiffIROptions, multiple_of: int) -> Windows | None:
+    """The windows of local statistics; None for others. Raises the errors of ``choose_stats``."""
+    stats = choose_stats(options.stats, options.patch)
+    return Windows.for_patch(options.patch or 0, multiple_of) if stats == "local" else None

@@ -15,6 +15,7 @@ from diffir.systems.diffir.engine.attention import Windows
 
 _SHARE = 0.5  # of the free memory; the rest is reserve for fragmentation and other programs
 _HOST_LIMIT = 3 * 2**29  # bytes of main memory, which is shared with all other programs
+_GRAPH_LIMIT = 2**32  # bytes of main memory for a graph, which has no strips, so that tiles are rarely needed
 _CPU_STRIP = 8192  # pixels, so that a strip stays in the cache; measured, see docs/architecture.md
 _LARGEST_TENSOR = 2**31 - 1  # elements, because many kernels use 32-bit indices
 
@@ -85,3 +86,16 @@ def plan_photo(
     # Otherwise choose the largest square tile.
     multiple = settings.multiple_of
     return Plan(strip, max(int(math.sqrt(max(pixels, 0))) // multiple * multiple, SMALLEST_TILE))
+
+
+def tile_of_graph(free: int, settings: ArchSettings, height: int, width: int) -> int | None:
+    """Side of the largest tile that a graph restores within the memory, in pixels of lq; None for the whole photo.
+
+    onnxruntime frees each map after its last use, so the working memory is that of one strip as large as the tile.
+    """
+    bytes_of_pixel = bytes_of_strip(settings) / settings.unshuffle**2 + bytes_of_maps(settings, None)
+    pixels = min(free * _SHARE, _GRAPH_LIMIT) / bytes_of_pixel
+    if height * width <= pixels:
+        return None
+    multiple = settings.multiple_of
+    return max(int(math.sqrt(pixels)) // multiple * multiple, SMALLEST_TILE)
