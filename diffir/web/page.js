@@ -141,3 +141,15 @@ class CompareView extends HTMLElement {
 }
 
 customElements.define("compare-view", CompareView);
+
+// Lists of choices: gradio gives each radio button a name of its own, so that browsers do not know they belong together
+// and the arrow keys do nothing. Here they choose the next one, as everywhere else.
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+  if (!step || !event.target.matches?.('input[type="radio"]')) return;
+  const inputs = [...event.target.closest("fieldset, .wrap").querySelectorAll('input[type="radio"]')];
+  const next = inputs[(inputs.indexOf(event.target) + step + inputs.length) % inputs.length];
+  event.preventDefault();
+  next.focus();
+  next.click();
+});

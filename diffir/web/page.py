@@ -141,10 +141,10 @@ def _heading(handlers: Handlers) -> str:
 
 
 def _editor() -> Any:
-    brush = gr.Brush(default_size=24, colors=["#ff2d55"], default_color="#ff2d55", color_mode="fixed")
+    brush = gr.Brush(default_size="auto", colors=["#ff2d55"], default_color="#ff2d55", color_mode="fixed")
     return gr.ImageEditor(
         type="numpy", image_mode="RGBA", format="png", sources=[], transforms=[], layers=False, brush=brush,
-        eraser=gr.Eraser(default_size=24), label="Paint over what is missing", interactive=True, elem_id="editor",
+        eraser=gr.Eraser(), label="Paint over what is missing", interactive=True, elem_id="editor",
         buttons=["fullscreen"], height=480,
     )  # fmt: skip
 

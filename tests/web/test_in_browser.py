@@ -20,6 +20,14 @@ pytestmark = [
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
 SAMPLE = Path(__file__).resolve().parents[2] / "datasets/samples/noisy/parrots.png"
 PATIENCE = 120_000  # milliseconds
+# The editor draws with a graphics card that is computed here: wait until ten pictures in a row came in time.
+UNTIL_CALM = """async () => {
+    for (let calm = 0; calm < 10; ) {
+        const start = performance.now();
+        await new Promise(requestAnimationFrame);
+        calm = performance.now() - start < 400 ? calm + 1 : 0;
+    }
+}"""
 BEFORE, AFTER = "compare-view .frame[data-ready]", "compare-view[after] .frame[data-ready]"
 
 
@@ -43,7 +51,7 @@ def open_page(chromium, address):
     contexts, faults = [], []
 
     def watched(message):
-        if message.type == "error":
+        if message.type == "error" and "503" not in message.text:  # how a browser notes that the queue is full
             faults.append(message.text)
 
     def local(request):
@@ -150,7 +158,7 @@ def test_the_page_can_be_used_with_the_keyboard_alone(open_page, small):
 
     page.get_by_role("radio", name="A bit of everything").focus()
     page.keyboard.press("ArrowDown")
-    assert page.get_by_role("radio", name="Noise and grain").is_checked()
+    playwright.expect(page.get_by_role("radio", name="Noise and grain")).to_be_checked()
     button = page.get_by_role("button", name="Restore", exact=True)
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -161,28 +169,30 @@ def test_the_page_can_be_used_with_the_keyboard_alone(open_page, small):
     page.wait_for_selector(AFTER)
 
 
-def test_what_is_painted_is_filled_and_all_else_stays(open_page, small):
+def test_what_is_painted_is_filled_and_all_else_stays(open_page):
     page = open_page()
-    upload(page, small)
+    upload(page, SAMPLE)
     page.wait_for_selector(BEFORE)
     page.get_by_role("radio", name="Scratches, text, holes").check()
     canvas = page.locator("#editor canvas").first
     canvas.wait_for(state="visible")
-    page.wait_for_timeout(6_000)  # the editor draws the photo some time after it appears
+    page.evaluate(UNTIL_CALM)
     box = canvas.bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     page.mouse.move(*middle)
     page.mouse.down()
     page.mouse.move(middle[0] + 20, middle[1] + 12, steps=5)
+    page.evaluate(UNTIL_CALM)
     page.mouse.up()
-    page.wait_for_timeout(3_000)  # the editor sends the stroke some time after it ends
+    page.evaluate(UNTIL_CALM)
     restore(page)
 
     changed = np.abs(pixels_shown(page, "after").astype(int) - pixels_shown(page, "before")).max(axis=2) > 0
-    assert 20 < changed.sum() < 0.5 * changed.size
-    assert not changed[:10].any()
-    assert not changed[-10:].any()
+    assert 20 < changed.sum() < 0.2 * changed.size
+    assert changed[150:-150, 150:-150].any()
+    assert not changed[:100].any()
+    assert not changed[-100:].any()
 
 
 def test_a_bad_file_is_answered_in_a_sentence(open_page, tmp_path):
@@ -238,6 +248,6 @@ def test_a_narrow_screen_shows_everything_below_each_other_in_the_colours_of_the
     view, button = page.locator("compare-view").bounding_box(), page.locator("#restore").bounding_box()
     assert view["width"] <= 390
     assert button["x"] + button["width"] <= 390
-    background = page.evaluate("getComputedStyle(document.querySelector('.gradio-container')).backgroundColor")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = np.mean([int(part) for part in background[background.index("(") + 1 : -1].split(",")[:3]])
     assert (brightness < 80) == (scheme == "dark")
