@@ -33,15 +33,12 @@ def page_cache(parent: Path | None = None) -> Iterator[Path]:
     _remove_abandoned(parent)
     folder = (parent / secrets.token_hex(8)).resolve()
     folder.mkdir(mode=0o700)
-    with (folder / _LOCK).open("wb") as lock:
-        _take(lock.fileno())
-        try:
+    try:
+        with (folder / _LOCK).open("wb") as lock:
+            _take(lock.fileno())
             yield folder
-        finally:
-            for path in folder.iterdir():
-                if path.name != _LOCK:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -93,6 +93,13 @@ def test_the_folder_of_a_page_is_private_and_gone_at_its_end(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_removes_the_folder_too(tmp_path):
+    with pytest.raises(KeyboardInterrupt), page_cache(tmp_path):
+        raise KeyboardInterrupt
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_page_left_is_removed_and_a_running_page_is_not_touched(tmp_path):
     left = tmp_path / "0123456789abcdef"
     left.mkdir()
