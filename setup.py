@@ -55,7 +55,7 @@ REQUIRES = [
     "scipy>=1.13.0,<2",
     "safetensors>=0.5.0",
 ]
-TEST = ["pytest>=8.0.0", "hypothesis>=6.100.0", "shtab>=1.6.0"]
+TEST = ["setuptools>=77.0.3", "pytest>=8.0.0", "hypothesis>=6.100.0", "shtab>=1.6.0"]
 
 
 class BuildPackage(build_py):
@@ -169,8 +169,8 @@ setup(
         "hub": ["huggingface_hub>=0.26"],
         # networks as ONNX graphs, and a check of them; --engine onnx
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
-        "test": TEST,
-        "dev": [*TEST, "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+        "test": [*TEST, "pyarrow>=15"],
+        "dev": [*TEST, "pyarrow>=15", "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["diffir = diffir.cli.main:main"]},
 )
