@@ -121,7 +121,7 @@ class LatentSystem(System):
 
     def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: Any) -> NoReturn:
         raise UsageError(
-            "networks of the system latent cannot be exported to ONNX: they run in a sampling loop, that no graph has; "
+            "networks of the system latent cannot be exported to ONNX: they run in a sampling loop that no graph has; "
             "docs/other-programs.md says which other programs run them"
         )
 

@@ -18,6 +18,7 @@ from diffir.inference.source import Source
 from diffir.systems import SYSTEMS
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.engine.attention import Windows
+from diffir.systems.diffir.engine.memory import tile_of_graph
 from diffir.systems.diffir.onnx_export import export
 from diffir.systems.diffir.onnx_graphs import PriorGraph, RestorerGraph
 from diffir.thumbnail import thumbnail
@@ -93,6 +94,18 @@ def test_sums_of_the_whole_photo_can_be_given_to_its_parts() -> None:
     assert torch.allclose(own, network.dirformer(image, prior), atol=1e-5)
     assert torch.equal(own, again)
     assert not torch.allclose(own, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("free", [2**28, 2**31, 2**40])
+def test_a_photo_is_cut_into_tiles_only_where_its_graph_would_not_fit(free: int) -> None:
+    settings = ArchSettings(dim=24, unshuffle=2, upsample=2)
+
+    side = tile_of_graph(free, settings, 20_000, 20_000)
+
+    assert side is not None
+    assert tile_of_graph(free, settings, side, side) is None
+    assert tile_of_graph(free, settings, 2 * side, 2 * side) == side
+    assert side**2 * 2_400 <= 2**32  # bytes a pixel, as measured
 
 
 # Graphs in onnxruntime

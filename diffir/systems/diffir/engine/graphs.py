@@ -83,7 +83,7 @@ def restorer_graph(network: DiffIR, windows: Windows | None, folder: str | None)
             raise UsageError(f"{graph.path} is missing: write it with diffir export NAME --onnx {folder}")
         if {key: _facts(graph).get(key) for key in expected} != expected:
             raise UsageError(
-                f"{graph.path} is of other weights or of another version: write it again with diffir export"
+                f"{graph.path} is of other weights, statistics or versions: write it again with diffir export"
             )
         return graph
     versions = {"diffir": __version__, "torch": str(torch.__version__)}
