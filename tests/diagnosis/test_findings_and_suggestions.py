@@ -87,7 +87,7 @@ def test_every_network_of_the_table_ships_or_is_known_not_to() -> None:
         (["soft"], "deblur"),
         (["noise", "JPEG"], "photo"),
         (["noise", "soft"], "photo"),
-        (["JPEG", "soft"], "photo"),
+        (["JPEG", "soft"], "jpeg,deblur"),
         (["dark"], "enhance"),
     ],
 )
