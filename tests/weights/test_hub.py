@@ -193,7 +193,7 @@ def test_a_pickle_from_the_hub_runs_no_code(hub: Hub, tmp_path: Path) -> None:
     torch.save({"params": {"weight": torch.zeros(1)}, "more": Malice()}, tmp_path / "bad.pth")
     hub.repositories["me/mine"] = {"bad.pth": (tmp_path / "bad.pth").read_bytes()}
 
-    with pytest.raises(WeightsError):
+    with pytest.raises((WeightsError, MissingDependency)):  # without spandrel, networks of other projects are not read
         load("hf:me/mine")
     assert not (tmp_path / "was_run").exists()
 

@@ -197,6 +197,7 @@ def test_graphs_of_other_weights_are_refused(written: tuple[DiffIR, Path]) -> No
 # What is refused
 
 
+@needs_onnx
 def test_what_the_engine_onnx_cannot_do_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_with()
     for options, message in (
