@@ -55,16 +55,11 @@ def build_page(handlers: Handlers) -> gr.Blocks:
                 network = gr.Radio(choices, value=handlers.networks.default, label="What is wrong?", elem_id="network")
                 card = gr.HTML(handlers.card(handlers.networks.default), elem_id="card")
                 strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 is the photo, 1 the result")
-                samples = gr.Slider(
-                    1, _MOST_SAMPLES, value=1, step=1, label="Samples",
-                    info="Several results, their mean, and a map of where they differ", visible=False,
-                )  # fmt: skip
+                samples = _sample_slider()
                 with gr.Accordion("More options", open=False):
                     options = _options(handlers)
                     ext = gr.Dropdown(list(_FORMATS), value="auto", label="Format", info="auto keeps that of the photo")
-                    with gr.Column(visible=False) as prior_group:
-                        prior = gr.File(label="Prior of another photo (.safetensors)", height=120)
-                        save_prior = gr.Checkbox(False, label="Save the prior of each photo")
+                    prior_group, prior, save_prior = _prior_controls()
             with gr.Column(scale=7, min_width=320):
                 with gr.Group(visible=False, elem_id="painting") as painting:
                     editor = _editor()
@@ -85,13 +80,9 @@ def build_page(handlers: Handlers) -> gr.Blocks:
         which.input(handlers.show_result, which, view, queue=False, api_visibility="private")
         clear.click(handlers.clear, None, shown, queue=False, api_name="clear")
         suggest.click(
-            handlers.suggest,
-            None,
-            [network, status],
-            concurrency_id=_LOOK,
-            api_name="suggest",
+            handlers.suggest, None, [network, status], concurrency_id=_LOOK, api_name="suggest",
             show_progress_on=[status],
-        )
+        )  # fmt: skip
         network.change(
             handlers.choose, network,
             [card, painting, samples, prior_group, editor, view, *options.groups.values(), *options.sometimes],
@@ -138,6 +129,21 @@ def _heading(handlers: Handlers) -> str:
         tag("p", f"Restores photos. The originals stay as they are, and {where}."),
         class_="heading",
     )
+
+
+def _sample_slider() -> Any:
+    return gr.Slider(
+        1, _MOST_SAMPLES, value=1, step=1, label="Samples", visible=False,
+        info="Several results, their mean, and a map of where they differ",
+    )  # fmt: skip
+
+
+def _prior_controls() -> tuple[Any, Any, Any]:
+    """The group of controls for priors, which only networks of DiffIR show, and its two controls."""
+    with gr.Column(visible=False) as group:
+        prior = gr.File(label="Prior of another photo (.safetensors)", height=120)
+        save_prior = gr.Checkbox(False, label="Save the prior of each photo")
+    return group, prior, save_prior
 
 
 def _editor() -> Any:

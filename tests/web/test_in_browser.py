@@ -166,7 +166,7 @@ def test_the_page_can_be_used_with_the_keyboard_alone(open_page, small):
             break
     page.keyboard.press("Enter")
 
-    page.wait_for_selector(AFTER)
+    assert page.wait_for_selector(AFTER).is_visible()
 
 
 def test_what_is_painted_is_filled_and_all_else_stays(open_page):
@@ -223,8 +223,7 @@ def test_a_full_queue_is_answered_in_a_sentence(open_page, address, small):
     page.get_by_role("button", name="Restore", exact=True).click()
 
     page.get_by_text("busy").first.wait_for()
-    for job in jobs:
-        job.result(timeout=300)
+    assert all(job.result(timeout=300) for job in jobs)
 
 
 def test_suggest_names_what_is_wrong_and_chooses_the_network(open_page):
