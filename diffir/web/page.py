@@ -79,10 +79,8 @@ def build_page(handlers: Handlers) -> gr.Blocks:
         list_.select(handlers.show, [network, editor], [view, which, editor], queue=False, api_visibility="private")
         which.input(handlers.show_result, which, view, queue=False, api_visibility="private")
         clear.click(handlers.clear, None, shown, queue=False, api_name="clear")
-        suggest.click(
-            handlers.suggest, None, [network, status], concurrency_id=_LOOK, api_name="suggest",
-            show_progress_on=[status],
-        )  # fmt: skip
+        seen = {"concurrency_id": _LOOK, "show_progress_on": [status]}
+        suggest.click(handlers.suggest, None, [network, status], api_name="suggest", **seen)
         network.change(
             handlers.choose, network,
             [card, painting, samples, prior_group, editor, view, *options.groups.values(), *options.sometimes],
