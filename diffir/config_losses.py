@@ -6,7 +6,7 @@ adversarial stage of super-resolution.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from diffir.errors import ConfigError
 from diffir.field_ranges import Above, EachIn, Within, check_fields
@@ -14,8 +14,9 @@ from diffir.losses.backbones import LAYERS, BackboneName
 from diffir.losses.discriminators import DiscriminatorName
 from diffir.losses.perceptual import Distance
 
-_DISTANCES: dict[BackboneName, Distance] = {"vgg19": "l1", "ade20k": "mse"}
-_LAYER_WEIGHTS: dict[BackboneName, dict[str, float]] = {
+PerceptualName = BackboneName | Literal["lpips"]
+_DISTANCES: dict[PerceptualName, Distance] = {"vgg19": "l1", "ade20k": "mse"}
+_LAYER_WEIGHTS: dict[PerceptualName, dict[str, float]] = {
     "vgg19": {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
     "ade20k": dict.fromkeys(LAYERS["ade20k"], 1.0),
 }
@@ -25,8 +26,9 @@ _LAYER_WEIGHTS: dict[BackboneName, dict[str, float]] = {
 class PerceptualConfig:
     """Perceptual loss: the distance between images in the features of a pretrained network."""
 
-    network: BackboneName = "vgg19"
-    """vgg19 is trained on ImageNet; ade20k is the dilated ResNet50 trained on ADE20K."""
+    network: PerceptualName = "vgg19"
+    """vgg19 is trained on ImageNet; ade20k is the dilated ResNet50 trained on ADE20K; lpips is LPIPS with SqueezeNet,
+    whose weights ship with the package, and takes a weight alone."""
     weight: Annotated[float, Within(0)] = 1.0
     layer_weights: dict[str, float] = field(default_factory=dict)
     """Weight of each layer. If not given, DiffIR's: 0.1, 0.1, 1, 1, 1 for the last convolutions of VGG's five levels,
@@ -42,6 +44,11 @@ class PerceptualConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.network == "lpips":
+            given = [name for name in ("layer_weights", "criterion", "backbone", "download") if getattr(self, name)]
+            if given:
+                raise ConfigError(f"{given[0]} is for vgg19 and ade20k: lpips has its own layers, distance and weights")
+            return
         unknown = [name for name in self.layer_weights if name not in LAYERS[self.network]]
         if unknown:
             raise ConfigError(
@@ -53,7 +60,7 @@ class PerceptualConfig:
 
     @property
     def layers(self) -> dict[str, float]:
-        """Names of the compared layers and their weights."""
+        """Names of the compared layers of a backbone and their weights."""
         return self.layer_weights or _LAYER_WEIGHTS[self.network]
 
     @property

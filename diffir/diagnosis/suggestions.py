@@ -57,7 +57,7 @@ def _row(faults: str, networks: str, reason: str, **more: Any) -> Row:
     return Row(names, tuple(networks.split(",")), reason, **more)
 
 
-# The figures are those of docs/which-network.md. photo leaves softness alone mostly as it is, so it is not named for it.
+# The figures are those of docs/which-network.md. photo leaves softness alone mostly as it is, so it is not named there.
 ROWS = (
     _row("dark", "enhance", "two stops too dark: 12.9 -> 23.3 dB"),
     _row("hazy", "enhance", "recipe haze: 13.9 -> 19.4 dB"),

@@ -15,6 +15,7 @@ from diffir.errors import ConfigError, WeightsError
 from diffir.losses import pixel_l1
 from diffir.losses.backbones import VGG19, DilatedResNet50
 from diffir.losses.discriminators import build_discriminator
+from diffir.metrics.lpips import load_squeezenet
 from diffir.public_files import PublicFile
 from diffir.systems.diffir.tasks import get_task
 from diffir.training.backbone_files import SOURCES, load_perceptual
@@ -198,6 +199,20 @@ def test_without_weights_training_goes_on_and_one_line_says_what_to_do(given, ca
     assert SOURCES["vgg19"].url in caplog.messages[0]
 
 
+def test_lpips_is_the_metric_of_the_evaluation_and_needs_no_file():
+    loss = criterion(pixel_weight=0.0, perceptual=PerceptualConfig("lpips", weight=2.0))
+    restored = RESTORED.clone().requires_grad_()
+    metric = load_squeezenet({}, "cpu")
+
+    losses = loss.generator_losses(restored, GT, LQ)
+
+    losses.total.backward()
+    pairs = [(255 * image.permute(1, 2, 0).numpy() for image in pair) for pair in zip(RESTORED, GT, strict=True)]
+    assert losses.terms["l_percep"].item() == pytest.approx(sum(metric(*pair) for pair in pairs) / len(pairs), rel=1e-4)
+    assert losses.total.item() == pytest.approx(2 * losses.terms["l_percep"].item())
+    assert restored.grad is not None and restored.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("place", ["cache", "torch"])
 def test_weights_are_found_in_either_cache(place, tmp_path, monkeypatch):
     path = tmp_path / {"cache": "cache/small.pth", "torch": "torch/hub/checkpoints/small.pth"}[place]
@@ -261,6 +276,8 @@ def test_a_file_whose_sum_is_not_the_one_in_its_name_is_refused(vgg, tmp_path):
         (PerceptualConfig, {"layer_weights": {"conv9_9": 1.0}}),
         (PerceptualConfig, {"layer_weights": {"conv1_2": "much"}}),
         (PerceptualConfig, {"network": "ade20k", "layer_weights": {"conv1_2": 1.0}}),
+        (PerceptualConfig, {"network": "lpips", "layer_weights": {"conv1_2": 1.0}}),
+        (PerceptualConfig, {"network": "lpips", "backbone": "squeezenet.pth"}),
         (GanConfig, {"num_feat": 0}),
         (GanConfig, {"lr": 0.0}),
         (GanConfig, {"betas": (0.9, 1.0)}),
