@@ -14,7 +14,7 @@ from diffir.losses.backbones import LAYERS, BackboneName
 from diffir.losses.discriminators import DiscriminatorName
 from diffir.losses.perceptual import Distance
 
-PerceptualName = BackboneName | Literal["lpips"]
+PerceptualName = Literal["vgg19", "ade20k", "lpips"]
 _DISTANCES: dict[PerceptualName, Distance] = {"vgg19": "l1", "ade20k": "mse"}
 _LAYER_WEIGHTS: dict[PerceptualName, dict[str, float]] = {
     "vgg19": {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
