@@ -1,6 +1,7 @@
 """Fixtures for all tests: tiny networks, restorers with them, and checkpoints with upstream's tensor names."""
 
 import itertools
+import os
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -30,6 +31,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference folder ../shared is missing")
     return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share the cores among the processes of pytest-xdist, and the commands that they run."""
+    if hasattr(config, "workerinput"):
+        threads = max(1, len(os.sched_getaffinity(0)) // config.workerinput["workercount"])
+        torch.set_num_threads(threads)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -41,11 +41,11 @@ def test_there_are_two_short_ways_to_set_up() -> None:
     assert len(installs) == 2
     assert all(line.startswith("tools/install ") and len(line) < 90 for line in installs)
     assert installs[0].endswith("diffir restore datasets/samples/noisy -o restored")
-    assert installs[1].endswith("-m pytest")
+    assert installs[1].endswith("-m pytest -n auto")
 
 
 def test_the_test_command_stands_where_the_continuous_integration_reads_it() -> None:
-    assert re.search(r"^```bash\n# test\n.* -m pytest$", README, flags=re.M)
+    assert re.search(r"^```bash\n# test\n.* -m pytest -n auto$", README, flags=re.M)
     assert "/^# test$/{n;p;}" in (REPOSITORY / ".ci/run").read_text("utf-8")
 
 
