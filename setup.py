@@ -25,7 +25,7 @@ SOURCES = "diffir/native/src"
 # Kernels for the CPU, in C++ with GCC's vector types. Without a compiler they are skipped and torch does their work.
 KERNELS = Extension(
     "diffir.native._kernels",
-    sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "packing", "avx2", "avx512", "avx512_bf16")],
+    sources=[f"{SOURCES}/{name}.cpp" for name in ("kernels", "avx2", "avx512", "avx512_bf16")],
     depends=[str(path) for path in Path(SOURCES).glob("*.h")],
     extra_compile_args=["-O3", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-w"],
     extra_link_args=["-fopenmp"],
@@ -55,7 +55,7 @@ REQUIRES = [
     "scipy>=1.13.0,<2",
     "safetensors>=0.5.0",
 ]
-TEST = ["setuptools>=77.0.3", "pytest>=8.0.0", "pytest-xdist>=3.5", "hypothesis>=6.100.0", "shtab>=1.6.0"]
+TEST = ["setuptools>=77.0.3", "pytest>=8.0.0", "hypothesis>=6.100.0", "shtab>=1.6.0"]
 
 
 class BuildPackage(build_py):

@@ -58,7 +58,6 @@ class _MixTask(ctypes.Structure):
         ("mixing", _POINTER),
         ("project", _POINTER),
         ("out", _POINTER),
-        ("values", _POINTER),
     )
 
 
@@ -174,7 +173,6 @@ class Kernels:
         cell: tuple[int, int],
         top: int,
         bottom: int,
-        values: Tensor | None = None,
     ) -> None:
         """Write x plus the result of attention to rows ``top`` to ``bottom`` of ``out``.
 
@@ -185,7 +183,6 @@ class Kernels:
             project: packed weights (C, C) of the output projection; None if there is one head whose mixing includes it.
             cell: height and width of a cell in pixels.
             top: a multiple of the cell's height.
-            values: where v is kept for training, (H, W, C) float32; None keeps it nowhere.
         """
         heads, channels = mixing.shape[-3], mixing.shape[-1]
         assert out.is_contiguous() and out.shape == x.shape
@@ -196,7 +193,6 @@ class Kernels:
             packed.data_ptr(),
             None if project is None else project.data_ptr(),
             out.data_ptr(),
-            None if values is None else values.data_ptr(),
         )
         self._run(self._library.diffir_mix, task, _balanced_rows(bottom - top, x.shape[1]), _PIECE_SIDE)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffir.native.gradients import find_gradient_kernels
-from diffir.systems.diffir import ArchSettings, DiffIR, fused_halves
+from diffir.systems.diffir import ArchSettings, DiffIR, fused_block
 from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.tasks import TASKS
 
@@ -46,7 +46,7 @@ def _seed() -> None:
 @pytest.fixture
 def torch_alone() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused_halves, "find_gradient_kernels", lambda: None)
+        patch.setattr(fused_block, "find_gradient_kernels", lambda: None)
         yield
 
 
@@ -135,9 +135,9 @@ def test_a_network_without_kernels_is_trained_by_torch_with_the_same_gradients(t
 
     expected = gradients(network, *tensors)
 
-    assert not fused_halves.are_possible(tensors[0])
+    assert not fused_block.is_possible(tensors[0])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused_halves, "find_gradient_kernels", find_gradient_kernels)
+        patch.setattr(fused_block, "find_gradient_kernels", find_gradient_kernels)
         assert_equal(gradients(network, *tensors), expected)
 
 
@@ -148,7 +148,7 @@ def test_a_block_may_be_left_to_torch() -> None:
     for network.may_be_fused in (True, False):
         names.append(type(network(x, prior).grad_fn).__name__)
 
-    assert names == ["FusedFeedForwardBackward", "AddBackward0"]
+    assert names == ["FusedBlockBackward", "AddBackward0"]
 
 
 def test_bits_depend_neither_on_the_run_nor_on_the_number_of_threads() -> None:
@@ -158,22 +158,14 @@ def test_bits_depend_neither_on_the_run_nor_on_the_number_of_threads() -> None:
     try:
         for threads in (1, 1, 2, 3):
             torch.set_num_threads(threads)
-            results.append(fused_only(network, *tensors))
+            results.append(gradients(network, *tensors))
     finally:
         torch.set_num_threads(before)
 
     assert all(torch.equal(value, other[name]) for other in results[1:] for name, value in results[0].items())
 
 
-def fused_only(block: Block, x: Tensor, prior: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-    """Gradients that the kernels alone compute; those of a matrix product of torch may depend on its threads."""
-    found = gradients(block, x, prior, upstream)
-    return {
-        name: found[name] for name in ("result", "ffn.project_in.weight", "ffn.dwconv.weight", "ffn.project_out.weight")
-    }
-
-
-def test_under_autocast_the_halves_compute_in_float32() -> None:
+def test_under_autocast_the_block_computes_in_float32() -> None:
     network, *tensors = case(BLOCKS[0], (2, 19, 23))
     expected = gradients(network, *tensors)
 
@@ -183,7 +175,7 @@ def test_under_autocast_the_halves_compute_in_float32() -> None:
         half = network(x.bfloat16(), prior)
 
     assert half.dtype == torch.float32
-    assert_equal(found, expected, tolerance=0.03)  # the modulation is computed in bf16, and x was rounded to it
+    assert_equal(found, expected, tolerance=0.03)  # x was rounded to bf16
 
 
 def test_gradients_of_checkpointed_blocks_are_the_same() -> None:

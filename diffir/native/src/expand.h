@@ -128,16 +128,16 @@ inline long panel_width(const Expansion& job) {
     return smaller(larger(fitting / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE, 16), 64);
 }
 
-
-// Memory of a thread in the order of use, rounded to whole cache lines; one line is added because vectors may overhang.
+// Memory in the order of use, rounded to whole cache lines; one line is added because vectors may overhang. Without memory,
+// it counts what would be needed.
 class Shares {
    public:
-    explicit Shares(float* memory) : next(memory) {}
+    explicit Shares(float* memory) : memory(memory) {}
 
     template <class T = float>
     T* take(long count) {
-        T* share = reinterpret_cast<T*>(next);
-        next += room<T>(count);
+        T* share = reinterpret_cast<T*>(memory ? memory + floats : nullptr);
+        floats += room<T>(count);
         return share;
     }
 
@@ -146,8 +146,10 @@ class Shares {
         return (count * (long)sizeof(T) / 64 + 2) * 16;
     }
 
+    long floats = 0;  // taken so far
+
    private:
-    float* next;
+    float* memory;
 };
 
 // The part of that memory which ``sweep`` uses.

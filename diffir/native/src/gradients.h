@@ -1,9 +1,46 @@
-// The backward passes of the two halves of a block, in float. They recompute the forward pass row by row, so that only the
+// The passes back through the two halves of a block, in float. They recompute the forward pass row by row, so that only the
 // map that a half received must be kept, and expanded rows and their gradients never leave the cache.
 //
 // Included inside the namespace of an instruction set. "Expanded" are the channels behind the 1x1 convolution, "spread"
 // those behind the depthwise convolution after it; "upstream" is the gradient of the result. Sums over pixels are kept for
 // each piece, a band of rows of an image, and added up in order, so they do not depend on the number of threads.
+
+// What the backward passes of both halves of a block share. Maps and vectors are those of a batch of images; sums are kept
+// for each piece, which is a band of rows of an image.
+struct SharedGradients {
+    Expansion expansion;        // of the forward pass
+    const float* upstream;      // gradient of the result, (images, H, W, C)
+    const float* reduce;        // the weights of the 1x1 turned over, packed: from padded to C
+    const float* flipped_taps;  // the taps in reverse order
+    float* out;                 // gradient of the map
+    float* weight_sums;         // (pieces, C, padded): gradient of the 1x1, turned over
+    float* tap_sums;            // (pieces, padded / LANES, 9, LANES)
+    float* gain_sums;           // (pieces, padded C)
+    float* shift_sums;
+};
+
+struct FeedGradients {
+    SharedGradients shared;
+    long value_offset;
+    const float* expand;  // the weights of the last 1x1 turned over, packed: from C to value_offset
+    float* project_sums;  // (pieces, C, value_offset): its gradient
+};
+
+struct AttendGradients {
+    SharedGradients shared;  // the expansion computes q, k and v
+    long key_offset;
+    long heads, head_channels, head_padded;
+    const float* products;   // gradient of q k^T and its transpose, (images, 2, heads, padded c / LANES, c, LANES)
+    const float* squares;    // twice the gradients of |q|^2 and |k|^2, (images, 2, key_offset)
+    const float* mixing;     // the mixing matrix turned over, packed, for each image
+};
+
+// The expansion of one image of a batch.
+inline Expansion of_image(Expansion job, long image) {
+    job.map += image * job.height * job.width * job.channels;
+    job.gain += image * rounded_up(job.channels), job.shift += image * rounded_up(job.channels);
+    return job;
+}
 
 constexpr long PENDING = 64;  // pixels from which gradients of matrices are summed at once: both factors fit the caches
 
@@ -72,12 +109,6 @@ class Backward {
         expanded.begin_panel(0, width);
         spread.begin_panel(0, width);
         this->half.take_memory(shares);
-    }
-
-    static Expansion of_image(Expansion job, long image) {
-        job.map += image * job.height * job.width * job.channels;
-        job.gain += image * rounded_up(job.channels), job.shift += image * rounded_up(job.channels);
-        return job;
     }
 
     static Expansion turned(Expansion job, const float* taps) {

@@ -11,7 +11,11 @@ namespace {
 #include "expand.h"
 #include "passes.h"
 #if !HAS_BF16
+#include "threads.h"
 #include "gradients.h"
+#include "small_matrices.h"
+#include "packing.h"
+#include "block.h"
 #endif
 }  // namespace
 
@@ -28,14 +32,11 @@ void feed(const FeedTask& task, Piece piece, float* memory) {
     settle();
 }
 
-#if !HAS_BF16  // gradients are computed in float
-long feed_back_floats(const FeedGradients& task) { return Backward<FeedGradients, FeedHalf>::floats_of(task); }
-void feed_back(const FeedGradients& task, long image, long top, long bottom, long piece, float* memory) {
-    Backward<FeedGradients, FeedHalf>::run(task, image, top, bottom, piece, memory);
-}
-long attend_back_floats(const AttendGradients& task) { return Backward<AttendGradients, AttendHalf>::floats_of(task); }
-void attend_back(const AttendGradients& task, long image, long top, long bottom, long piece, float* memory) {
-    Backward<AttendGradients, AttendHalf>::run(task, image, top, bottom, piece, memory);
+#if !HAS_BF16  // training computes in float
+long block_floats(const BlockTask& task) { return Block(task, 1).kept_floats; }
+int block_forward(const BlockTask& task, int threads) { return Block(task, threads).forward(); }
+int block_backward(const BlockTask& task, const BlockTensors& gradients, const float* upstream, int threads) {
+    return Block(task, threads).backward(gradients, upstream);
 }
 #endif
 

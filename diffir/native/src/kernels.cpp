@@ -12,10 +12,9 @@ namespace diffir {
     void mix(const MixTask&, Piece, float*);            \
     long feed_floats(const FeedTask&);                  \
     void feed(const FeedTask&, Piece, float*);          \
-    long feed_back_floats(const FeedGradients&);        \
-    void feed_back(const FeedGradients&, long image, long top, long bottom, long piece, float*);     \
-    long attend_back_floats(const AttendGradients&);    \
-    void attend_back(const AttendGradients&, long image, long top, long bottom, long piece, float*); \
+    long block_floats(const BlockTask&);                \
+    int block_forward(const BlockTask&, int threads);   \
+    int block_backward(const BlockTask&, const BlockTensors& gradients, const float* upstream, int threads); \
     }
 DECLARE(avx2)
 DECLARE(avx512)
@@ -30,18 +29,6 @@ namespace avx512_bf16 = avx512;  // never chosen
 enum Kernels { AVX2, AVX512, AVX512_BF16, KINDS };
 
 template <class Task>
-struct BackwardPass {
-    long (*floats)(const Task&);
-    void (*run)(const Task&, long image, long top, long bottom, long piece, float*);
-};
-
-// Gradients are computed in float.
-const BackwardPass<FeedGradients> FEED_BACK[] = {{avx2::feed_back_floats, avx2::feed_back},
-                                                 {avx512::feed_back_floats, avx512::feed_back}};
-const BackwardPass<AttendGradients> ATTEND_BACK[] = {{avx2::attend_back_floats, avx2::attend_back},
-                                                     {avx512::attend_back_floats, avx512::attend_back}};
-
-template <class Task>
 struct Pass {
     long (*floats)(const Task&);
     void (*run)(const Task&, Piece, float*);
@@ -54,23 +41,7 @@ const Pass<MixTask> MIX[KINDS] = {
 const Pass<FeedTask> FEED[KINDS] = {
     {avx2::feed_floats, avx2::feed}, {avx512::feed_floats, avx512::feed}, {avx512_bf16::feed_floats, avx512_bf16::feed}};
 
-// Lets threads work on pieces, which ``run`` receives by number with memory of ``floats`` floats. Returns 0, or 1 if
-// memory ran out.
-template <class Run>
-int share_out(long pieces, long floats, int threads, Run run) {
-    int failed = 0;
-#pragma omp parallel num_threads(threads) reduction(| : failed)
-    {
-        float* memory = static_cast<float*>(__builtin_malloc(4 * floats + 64));
-        failed = memory == nullptr;
-        float* aligned = reinterpret_cast<float*>((reinterpret_cast<unsigned long>(memory) + 63) & ~63ul);
-#pragma omp for schedule(dynamic)
-        for (long number = 0; number < pieces; ++number)
-            if (!failed) run(number, aligned);
-        __builtin_free(memory);
-    }
-    return failed;
-}
+#include "threads.h"
 
 // Divides the rows and columns of a map into pieces.
 template <class Task>
@@ -85,16 +56,6 @@ int run_pieces(const Pass<Task>& pass, const Task& task, long piece_rows, long p
         piece.left = number % across * piece_columns;
         piece.right = piece.left + piece_columns < job.width ? piece.left + piece_columns : job.width;
         pass.run(task, piece, memory);
-    });
-}
-
-// Divides each image of a batch into bands of rows.
-template <class Task>
-int run_backward(const BackwardPass<Task>& pass, const Task& task, long band_rows, int threads) {
-    const long height = task.shared.expansion.height, bands = (height + band_rows - 1) / band_rows;
-    return share_out(bands * task.shared.images, pass.floats(task), threads, [&](long number, float* memory) {
-        const long top = number % bands * band_rows, bottom = top + band_rows < height ? top + band_rows : height;
-        pass.run(task, number / bands, top, bottom, number, memory);
     });
 }
 
@@ -121,10 +82,8 @@ int diffir_layout() {
     return sizeof(diffir::SumsTask) << 20 | sizeof(diffir::MixTask) << 10 | sizeof(diffir::FeedTask);
 }
 
-// The same for the structures of backward passes.
-int diffir_backward_layout() {
-    return sizeof(diffir::AttendGradients) << 10 | sizeof(diffir::FeedGradients);
-}
+// The same for the structure of training.
+int diffir_block_layout() { return sizeof(diffir::BlockTask); }
 
 int diffir_sums(int kind, const diffir::SumsTask* task, long piece_rows, long piece_columns, int threads) {
     return diffir::run_pieces(diffir::SUMS[kind], *task, piece_rows, piece_columns, threads);
@@ -138,11 +97,18 @@ int diffir_feed(int kind, const diffir::FeedTask* task, long piece_rows, long pi
     return diffir::run_pieces(diffir::FEED[kind], *task, piece_rows, piece_columns, threads);
 }
 
-long diffir_feed_back(long kind, const diffir::FeedGradients* task, long band_rows, long threads) {
-    return diffir::run_backward(diffir::FEED_BACK[kind], *task, band_rows, threads);
+// Training computes in float.
+long diffir_block_floats(int kind, const diffir::BlockTask* task) {
+    return kind == diffir::AVX2 ? diffir::avx2::block_floats(*task) : diffir::avx512::block_floats(*task);
 }
 
-long diffir_attend_back(long kind, const diffir::AttendGradients* task, long band_rows, long threads) {
-    return diffir::run_backward(diffir::ATTEND_BACK[kind], *task, band_rows, threads);
+int diffir_block_forward(int kind, const diffir::BlockTask* task, int threads) {
+    return kind == diffir::AVX2 ? diffir::avx2::block_forward(*task, threads) : diffir::avx512::block_forward(*task, threads);
+}
+
+int diffir_block_backward(int kind, const diffir::BlockTask* task, const diffir::BlockTensors* gradients,
+                          const float* upstream, int threads) {
+    return kind == diffir::AVX2 ? diffir::avx2::block_backward(*task, *gradients, upstream, threads)
+                                : diffir::avx512::block_backward(*task, *gradients, upstream, threads);
 }
 }

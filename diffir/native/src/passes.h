@@ -150,7 +150,8 @@ struct Mix {
         return ISA::floats_of(task.expansion) + 2 * Shares::room<Number>(pixels * stride_of(task.expansion.padded));
     }
 
-    static void run(const MixTask& task, Piece piece, float* memory) {
+    // In training the values are kept, as (H, W, padded).
+    static void run(const MixTask& task, Piece piece, float* memory, float* kept_values = nullptr) {
         const Expansion& job = task.expansion;
         const long panel = panel_width(job), stride = stride_of(job.padded);
         Shares shares(memory);
@@ -162,7 +163,7 @@ struct Mix {
             // be NaN.
             for (long column = 0; column < ring.width; ++column) store(values + column * stride + job.padded, vec{});
             const long first_pixel = row * job.width + ring.left;
-            if (task.values) keep_values(task, values, first_pixel, ring.width);
+            if (kept_values) keep_values(task, values, ring.width, kept_values + first_pixel * job.padded);
             for_cells(job, task.grid, row, ring.left, ring.width, [&](long cell, long column, long columns) {
                 const Number* from = values + column * stride;
                 if (task.project)
@@ -184,12 +185,11 @@ struct Mix {
     }
 
    private:
-    static void keep_values(const MixTask& task, const Number* values, long first_pixel, long count) {
-        const long channels = task.expansion.channels, stride = stride_of(task.expansion.padded);
+    static void keep_values(const MixTask& task, const Number* values, long count, float* kept) {
+        const long padded = task.expansion.padded, stride = stride_of(padded);
         for (long column = 0; column < count; ++column)
-            for (long lane = 0; lane < channels; lane += LANES)
-                store_part(task.values + (first_pixel + column) * channels + lane, load(values + column * stride + lane),
-                           smaller(LANES, channels - lane));
+            for (long lane = 0; lane < padded; lane += LANES)
+                store(kept + column * padded + lane, load(values + column * stride + lane));
     }
 
     template <class KeepOfHead>

@@ -1,4 +1,5 @@
-// The tasks of the kernels: plain structures with the same fields in the same order as those in diffir/native/bindings.py.
+// The tasks of the kernels: plain structures with the same fields in the same order as those in
+// diffir/native/bindings.py and, for training, gradients.py.
 //
 // Every pass over a map begins with norm over the channels of each pixel, modulation by the prior, a 1x1 convolution and
 // a depthwise 3x3 convolution. Maps are (H, W, C) float32, channels last. Widths with "padded" are rounded up to whole
@@ -40,7 +41,6 @@ struct MixTask {
     const void* mixing;   // (cells of the rows at hand, heads, padded c / lanes, c, lanes)
     const void* project;  // packed 1x1, or null if the mixing includes it
     float* out;           // the map plus the result of attention
-    float* values;        // where v is kept, (H, W, C), or null
 };
 
 struct FeedTask {
@@ -50,35 +50,30 @@ struct FeedTask {
     float* out;
 };
 
-// What the backward passes of both halves of a block share. Maps and vectors are those of a batch of images; sums are kept
-// for each piece, which is a band of rows of an image.
-struct SharedGradients {
-    Expansion expansion;        // of the forward pass
-    long images;
-    const float* upstream;      // gradient of the result, (images, H, W, C)
-    const void* reduce;         // the weights of the 1x1 turned over, packed: from padded to C
-    const float* flipped_taps;  // the taps in reverse order
-    float* out;                 // gradient of the map
-    float* weight_sums;         // (pieces, C, padded): gradient of the 1x1, turned over
-    float* tap_sums;            // (pieces, padded / lanes, 9, lanes)
-    float* gain_sums;           // (pieces, padded C)
-    float* shift_sums;
+// The tensors of one half of a block in training, in the layout of torch. `size` is C in attention, else `hidden`; there are
+// three parts in attention (queries, keys, values), else two (gate, value).
+struct HalfTensors {
+    float* norm_weight;  // (C)
+    float* norm_bias;    // (C), or null
+    float* modulation;   // (2 C, P): gain, then shift
+    float* expand;       // (parts * size, C)
+    float* taps;         // (parts * size, 9)
+    float* project;      // (C, size)
 };
 
-struct FeedGradients {
-    SharedGradients shared;
-    long value_offset;
-    const float* expand;  // the weights of the last 1x1 turned over, packed: from C to value_offset
-    float* project_sums;  // (pieces, C, value_offset): its gradient
+// What a block receives in training, or the gradients of it.
+struct BlockTensors {
+    float* map;          // (images, H, W, C)
+    float* prior;        // (images, P)
+    float* temperature;  // (heads)
+    HalfTensors attention, feed;
 };
 
-struct AttendGradients {
-    SharedGradients shared;  // the expansion computes q, k and v
-    long key_offset;
-    long heads, head_channels, head_padded;
-    const float* products;   // gradient of q k^T and its transpose, (images, 2, heads, padded c / lanes, c, lanes)
-    const float* squares;    // twice the gradients of |q|^2 and |k|^2, (images, 2, key_offset)
-    const float* mixing;     // the mixing matrix turned over, packed, for each image
+struct BlockTask {
+    long images, height, width, channels, prior_width, heads, hidden;
+    BlockTensors tensors;
+    float* out;   // the result, (images, H, W, C)
+    float* kept;  // what the way forward keeps for the way back, block_floats numbers
 };
 
 // A piece of a map that one thread works on. Pieces of sums must not depend on the number of threads, since float sums

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from diffir.systems.diffir import fused_halves
+from diffir.systems.diffir import fused_block
 from diffir.systems.diffir.channel_attention import attention_matrix, projected
 from diffir.systems.diffir.layers import ChannelNorm, Downsample, Modulation, Upsample
 from diffir.systems.diffir.settings import ArchSettings
@@ -93,20 +93,19 @@ class Block(nn.Module):
         """If False, torch computes the block in training even where compiled kernels can."""
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        if self.may_be_fused and fused_halves.are_possible(x):
-            return self._forward_fused(x, prior)
+        if self.may_be_fused and fused_block.is_possible(x):
+            return fused_block.FusedBlock.apply(x, prior, *self._weights())
         x = x + self.attn(self.norm1(x, self.attn.modulation(prior)))
         return x + self.ffn(self.norm2(x, self.ffn.modulation(prior)))
 
-    def _forward_fused(self, x: Tensor, prior: Tensor) -> Tensor:
-        is_centred, attn, ffn = self.norm1.bias is not None, self.attn, self.ffn
-        x = fused_halves.FusedAttention.apply(
-            *(x, *self.norm1.fold(attn.modulation(prior)), attn.qkv.weight, attn.qkv_dwconv.weight),
-            *(attn.temperature, attn.project_out.weight, is_centred),
-        )
-        return fused_halves.FusedFeedForward.apply(
-            *(x, *self.norm2.fold(ffn.modulation(prior)), ffn.project_in.weight, ffn.dwconv.weight),
-            *(ffn.project_out.weight, is_centred),
+    def _weights(self) -> tuple[Tensor | None, ...]:
+        """All parameters, in the order of ``BlockKernels``."""
+        norm1, attn, norm2, ffn = self.norm1, self.attn, self.norm2, self.ffn
+        return (
+            *(attn.temperature, norm1.weight, norm1.bias, attn.modulation.linear.weight),
+            *(attn.qkv.weight, attn.qkv_dwconv.weight, attn.project_out.weight),
+            *(norm2.weight, norm2.bias, ffn.modulation.linear.weight),
+            *(ffn.project_in.weight, ffn.dwconv.weight, ffn.project_out.weight),
         )
 
 
