@@ -55,7 +55,7 @@ REQUIRES = [
     "scipy>=1.13.0,<2",
     "safetensors>=0.5.0",
 ]
-TEST = ["setuptools>=77.0.3", "pytest>=8.0.0", "hypothesis>=6.100.0", "shtab>=1.6.0"]
+TEST = ["setuptools>=77.0.3", "pytest>=8.0.0", "pytest-xdist>=3.5", "hypothesis>=6.100.0", "shtab>=1.6.0"]
 
 
 class BuildPackage(build_py):
