@@ -168,7 +168,7 @@ setup(
         # weights on the Hugging Face Hub: -n hf:OWNER/NAME, diffir push
         "hub": ["huggingface_hub>=0.26"],
         # networks as ONNX graphs, and a check of them; --engine onnx
-        "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "test": [*TEST, "pyarrow>=15"],
         "dev": [*TEST, "pyarrow>=15", "nbformat>=5.7", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
     },

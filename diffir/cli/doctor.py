@@ -25,7 +25,7 @@ _OPTIONAL = (
     ("lmdb", "training photos in LMDB", "lmdb"),
     ("spandrel", "networks of other projects", "spandrel"),
     ("gradio", "the page in the browser", "web"),
-    ("onnxscript", "export to ONNX", "onnx"),
+    ("onnx", "export to ONNX", "onnx"),
     ("onnxruntime", "engine onnx", "onnx"),
     ("huggingface_hub", "weights on the Hugging Face Hub", "hub"),
     ("pyiqa", "no-reference metrics", "pyiqa"),

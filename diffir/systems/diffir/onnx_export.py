@@ -3,12 +3,16 @@
 In: a stage-2 network. Out: ``prior.onnx`` (image of any size, and mask, to prior and lq), ``restorer.onnx`` (lq and
 prior to image) and ``restore.py``. The graphs hold the schedule and the noise of seed 0 (``onnx_graphs``), and in their
 metadata name, licence, settings, schedule and the hash of the weights as JSON.
+
+torch's exporter of TorchScript writes them, since its successor (``dynamo=True``) takes minutes for graphs with dynamic
+sizes, and this one seconds. It makes a constant of a size that torch cannot follow, so the graphs are compared with
+the network on photos of several sizes.
 """
 
 import hashlib
 import importlib.util
+import io
 import json
-import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +26,7 @@ from diffir.errors import DiffIRError, MissingDependency
 from diffir.files import write_atomically
 from diffir.systems.diffir.engine.attention import Windows
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.onnx_graphs import LARGEST_SIDE, PriorGraph, RestorerGraph
+from diffir.systems.diffir.onnx_graphs import PriorGraph, RestorerGraph
 
 OPSET = 18
 FORM = 1  # of the graphs; a change of their inputs or outputs raises it
@@ -32,8 +36,13 @@ SCRIPT = Path(__file__).with_name("onnx_script.py")
 TOLERANCE = 1e-5  # largest difference from torch that passes; float32 sums in another order differ by some 1e-6
 _EXAMPLE = (41, 70)  # sides of the photo that is traced; different, so that no side is taken for the other
 _OPTIONAL = ("sums", "known")
-_TRIED = (25, 38)  # sides of the photo on which graphs and network are compared
-_Sides = dict[int, Any]
+_TRIED = ((1, 1), (25, 38), (90, 57))  # sides of the photos on which graphs and network are compared
+_AXES = {
+    "image": {0: "height", 1: "width"},
+    "mask": {0: "height", 1: "width"},
+    "lq": {2: "rows", 3: "columns"},
+    "restored": {2: "restored_rows", 3: "restored_columns"},
+}  # the dynamic ones of inputs and outputs
 
 
 def weights_hash(network: DiffIR) -> str:
@@ -58,10 +67,10 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path, windows: Win
     Returns:
         The largest difference between the graphs and the network, in the range [0, 1] of the image.
     Raises:
-        MissingDependency: onnx, onnxscript or onnxruntime is not installed.
+        MissingDependency: onnx or onnxruntime is not installed.
         DiffIRError: the graphs compute something else than the network.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
+    for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise MissingDependency(package, "exporting to ONNX", "onnx")
     settings = network.settings
@@ -74,29 +83,23 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path, windows: Win
     # The graph of the prior: photos of any size.
     noise = torch.randn(1, settings.prior_width, generator=torch.Generator().manual_seed(0))
     estimate, example = PriorGraph(network, noise).eval(), _photo(settings.has_mask, _EXAMPLE)
-    sides = {0: _side("height"), 1: _side("width")}
-    inputs = dict(zip(("image", "mask"), [(array, sides) for array in example], strict=False))
-    _write(estimate, inputs, ["prior", "lq"], text, folder / PRIOR, optimize=False)
+    inputs = dict(zip(("image", "mask"), example, strict=False))
+    _write(estimate, inputs, ["prior", "lq"], text, folder / PRIOR)
 
     # The graph that restores: sides that are multiples.
     restorer = RestorerGraph(network, windows).eval()
-    sides = {axis: _side(name, settings.multiple_of) for axis, name in ((2, "rows"), (3, "columns"))}
-    inputs = {"lq": (estimate(*example)[1], sides), "prior": (noise, {})}
+    inputs = {"lq": estimate(*example)[1], "prior": noise}
     if windows is None:
-        inputs |= {"sums": (torch.zeros(restorer.sums_width), {}), "known": (torch.zeros(1), {})}
+        inputs |= {"sums": torch.zeros(restorer.sums_width), "known": torch.zeros(1)}
     _write(restorer, inputs, ["restored", "own_sums"][: len(inputs) // 2], text, folder / RESTORER)
     with write_atomically(folder / "restore.py") as file:
         file.write(SCRIPT.read_bytes())
 
-    # Compare them with the network on a photo of another size.
+    # Compare them with the network on photos of other sizes.
     difference = _difference(estimate, restorer, folder)
     if not difference <= TOLERANCE:
         raise DiffIRError(f"the graphs in {folder} differ from the network by {difference:.2g}: do not use them")
     return difference
-
-
-def _side(name: str, multiple: int = 1) -> Any:
-    return multiple * torch.export.Dim(name, min=1, max=LARGEST_SIDE // multiple)
 
 
 def _photo(has_mask: bool, sides: tuple[int, int]) -> list[Tensor]:
@@ -106,60 +109,51 @@ def _photo(has_mask: bool, sides: tuple[int, int]) -> list[Tensor]:
     return [torch.rand((*sides, 3), generator=torch.Generator().manual_seed(sides[0]))] + [mask] * has_mask
 
 
-def _write(
-    graph: nn.Module,
-    inputs: Mapping[str, tuple[Tensor, _Sides]],
-    outputs: list[str],
-    text: str,
-    path: Path,
-    *,
-    optimize: bool = True,
-) -> None:
+def _write(graph: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str], text: str, path: Path) -> None:
     """Trace a module and write it.
 
     Args:
-        inputs: example and dynamic sides of each input, by name. Those in ``_OPTIONAL`` need not be given to the graph;
-            their example is the default.
-        optimize: let the exporter simplify the graph, which pays for graphs that take long to run.
+        inputs: an example of each input, by name. Those in ``_OPTIONAL`` need not be given to the graph; their example
+            is the default.
+        text: for the metadata.
     """
     import onnx
 
-    for package in ("onnx_ir", "onnxscript"):  # they log every tensor that they merge
-        logging.getLogger(package).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about its own code
-        program = torch.onnx.export(
+    written = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter about its age and about sizes that it takes for constants
+        torch.onnx.export(
             graph,
-            tuple(example for example, _ in inputs.values()),
-            dynamo=True,
+            tuple(inputs.values()),
+            written,  # type: ignore[arg-type]  # the annotation leaves out what the exporter of TorchScript takes
+            dynamo=False,
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=outputs,
-            dynamic_shapes=tuple(sides for _, sides in inputs.values()),
-            verbose=False,
-            optimize=optimize,
+            dynamic_axes={name: _AXES[name] for name in (*inputs, *outputs) if name in _AXES},
         )
-    assert program is not None
-    program.model.metadata_props[METADATA_KEY] = text
-    proto = program.model_proto
-    proto.graph.initializer.extend(
-        onnx.numpy_helper.from_array(inputs[name][0].numpy(), name) for name in _OPTIONAL if name in inputs
-    )
+    model = onnx.load_model_from_string(written.getvalue())
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    defaults = [onnx.numpy_helper.from_array(inputs[name].numpy(), name) for name in _OPTIONAL if name in inputs]
+    model.graph.initializer.extend(defaults)
     with write_atomically(path) as file:
-        file.write(proto.SerializeToString())
+        file.write(model.SerializeToString())
 
 
 def _difference(estimate: PriorGraph, restorer: RestorerGraph, folder: Path) -> float:
-    """The largest difference between the graphs and the network on a photo of another size than the traced one."""
+    """The largest difference between the graphs and the network on photos of other sizes than the traced one."""
     from onnxruntime import InferenceSession, SessionOptions
 
-    given = _photo(estimate.network.settings.has_mask, _TRIED)
-    with torch.no_grad():
-        prior, lq = estimate(*given)
-        expected = restorer(lq, prior) if restorer.windows else estimate.network.dirformer(lq, prior)
     (options := SessionOptions()).log_severity_level = 3  # it warns of inputs with defaults
-    graphs = [InferenceSession(folder / name, options) for name in (PRIOR, RESTORER)]
-    images = {name: tensor.numpy() for name, tensor in zip(("image", "mask"), given, strict=False)}
-    vector, prepared = graphs[0].run(["prior", "lq"], images)
-    (result,) = graphs[1].run(["restored"], {"lq": prepared, "prior": vector})
-    return float((torch.from_numpy(result) - expected).abs().max())
+    prior_graph, restorer_graph = (InferenceSession(folder / name, options) for name in (PRIOR, RESTORER))
+    differences = []
+    for sides in _TRIED:
+        given = _photo(estimate.network.settings.has_mask, sides)
+        with torch.no_grad():
+            prior, lq = estimate(*given)
+            expected = restorer(lq, prior) if restorer.windows else estimate.network.dirformer(lq, prior)
+        images = {name: tensor.numpy() for name, tensor in zip(("image", "mask"), given, strict=False)}
+        vector, prepared = prior_graph.run(["prior", "lq"], images)
+        (result,) = restorer_graph.run(["restored"], {"lq": prepared, "prior": vector})
+        differences.append(float((torch.from_numpy(result) - expected).abs().max()))
+    return max(differences)

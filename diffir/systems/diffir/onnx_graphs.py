@@ -17,10 +17,9 @@ from diffir.systems.diffir.engine.attention import Sums, Windows
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.settings import LEVELS
 
-LARGEST_SIDE = 16384  # pixels of a photo; the exporter wants a limit
 _DEPTHS = {"encoder_level1": 0, "encoder_level2": 1, "encoder_level3": 2, "latent": 3}
 _DEPTHS |= {"decoder_level3": 2, "decoder_level2": 1, "decoder_level1": 0, "refinement": 0}
-_HALVINGS = 14  # of the largest side, down to one pixel
+_HALVINGS = 14  # of a side of up to 16,384 pixels, down to one
 
 
 class PriorGraph(nn.Module):
@@ -172,8 +171,9 @@ def _box_sum(grid: Tensor, reach: int) -> Tensor:
     """Sum over the windows of all cells (1, rows, columns, ...): along rows, then along columns."""
     for dim in (1, 2):
         margins = [0, 0] * (grid.ndim - dim - 1) + [reach, reach]
-        wide, length = F.pad(grid, margins), grid.shape[dim]
-        grid = sum((wide.narrow(dim, shift, length) for shift in range(1, 2 * reach + 1)), wide.narrow(dim, 0, length))
+        wide, before = F.pad(grid, margins), (slice(None),) * dim
+        parts = [wide[(*before, slice(shift, shift - 2 * reach or None))] for shift in range(2 * reach + 1)]
+        grid = sum(parts[1:], parts[0])
     return grid
 
 
