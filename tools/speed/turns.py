@@ -39,14 +39,22 @@ class Turns:
 
 
 def in_turns(
-    calls: Mapping[str, Callable[[], object]], rounds: int, device: str, limit: float = math.inf
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    device: str,
+    limit: float = math.inf,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Turns]:
-    """Time every call once a round; a call that takes more than ``limit`` seconds counts and is not repeated."""
+    """Time every call once a round; a call that takes more than ``limit`` seconds counts and is not repeated.
+
+    Args:
+        clock: ``time.process_time`` counts the seconds of the processor, which other work on the machine changes less.
+    """
     found = {name: Turns() for name in calls}
     repeated = dict(calls)
     for number in range(rounds + 1):
         for name, call in list(repeated.items()):
-            seconds, page_faults = timed(call, device)
+            seconds, page_faults = timed(call, device, clock)
             if number or seconds > limit:
                 found[name].seconds.append(seconds)
                 found[name].page_faults.append(page_faults)
@@ -55,13 +63,13 @@ def in_turns(
     return found
 
 
-def timed(call: Callable[[], object], device: str) -> tuple[float, int]:
+def timed(call: Callable[[], object], device: str, clock: Callable[[], float] = time.perf_counter) -> tuple[float, int]:
     """Return the seconds and minor page faults of one call."""
-    faults, start = _page_faults(), time.perf_counter()
+    faults, start = _page_faults(), clock()
     call()
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start, _page_faults() - faults
+    return clock() - start, _page_faults() - faults
 
 
 def _page_faults() -> int:
