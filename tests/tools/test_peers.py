@@ -1,4 +1,4 @@
-"""``tools.speed.peers``: networks of others have the parameters of their papers, and scores are those of their files."""
+"""``tools.speed.peers``: networks of others have the parameters of their papers, and each score that of its file."""
 
 import importlib
 import json
