@@ -17,7 +17,7 @@ from diffir.inference.options import RestoreOptions
 
 Kind = Literal["choice", "switch", "slider", "number", "text"]
 # These say how the machine works, not what becomes of a photo: who starts the page decides, or diffir by itself.
-_OF_THE_MACHINE = frozenset({"device", "precision", "tile", "tile_overlap", "engine"})
+_OF_THE_MACHINE = frozenset({"device", "precision", "tile", "tile_overlap", "engine", "graphs"})
 _ALONE = frozenset({"strength"})  # has a place of its own on the page
 SOMETIMES = ("mask_grow", "seed")
 """Options of all systems that only networks with a mask, or only networks that draw at random, have a use for."""

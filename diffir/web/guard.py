@@ -28,6 +28,7 @@ _HEADERS = (
 )
 _API = "/gradio_api/"
 _ELSEWHERE = ("proxy=", "file=http:", "file=https:", "run-history", "runs")
+_BUSY = "The page is busy with other photos. Yours stay here: press the button again in a moment."
 _LARGEST_JSON = 2_000_000  # bytes; a request holds names and numbers, and files come as uploads
 _SPARE = 100_000  # bytes of an upload besides the file itself
 
@@ -69,7 +70,8 @@ class Guard:
                 await _refuse(send, 400, "This page takes uploaded files only.")
                 return
             receive = _again(body, receive)
-        await self._app(scope, receive, _with_headers(send, is_file=path.startswith(f"{_API}file=")))
+        send = _with_headers(send, is_file=path.startswith(f"{_API}file="))
+        await self._app(scope, receive, _with_our_sentence(send) if path == f"{_API}queue/join" else send)
 
 
 def _host_of(header: str) -> str:
@@ -133,7 +135,22 @@ def _with_headers(send: Send, *, is_file: bool) -> Send:
     return send_more
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+def _with_our_sentence(send: Send) -> Send:
+    """Answer a full queue in our words. gradio's page has a fixed sentence for 503, and shows what comes with 429."""
+    is_full = False
+
+    async def send_ours(message: MutableMapping[str, Any]) -> None:
+        nonlocal is_full
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            is_full = True
+            await _refuse(send, 429, json.dumps({"detail": _BUSY}), kind="application/json")
+        elif not is_full:
+            await send(message)
+
+    return send_ours
+
+
+async def _refuse(send: Send, status: int, text: str, kind: str = "text/plain; charset=utf-8") -> None:
+    headers = [(b"content-type", kind.encode()), *_HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": sentence.encode()})
+    await send({"type": "http.response.body", "body": text.encode()})

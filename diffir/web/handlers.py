@@ -197,7 +197,7 @@ class Handlers:
 
             try:
                 report(0)
-                if restorer.has_mask and photo.mask is None:
+                if restorer.has_mask and photo.mask is None and photo.own_mask is None:
                     raise ImageError(f"{photo.name}: paint over what is missing, or give a mask")
                 photo.outcome = restore_photo(
                     restorer, photo, order, max_pixels=self.settings.max_pixels, on_share=report

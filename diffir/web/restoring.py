@@ -26,6 +26,7 @@ from diffir.photo_restorer import Restorer
 from diffir.web.views import write_view
 from diffir.web.visitors import Outcome, ResultFile, VisitorPhoto, without_path
 
+_FILLED = {"alpha": "its transparent parts were filled", "infrared": "what its infrared channel shows was filled"}
 OnShare = Callable[[float], None]
 """Receives the share of the work that is done, 0 to 1; what it raises ends the work."""
 
@@ -66,10 +67,12 @@ def restore_photo(
     folder = photo.folder / "results" / f"{time.monotonic_ns():x}"
     try:
         seeds = seeds_of(restorer, order.samples)
-        settings = Settings(max_pixels=max(max_pixels // restorer.scale**2, 1), prior=_prior(restorer, order))
+        own = photo.own_mask if restorer.has_mask and photo.mask is None else None
+        largest = max(max_pixels // restorer.scale**2, 1)
+        settings = Settings(max_pixels=largest, prior=_prior(restorer, order), mask_from=own)
         jobs = _jobs(photo, order, folder, has_mask=restorer.has_mask)
         files: list[ResultFile] = []
-        notes: list[str] = []
+        notes = [_FILLED[own]] if own is not None else []
         for event in _events(restorer, jobs, settings, on_share):
             if event.outcome != "done":
                 return Outcome(error=without_path(event.error, photo.path))

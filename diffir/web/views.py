@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from diffir.batch.own_mask import MaskKind
 from diffir.errors import ImageError
 from diffir.image_io import Content, Photo, frames_of, read_file, write_image
-from diffir.pixels import as_rgb, to_float, to_kind
+from diffir.pixels import as_rgb, to_float, to_kind, white
 
 THUMBNAIL = 192  # longest side in pixels
 LARGEST_CANVAS = 1600  # longest side in pixels of a photo to paint on; browsers paint slowly on larger ones
@@ -77,3 +78,11 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     if pixels.shape[1::-1] != size:
         raise ImageError(f"the mask is {pixels.shape[1]} x {pixels.shape[0]} and the photo {size[0]} x {size[1]}")
     return (pixels.max(axis=2) > 0).astype(np.uint8) * 255
+
+
+def own_mask(content: Content) -> MaskKind | None:
+    """The channel in which a photo says what is missing: infrared of a film scan, or alpha with transparent parts."""
+    photo = frames_of(content)[0]
+    if photo.infrared is not None:
+        return "infrared"
+    return "alpha" if photo.alpha is not None and (photo.alpha < white(photo.alpha.dtype)).any() else None

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from diffir.batch.own_mask import MaskKind
 from diffir.errors import DiffIRError, UsageError
 from diffir.image_io import read_file, write_image
 from diffir.web.cache import link_or_copy
 from diffir.web.settings import WebSettings
-from diffir.web.views import LARGEST_CANVAS, THUMBNAIL, write_small, write_view_of
+from diffir.web.views import LARGEST_CANVAS, THUMBNAIL, own_mask, write_small, write_view_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class VisitorPhoto:
     """Width and height in pixels."""
     mask: Path | None = None
     """Mask of the size of the photo, above 0 where something is missing."""
+    own_mask: MaskKind | None = None
+    """The channel of the photo that says what is missing, as long as there is no mask."""
     outcome: Outcome | None = None
 
     @property
@@ -115,7 +118,7 @@ class Visitor:
             if isinstance(error, DiffIRError):
                 raise DiffIRError(without_path(str(error), path)) from error
             raise
-        photo = VisitorPhoto(name, path, folder / "view.png", folder / "small.png", size)
+        photo = VisitorPhoto(name, path, folder / "view.png", folder / "small.png", size, own_mask=own_mask(content))
         self.photos.append(photo)
         return photo
 

@@ -36,9 +36,10 @@ class Visit:
         self.client = Client(url, verbose=False, download_files=False, **login)
         self.url = url
         endpoints = self.client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-        self.defaults = {
-            one["parameter_name"]: one.get("parameter_default") for one in endpoints["/restore"]["parameters"]
-        }
+        parameters = endpoints["/restore"]["parameters"]
+        self.defaults = {one["parameter_name"]: one.get("parameter_default") for one in parameters}
+        self.labels = {one["label"]: one["parameter_name"] for one in parameters}
+        """The parameters of ``/restore`` by what stands beside their controls."""
 
     def add(self, *photos: Path, network: str = "denoise") -> str:
         """Upload photos; return what the page says, which is empty if all is well."""

@@ -51,7 +51,7 @@ def open_page(chromium, address):
     contexts, faults = [], []
 
     def watched(message):
-        if message.type == "error" and "503" not in message.text:  # how a browser notes that the queue is full
+        if message.type == "error" and "429" not in message.text:  # how a browser notes that the queue is full
             faults.append(message.text)
 
     def local(request):
@@ -222,7 +222,7 @@ def test_a_full_queue_is_answered_in_a_sentence(open_page, address, small):
 
     page.get_by_role("button", name="Restore", exact=True).click()
 
-    page.get_by_text("busy").first.wait_for()
+    page.get_by_text("The page is busy with other photos. Yours stay here").first.wait_for()
     assert all(job.result(timeout=300) for job in jobs)
 
 

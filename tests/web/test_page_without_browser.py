@@ -20,7 +20,7 @@ from diffir.web.controls import changed, controls_of, shared_controls
 from diffir.web.guard import Guard
 from diffir.web.restoring import Order, Pace, Stopped, restore_photo, write_zip
 from diffir.web.settings import WebSettings
-from diffir.web.views import painted_mask, read_mask, write_view
+from diffir.web.views import write_view
 from diffir.web.visitors import Outcome, ResultFile, Visitor, Visitors
 
 
@@ -122,6 +122,10 @@ def test_every_option_of_a_photo_has_a_control_and_those_of_the_machine_have_non
     }  # fmt: skip
 
 
+def test_no_folder_of_this_machine_can_be_named():
+    assert [control.name for control in controls_of(SYSTEMS["diffir"].restore_options)] == ["stats"]
+
+
 def test_controls_have_the_choices_ranges_and_texts_of_the_fields():
     steps, sampler, eta, *_ = controls_of(SYSTEMS["latent"].restore_options)
 
@@ -217,34 +221,6 @@ def test_a_visitor_who_leaves_takes_everything_along(tmp_path, photo):
     assert photo.exists()
 
 
-# Masks
-
-
-def test_a_pixel_that_the_brush_touched_belongs_to_the_hole():
-    layer = np.zeros((10, 10, 4), np.uint8)
-    layer[4, 4, 3] = 7
-
-    mask = painted_mask([layer], (20, 20))
-
-    assert mask is not None
-    assert mask.shape == (20, 20)
-    assert mask[8:10, 8:10].all()
-    assert set(np.unique(mask)) == {0, 255}
-    assert not mask[15:].any()
-
-
-def test_nothing_painted_is_no_mask():
-    assert painted_mask([np.zeros((10, 10, 4), np.uint8)], (10, 10)) is None
-    assert painted_mask([], (10, 10)) is None
-
-
-def test_a_mask_of_another_size_is_refused(tmp_path):
-    write_image(tmp_path / "mask.png", np.zeros((8, 9, 1), np.uint8))
-
-    with pytest.raises(DiffIRError, match="the mask is 9 x 8 and the photo 10 x 10"):
-        read_mask(tmp_path / "mask.png", (10, 10))
-
-
 # Restoring
 
 
@@ -332,12 +308,18 @@ def test_the_time_left_follows_from_the_share_that_is_done(monkeypatch):
 # The guard
 
 
-def ask(path: str, *, host: str = "127.0.0.1:7860", body: bytes = b"", kind: str = "", length: int | None = None):
-    """Send one request through a guard; return the status, the text and the headers of the answer."""
+def ask(
+    path: str, *, host: str = "127.0.0.1:7860", body: bytes = b"", kind: str = "", length: int | None = None,
+    status: int = 200,
+):  # fmt: skip
+    """Send one request through a guard; return the status, the text and the headers of the answer.
+
+    ``status`` is that of the server behind the guard, which answers with the body of the request.
+    """
     sent: list[dict] = []
 
     async def answer(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": (await receive())["body"]})
 
     async def receive():
@@ -399,3 +381,12 @@ def test_an_upload_beyond_the_limit_is_refused_before_it_is_read():
     status, sentence, _ = ask("/gradio_api/upload", length=50_000_000)
 
     assert (status, sentence) == (413, "The file is larger than 1 MB, the limit of this page.")
+
+
+def test_a_full_queue_is_answered_in_our_words_with_a_status_whose_words_the_browser_shows():
+    status, text, headers = ask("/gradio_api/queue/join", body=b"{}", kind="application/json", status=503)
+
+    assert status == 429
+    assert json.loads(text)["detail"].startswith("The page is busy with other photos.")
+    assert b"content-security-policy" in headers
+    assert ask("/gradio_api/queue/data", body=b"{}", status=503)[:2] == (503, "{}")
