@@ -43,10 +43,11 @@ struct PackedHalf {
 
 // What a half needs on the way back: its 1x1 convolution turned over, and the sums of each piece.
 struct HalfSums {
-    HalfSums(const PackedHalf& half, long pieces, Shares& shares)
-        : half(half), task(half.task), pieces(pieces), reduce(shares.take(half.wide * half.parts.padded())),
-          weights(shares.take(pieces * task.channels * half.parts.padded())), taps(shares.take(pieces * half.parts.padded() * 9)),
-          gains(shares.take(pieces * half.wide)), shifts(shares.take(pieces * half.wide)) {}
+    HalfSums(const PackedHalf& half, long pieces, long bands, Shares& shares)
+        : half(half), task(half.task), pieces(pieces), bands(bands), reduce(shares.take(half.wide * half.parts.padded())),
+          weights(shares.take(pieces * task.channels * half.parts.padded())),
+          taps(shares.take(pieces * half.parts.padded() * 9)), gains(shares.take(task.images * bands * half.wide)),
+          shifts(shares.take(task.images * bands * half.wide)) {}
 
     SharedGradients shared(const float* map, const float* upstream, float* out) const {
         pack_turned(half.tensors.expand, {1, task.channels}, half.parts, reduce);
@@ -56,7 +57,7 @@ struct HalfSums {
 
     // Writes the gradients of a half, except that of its last convolution, and adds to that of the prior.
     void unpack(const HalfTensors& gradients, float* of_prior) const {
-        const long channels = task.channels, width = task.prior_width, padded = half.parts.padded(), bands = pieces / task.images;
+        const long channels = task.channels, width = task.prior_width, padded = half.parts.padded();
         add_up(weights, pieces, channels * padded);
         unpack_turned(weights, channels, half.parts, gradients.expand);
         add_up(taps, pieces, padded * 9);
@@ -69,14 +70,14 @@ struct HalfSums {
             float *gain = gains + image * bands * half.wide, *shift = shifts + image * bands * half.wide;
             add_up(gain, bands, half.wide);
             add_up(shift, bands, half.wide);
-            modulate_back(half.tensors, gradients, task.tensors.prior + image * width, of_prior + image * width, width, channels,
-                          gain, shift);
+            modulate_back(half.tensors, gradients, task.tensors.prior + image * width, of_prior + image * width, width,
+                          channels, gain, shift);
         }
     }
 
     const PackedHalf& half;
     const BlockTask& task;
-    const long pieces;
+    const long pieces, bands;  // the latter of each image
     float *reduce, *weights, *taps, *gains, *shifts;
 };
 
@@ -103,8 +104,9 @@ class Block {
     Block(const BlockTask& task, int threads, Shares shares)
         : task(task), threads(threads), channels(task.channels), wide(rounded_up(channels)), size(channels / task.heads),
           head_wide(rounded_up(size)), pixels(task.images * task.height * task.width),
-          attention(task, task.tensors.attention, {3, channels}, shares), feed(task, task.tensors.feed, {2, task.hidden}, shares),
-          middle(shares.take(pixels * channels)), values(shares.take(pixels * wide)),
+          attention(task, task.tensors.attention, {3, channels}, shares),
+          feed(task, task.tensors.feed, {2, task.hidden}, shares), middle(shares.take(pixels * channels)),
+          values(shares.take(pixels * wide)),
           products(shares.take(task.images * products_of_image())), squares(shares.take(task.images * 2 * wide)),
           kept_floats(shares.floats) {}
 
@@ -115,17 +117,17 @@ class Block {
     int gather() {
         const Grid grid = {smaller(CELL_SIDE, larger(ratio_up(task.height, 2), 8)), CELL_SIDE, task.heads, size, head_wide};
         const long across = ratio_up(task.width, CELL_SIDE), cells = ratio_up(task.height, grid.cell_height) * across;
-        const long of_cell = products_of_image();
+        const long of_cell = products_of_image(), all = task.images * cells;
         Shares count(nullptr);
-        count.take(task.images * cells * of_cell), count.take(task.images * cells * 2 * wide);
+        count.take(all * of_cell), count.take(all * 2 * wide);
         const Memory memory(count.floats, true);
         if (!memory.floats) return 1;
         Shares shares(memory.floats);
-        float *of_products = shares.take(task.images * cells * of_cell), *of_squares = shares.take(task.images * cells * 2 * wide);
+        float *of_products = shares.take(all * of_cell), *of_squares = shares.take(all * 2 * wide);
 
         const Expansion expansion = attention.expansion(task.tensors.map, 0, 2);
         const SumsTask whole = {expansion, grid, wide, of_products, of_squares};
-        const int failed = share_out(task.images * cells, Sums::floats_of(whole), threads, [&](long number, float* memory) {
+        const int failed = share_out(all, Sums::floats_of(whole), threads, [&](long number, float* memory) {
             const long image = number / cells, cell = number % cells;
             const long top = cell / across * grid.cell_height, left = cell % across * CELL_SIDE;
             const SumsTask own = {ISA::of_image(expansion, image), grid, wide, of_products + image * cells * of_cell,
@@ -206,17 +208,17 @@ class Block {
     }
 
     int feed_back(const BlockTensors& gradients, const float* upstream, float* of_middle) {
-        const long pieces = task.images * bands(), padded = rounded_up(task.hidden);
+        const long pieces = this->pieces(), padded = rounded_up(task.hidden);
         Shares count(nullptr);
-        HalfSums(feed, pieces, count), count.take(pieces * channels * padded), count.take(channels * padded);
+        HalfSums(feed, pieces, bands(), count), count.take(pieces * channels * padded), count.take(channels * padded);
         const Memory memory(count.floats, true);
         if (!memory.floats) return 1;
         Shares shares(memory.floats);
-        const HalfSums sums(feed, pieces, shares);
+        const HalfSums sums(feed, pieces, bands(), shares);
         float *of_project = shares.take(pieces * channels * padded), *expand = shares.take(channels * padded);
 
         pack_turned(task.tensors.feed.project, {1, task.hidden}, {1, channels}, expand);
-        const int failed = over_bands<FeedHalf>(
+        const int failed = over_pieces_back<FeedHalf>(
             FeedGradients{sums.shared(middle, upstream, of_middle), padded, expand, of_project});
         sums.unpack(gradients.feed, gradients.prior);
         add_up(of_project, pieces, channels * padded);
@@ -225,19 +227,19 @@ class Block {
     }
 
     int attend_back(const BlockTensors& gradients, const float* of_middle) {
-        const long pieces = task.images * bands(), of_head = 2 * head_wide * size;
+        const long of_head = 2 * head_wide * size, of_matrices = task.images * bands() * channels * wide;
         Shares count(nullptr);
-        HalfSums(attention, pieces, count), count.take(pieces * channels * wide), count.take(task.images * task.heads * of_head);
+        HalfSums(attention, pieces(), bands(), count), count.take(of_matrices), count.take(task.images * task.heads * of_head);
         count.take(task.images * 2 * wide), count.take(task.images * wide * channels);
         const Memory memory(count.floats, true);
         if (!memory.floats) return 1;
         Shares shares(memory.floats);
-        const HalfSums sums(attention, pieces, shares);
-        float *of_mixing = shares.take(pieces * channels * wide), *of_products = shares.take(task.images * task.heads * of_head);
+        const HalfSums sums(attention, pieces(), bands(), shares);
+        float *of_mixing = shares.take(of_matrices), *of_products = shares.take(task.images * task.heads * of_head);
         float *of_squares = shares.take(task.images * 2 * wide), *mixing = shares.take(task.images * wide * channels);
 
         // Back to the sums: the gradient of the mixing matrix of each image, and through the small matrices.
-        if (share_out(pieces, 0, threads, [&](long number, float*) {
+        if (share_out(task.images * bands(), 0, threads, [&](long number, float*) {
                 const long row = number % bands() * BAND_ROWS, first = first_pixel(number / bands()) + row * task.width;
                 add_product({of_middle + first * channels, channels}, channels, {values + first * wide, wide}, wide,
                             smaller(BAND_ROWS, task.height - row) * task.width, of_mixing + number * channels * wide);
@@ -245,8 +247,9 @@ class Block {
             return 1;
         if (small_back(gradients, of_mixing, of_products, of_squares, mixing)) return 1;
 
-        const int failed = over_bands<AttendHalf>(AttendGradients{sums.shared(task.tensors.map, of_middle, gradients.map), wide,
-                                                                  task.heads, size, head_wide, of_products, of_squares, mixing});
+        const SharedGradients shared = sums.shared(task.tensors.map, of_middle, gradients.map);
+        const int failed = over_pieces_back<AttendHalf>(
+            AttendGradients{shared, wide, task.heads, size, head_wide, of_products, of_squares, mixing});
         sums.unpack(gradients.attention, gradients.prior);
         return failed;
     }
@@ -279,12 +282,18 @@ class Block {
 
     long bands() const { return ratio_up(task.height, BAND_ROWS); }
 
-    // Runs back over bands of rows of all images.
+    // Pieces of the way back, each of them a band of rows of an image, or several low images.
+    long low_images() const { return larger(BAND_ROWS / task.height, 1); }
+    long pieces() const { return ratio_up(task.images, low_images()) * bands(); }
+
+    // Runs back over all pieces.
     template <class Half, class Task>
-    int over_bands(const Task& half) {
-        return share_out(task.images * bands(), Backward<Task, Half>::floats_of(half), threads, [&](long number, float* memory) {
-            const long top = number % bands() * BAND_ROWS;
-            Backward<Task, Half>::run(half, number / bands(), top, smaller(top + BAND_ROWS, task.height), number, memory);
+    int over_pieces_back(const Task& half) {
+        return share_out(pieces(), Backward<Task, Half>::floats_of(half), threads, [&](long piece, float* memory) {
+            const long top = piece % bands() * BAND_ROWS, bottom = smaller(top + BAND_ROWS, task.height);
+            const long first = piece / bands() * low_images(), end = smaller(first + low_images(), task.images);
+            for (long image = first; image < end; ++image)
+                Backward<Task, Half>::run(half, {image, top, bottom, image * bands() + piece % bands(), piece}, memory);
         });
     }
 

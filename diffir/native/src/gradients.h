@@ -5,8 +5,7 @@
 // those behind the depthwise convolution after it; "upstream" is the gradient of the result. Sums over pixels are kept for
 // each piece, a band of rows of an image, and added up in order, so they do not depend on the number of threads.
 
-// What the backward passes of both halves of a block share. Maps and vectors are those of a batch of images; sums are kept
-// for each piece, which is a band of rows of an image.
+// What the backward passes of both halves of a block share. Maps and vectors are those of a batch of images.
 struct SharedGradients {
     Expansion expansion;        // of the forward pass
     const float* upstream;      // gradient of the result, (images, H, W, C)
@@ -15,7 +14,7 @@ struct SharedGradients {
     float* out;                 // gradient of the map
     float* weight_sums;         // (pieces, C, padded): gradient of the 1x1, turned over
     float* tap_sums;            // (pieces, padded / LANES, 9, LANES)
-    float* gain_sums;           // (pieces, padded C)
+    float* gain_sums;           // (bands of all images, padded C)
     float* shift_sums;
 };
 
@@ -33,6 +32,12 @@ struct AttendGradients {
     const float* products;   // gradient of q k^T and its transpose, (images, 2, heads, padded c / LANES, c, LANES)
     const float* squares;    // twice the gradients of |q|^2 and |k|^2, (images, 2, key_offset)
     const float* mixing;     // the mixing matrix turned over, packed, for each image
+};
+
+// A band of rows of an image, its number among those of all images, and the piece to whose sums it adds. Several low images
+// are one piece.
+struct Band {
+    long image, top, bottom, number, piece;
 };
 
 // The expansion of one image of a batch.
@@ -87,25 +92,25 @@ class Backward {
                Half::floats_of(task);
     }
 
-    static void run(const Task& task, long image, long top, long bottom, long piece, float* memory) {
-        Backward(task.shared, Half(task, image, piece), image, piece, memory).run(top, bottom);
+    static void run(const Task& task, Band band, float* memory) {
+        Backward(task.shared, Half(task, band.image, band.piece), band, memory).run(band.top, band.bottom);
     }
 
    private:
-    Backward(const SharedGradients& shared, Half half, long image, long piece, float* memory)
-        : shared(shared), job(of_image(shared.expansion, image)), flipped(turned(job, shared.flipped_taps)),
+    Backward(const SharedGradients& shared, Half half, Band band, float* memory)
+        : shared(shared), job(of_image(shared.expansion, band.image)), flipped(turned(job, shared.flipped_taps)),
           width(job.width), channels(rounded_up(job.channels)), shares(memory),
           expanded(job, shares.take(Ring::numbers(job, width))), spread(flipped, shares.take(Ring::numbers(job, width))),
           normed_ring(shares.take(RING_ROWS * width * channels)), normed{shares.take(Rows::room(width, channels)), channels},
           to_norm{shares.take(Rows::room(width, channels)), channels},
           folded{shares.take(Rows::room(width, stride_of(job.padded))), stride_of(job.padded)}, half(half) {
-        const long numbers = image * job.height * job.width * job.channels;
+        const long numbers = band.image * job.height * job.width * job.channels;
         upstream = shared.upstream + numbers;
         out = shared.out + numbers;
-        weight_sums = shared.weight_sums + piece * job.channels * job.padded;
-        tap_sums = shared.tap_sums + piece * job.padded * 9;
-        gain_sums = shared.gain_sums + piece * channels;
-        shift_sums = shared.shift_sums + piece * channels;
+        weight_sums = shared.weight_sums + band.piece * job.channels * job.padded;
+        tap_sums = shared.tap_sums + band.piece * job.padded * 9;
+        gain_sums = shared.gain_sums + band.number * channels;
+        shift_sums = shared.shift_sums + band.number * channels;
         expanded.begin_panel(0, width);
         spread.begin_panel(0, width);
         this->half.take_memory(shares);

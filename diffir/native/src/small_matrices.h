@@ -28,8 +28,8 @@ inline void modulate(const HalfTensors& half, const float* prior, long width, lo
 }
 
 // Adds to the gradients of the modulation, of the norm and of the prior.
-inline void modulate_back(const HalfTensors& half, const HalfTensors& gradients, const float* prior, float* of_prior, long width,
-                          long channels, const float* of_gain, const float* of_shift) {
+inline void modulate_back(const HalfTensors& half, const HalfTensors& gradients, const float* prior, float* of_prior,
+                          long width, long channels, const float* of_gain, const float* of_shift) {
     for (long c = 0; c < channels; ++c) {
         const float *to_gain = half.modulation + c * width, *to_shift = to_gain + channels * width;
         const float own = dot(to_gain, prior, width);
@@ -118,7 +118,7 @@ struct Head {
     }
 
    private:
-    static float length(float square) { return __builtin_sqrtf(square > NORM_FLOOR * NORM_FLOOR ? square : NORM_FLOOR * NORM_FLOOR); }
+    static float length(float square) { return __builtin_sqrtf(__builtin_fmaxf(square, NORM_FLOOR * NORM_FLOOR)); }
 
     // What turns the gradient of the logarithm of a length, with its sign changed, into that of the square.
     static float slope(float square) { return square < NORM_FLOOR * NORM_FLOOR ? 0 : -0.5f / square; }

@@ -8,6 +8,8 @@ lie over the outermost features, so kernels of their own for these make the one 
 
 import copy
 import math
+from functools import cache
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -43,14 +45,16 @@ class Tail(nn.Module):
 
     def in_one_step(self, x: Tensor) -> Tensor:
         """The same as one convolution in a third of the time, with gradients of all weights."""
-        kernels, biases = self.kernels()
+        # Cut everything once, since the gradient of every cut has the size of what it is cut from.
+        kernels, biases = (of_places.flatten(0, 1).unbind() for of_places in self.kernels())
         rows = []
         for i, (row, above) in enumerate(_LINES):
+            strip = x if i == 1 else x[..., row, :]
             parts = [
                 F.conv2d(
-                    x[..., row, column],
-                    kernels[i, j, ..., above, left],
-                    biases[i, j],
+                    strip if j == 1 else strip[..., column],
+                    kernels[3 * i + j][..., above, left],
+                    biases[3 * i + j],
                     padding=(REACH * (i == 1), REACH * (j == 1)),
                 )
                 for j, (column, left) in enumerate(_LINES)
@@ -67,50 +71,69 @@ class Tail(nn.Module):
         """
         assert self.output.bias is not None
         with torch.autocast(self.output.weight.device.type, enabled=False):
-            # Axes: place in rows and columns, output channel, row and column of the pixel, then those of the kernel.
-            kernels = F.pad(self.output.weight, (1, 1, 1, 1)).expand(3, 3, 1, 1, -1, -1, -1, -1).movedim(4, 2)
-            biases = self.output.bias.expand(3, 3, 1, 1, -1).movedim(4, 2)
+            # Axes: place in rows and columns, output channel, row and column of the pixel, those of the kernel, and C.
+            kernels = F.pad(self.output.weight, (1, 1, 1, 1)).movedim(1, -1)[:, None, None].expand(3, 3, *6 * [-1])
+            biases = self.output.bias[:, None, None].expand(3, 3, -1, -1, -1)
             for conv in reversed(self.upsample):
-                assert isinstance(conv, nn.Conv2d) and conv.bias is not None
-                coefficients = _over_doubled(kernels)
-                places = coefficients.shape[:5]
-                unshuffled = F.pixel_unshuffle(coefficients.flatten(0, 4), 2)
-                of_bias = unshuffled.sum(dim=(2, 3)) @ conv.bias
-                biases = _four(biases).reshape(places) + of_bias.view(places)
-                kernels = F.conv_transpose2d(unshuffled, conv.weight).unflatten(0, places)
-        return kernels.flatten(2, 4), biases.flatten(2, 4)
+                assert isinstance(conv, nn.Conv2d)
+                kernels, biases = _over_features(kernels, biases, conv)
+        return kernels.movedim(-1, -3).flatten(2, 4), biases.flatten(2, 4)
 
     def _is_worth_one_step(self, x: Tensor) -> bool:
         height, width = x.shape[-2:]
         return len(x) * height * width >= _ENOUGH and min(height, width) > REACH and not torch.compiler.is_compiling()
 
 
-def _two(values: Tensor, axis: int) -> Tensor:
-    """Of values in each place (first, between, last), those of the two pixels over a feature in it, on a new axis."""
-    first, between, last = values.split(1, axis)
-    return torch.stack(
-        [torch.cat([first, between, between], axis), torch.cat([between, between, last], axis)], axis + 1
-    )
+# Of the two pixels over a feature, the first lies in the first row of the finer map or between, and the second between
+# or in the last row. So there are four kinds, in this order; a feature in the first row has pixels of kinds 0 and 2.
+_PLACE_OF_KIND = (0, 1, 1, 2)
+_KINDS = ((0, 2), (1, 2), (1, 3))
 
 
-def _four(values: Tensor) -> Tensor:
-    """The same in rows and columns: from (3, 3, O, s, s, ...) to (3, 3, O, 2, s, 2, s, ...)."""
-    return _two(_two(values, 1), 0).movedim((0, 2, 4, 1, 5, 3, 6), (0, 1, 2, 3, 4, 5, 6))
+@cache
+def _folding() -> Tensor:
+    """Which products a coefficient is the sum of, along one axis: 1 where they meet, (3, 2, 4, 3, 3, 5).
 
-
-def _over_doubled(kernels: Tensor) -> Tensor:
-    """Kernels (3, 3, O, 2s, 2s, C, 6, 6) over four pixels of a map, from those of each (3, 3, O, s, s, C, 5, 5).
-
-    Beyond the edges of the map lie zeros, not features, so coefficients there are left out.
+    Axes: place of a feature, pixel over it and its kind, then feature in reach, tap of the convolution at that feature,
+    and coefficient of the kernel. Beyond the edges of the map lie zeros, not features.
     """
-    four = _four(kernels)
-    wide = four.new_zeros(*four.shape[:-2], SIDE + 1, SIDE + 1)
-    for row in (0, 1):
-        for column in (0, 1):
-            wide[:, :, :, row, :, column, ..., row : row + SIDE, column : column + SIDE] = four[:, :, :, row, :, column]
-    wide[0, ..., :REACH, :], wide[2, ..., REACH + 2 :, :] = 0, 0
-    wide[:, 0, ..., :REACH], wide[:, 2, ..., REACH + 2 :] = 0, 0
-    return wide.flatten(5, 6).flatten(3, 4)
+    folding = torch.zeros(3, 2, 4, 3, 3, SIDE)
+    for place, pixel, tap in product(range(3), range(2), range(3)):
+        for feature in range(place == 0, 3 - (place == 2)):
+            folding[place, pixel, _KINDS[place][pixel], feature, tap, feature + tap] = 1
+    return folding
+
+
+def _over_features(kernels: Tensor, biases: Tensor, conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Kernels (3, 3, O, 2s, 2s, 5, 5, C) and biases over the features in front of ``conv`` and PixelShuffle.
+
+    Args:
+        kernels: (3, 3, O, s, s, 5, 5, C), over the finer map behind them; biases: (3, 3, O, s, s).
+    """
+    # Lay the kernels of the pixels of each kind over the 6 x 6 pixels of three features, whose channels they are.
+    finer = list(_PLACE_OF_KIND)
+    of_kinds, of_map = kernels[finer][:, finer], biases[finer][:, finer]
+    rows = torch.cat([F.pad(of_kinds[:2], (0, 0, 0, 0, 0, 1)), F.pad(of_kinds[2:], (0, 0, 0, 0, 1, 0))])
+    wide = torch.cat([F.pad(rows[:, :2], (0, 0, 0, 1)), F.pad(rows[:, 2:], (0, 0, 1, 0))], dim=1)
+    unshuffled = wide.unflatten(6, (3, 2)).unflatten(5, (3, 2)).transpose(6, 7).flatten(7)
+
+    # Multiply with the convolution, and add up what falls on the same coefficient: along rows, then along columns.
+    assert conv.bias is not None
+    weights = conv.weight.unflatten(0, (-1, 2, 2)).permute(1, 2, 0, 4, 5, 3).flatten(0, 2)
+    products = (unshuffled @ weights.flatten(1)).unflatten(-1, weights.shape[1:])
+    folding = _folding().to(kernels)
+    folded = torch.tensordot(folding, products, dims=([2, 3, 4], [0, 5, 7]))
+    folded = torch.tensordot(folding, folded, dims=([2, 3, 4], [3, 7, 8]))
+    taken = folded.permute(3, 0, 6, 4, 7, 1, 8, 5, 2, 9)
+
+    # The same for the biases; that of the finer map counts once.
+    of_conv = unshuffled @ conv.bias.unflatten(0, (-1, 2, 2)).movedim(0, 2).flatten()
+    summands = of_conv + F.pad(of_map[..., None, None], (1, 1, 1, 1))
+    features = folding[..., 0, :].sum(-1)
+    summed = torch.tensordot(
+        features, torch.tensordot(features, summands, dims=([2, 3], [0, 5])), dims=([2, 3], [2, 6])
+    )
+    return taken.flatten(5, 6).flatten(3, 4), summed.permute(2, 0, 4, 3, 5, 1, 6).flatten(5, 6).flatten(3, 4)
 
 
 class OneConvTail(nn.Module):
