@@ -7,7 +7,6 @@ of this process, which other programs disturb less than the clock. The operators
 which adds some time of its own to each.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -18,13 +17,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from diffir.allocator import keep_freed_memory
-from diffir.api import load_config
 from diffir.system import Batch
-from diffir.systems import SYSTEMS
-from diffir.training.early_stopping import EarlyStopping
-from diffir.training.run import Run
 from diffir.training.trainer import Trainer
+from tools.speed.first_stage import FirstStage, parser_of
 
 STEPS, WARMUP, PROFILED = 12, 3, 5
 MOST_ROWS = 18
@@ -32,20 +27,10 @@ MOST_ROWS = 18
 
 def main() -> None:
     """Read the options, run steps, print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("options", type=Path, help="an option file")
-    parser.add_argument("overrides", nargs="*", help="key=value, as in diffir train")
-    args = parser.parse_args()
-    keep_freed_memory()
-    endless = ["train.total_iter=1000", "train.encoder_iter=0", "train.iters=[]", "train.gt_sizes=[]"]
-    config = load_config(args.options, [*endless, "train.mini_batch_sizes=[]", "stages=[1]", *args.overrides])
-    run = Run(config, SYSTEMS[config.system])
-    (name,) = config.run_stages
-    stopping = EarlyStopping.from_config(config.stages[name], higher_is_better=True)
-    trainer = Trainer(run.stage(name), config.stages[name], stopping, number=1, device=run.device, seed=0)
-    batches = iter(run.samples.batches(name, 0, run.processes, pin_memory=False))
-    print_parts(trainer, batches)
-    print_operators(trainer, trainer._on_device(next(batches)))
+    args = parser_of(__doc__).parse_args()
+    stage = FirstStage.of(args.options, args.overrides)
+    print_parts(stage.trainer, stage.batches)
+    print_operators(stage.trainer, stage.batch)
 
 
 def print_parts(trainer: Trainer, batches: Iterator[Batch]) -> None:

@@ -31,8 +31,8 @@ BLOCKS = [
     (6, 1, "with_bias", 1.0),
     (16, 16, "bias_free", 2.0),
 ]
-# batch, height, width: one pixel, one row, several bands of rows, rows longer than a batch of pending pixels, and images
-# so low that several are summed together
+# batch, height, width: one pixel, one row, several bands of rows, rows longer than a batch of pending pixels, and
+# images so low that several are summed together
 MAPS = [(1, 1, 1), (2, 1, 9), (1, 9, 1), (2, 19, 23), (1, 70, 33), (1, 5, 100), (5, 12, 7)]
 TOLERANCE = 1e-4
 

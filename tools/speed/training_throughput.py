@@ -1,14 +1,13 @@
 """Measure what the training loop of `diffir train` costs, in images per second, compared with the bare network.
 
-    python -m tools.speed.training_throughput OPTIONS.yml [key=value ...]
+    python -m tools.speed.training_throughput OPTIONS.yml [key=value ...] [--engines torch auto] [--kinds step]
 
 It trains stage 1 with the batch size of the option file. "bare" is forward, loss and backward on one batch in memory.
 "step" adds clipping, optimiser and moving average. "loop" is the whole of `Trainer.run`: it also reads, crops and
 degrades photos and writes the log. They run in turns A B C A B C ... in one process, and the figures are medians.
+Ratios are those to the first line, turn by turn.
 """
 
-import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,89 +15,73 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from diffir.allocator import keep_freed_memory
-from diffir.api import load_config
-from diffir.config import RunConfig
-from diffir.system import Pair
-from diffir.systems import SYSTEMS
+from diffir.system import Batch
 from diffir.training.checkpoint import Checkpoints
-from diffir.training.early_stopping import EarlyStopping
 from diffir.training.log import RunLog
-from diffir.training.run import Run
-from diffir.training.trainer import Intervals, Trainer
+from diffir.training.trainer import Intervals
+from tools.speed.first_stage import FirstStage, parser_of
+from tools.speed.turns import Spread, in_turns
 
-TURNS, STEPS = 7, 20
+KINDS = ("bare", "step", "loop")
 
 
 def main() -> None:
-    """Read the options, measure, print a line for each of the three."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("options", type=Path, help="an option file")
-    parser.add_argument("overrides", nargs="*", help="key=value, as in diffir train")
-    args = parser.parse_args()
-    keep_freed_memory()
-    endless = [f"train.total_iter={STEPS * (TURNS + 2) * 2}", "train.encoder_iter=0", "train.iters=[]"]
-    endless += ["train.gt_sizes=[]", "train.mini_batch_sizes=[]", "stages=[1]"]
-    config = load_config(args.options, [*args.overrides, *endless])
-    for name, speeds in measure(config).items():
-        middle = statistics.median(speeds)
-        print(f"{name:5} {middle:7.2f} images/s   (turns {min(speeds):.2f} to {max(speeds):.2f})")
+    """Read the options, measure, print a line for each engine and kind."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--engines", nargs="+", default=[""], help="values of train.engine to compare")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what to measure (default: all)")
+    parser.add_argument("--turns", type=int, default=7, help="turns of each (default: 7)")
+    parser.add_argument("--steps", type=int, default=20, help="steps of a turn (default: 20)")
+    parser.add_argument("--cpu_time", action="store_true", help="count seconds of this process, not of the clock")
+    args = parser.parse_intermixed_args()
+    with tempfile.TemporaryDirectory() as folder:
+        calls, images = {}, args.steps
+        for engine in args.engines:
+            chosen = [f"train.engine={engine}"] if engine else []
+            stage = FirstStage.of(args.options, [*args.overrides, *chosen])
+            images = args.steps * len(stage.batch.gt)
+            works = works_of(stage, args.steps, Path(folder))
+            calls |= {f"{engine} {kind}".strip(): works[kind] for kind in args.kinds}
+        clock = time.process_time if args.cpu_time else time.perf_counter
+        found = in_turns(calls, args.turns, stage.trainer.device.type, clock=clock)
+    first = next(iter(found.values())).seconds
+    for name, turns in found.items():
+        speeds = Spread.of([images / seconds for seconds in turns.seconds])
+        ratios = Spread.of([slow / fast for slow, fast in zip(first, turns.seconds, strict=True)])
+        print(f"{name:12} {speeds:.2f} images/s, ratio {ratios:.2f}")
 
 
-def measure(config: RunConfig) -> dict[str, list[float]]:
-    """Return the images per second of each turn, by kind: bare, step, loop."""
-    run = Run(config, SYSTEMS[config.system])
-    batch, (name,) = config.datasets.train.batch_size_per_gpu, config.run_stages
-    stage, learning = run.stage(name), config.stages[name]
-    early_stopping = EarlyStopping.from_config(learning, higher_is_better=True)
-    trainer = Trainer(stage, learning, early_stopping, number=1, device=run.device, seed=0)
-    arriving = iter(run.samples.batches(name, 0, run.processes, pin_memory=run.device.type == "cuda"))
-    ready = trainer._on_device(next(arriving))
+def works_of(stage: FirstStage, steps: int, folder: Path) -> dict[str, Callable[[], None]]:
+    """Return what runs ``steps`` steps, by kind: bare, step, loop."""
+    trainer, ready = stage.trainer, stage.batch
     (noise,) = trainer._noise([ready])
 
     def bare() -> None:
-        for _ in range(STEPS):
+        for _ in range(steps):
             trainer.network.zero_grad(set_to_none=True)
-            next(stage.losses(ready, stage.phases[0], noise)).total.backward()
+            next(trainer.stage.losses(ready, trainer.phase, noise)).total.backward()
 
-    with tempfile.TemporaryDirectory() as folder:
+    def step() -> None:
+        for _ in range(steps):
+            trainer._learn([ready], folder)
 
-        def steps() -> None:
-            for _ in range(STEPS):
-                trainer._learn([ready], Path(folder))
+    def loop() -> None:
+        trainer.step = 1  # not the first one, which validates
+        states, pace = Checkpoints(folder, 1), Intervals(log=10, save=0, validate=0)
+        log = RunLog(folder, stage=1, total_iter=steps, first_step=0, use_tb_logger=False)
+        with log, suppress(_EnoughError):
+            trainer.run(_first(stage.batches, steps), log, states, lambda network, step: {}, pace)
 
-        def loop() -> None:
-            trainer.step = 1  # not the first one, which validates
-            states, pace = Checkpoints(Path(folder), 1), Intervals(log=10, save=0, validate=0)
-            log = RunLog(Path(folder), stage=1, total_iter=STEPS, first_step=0, use_tb_logger=False)
-            with log, suppress(_EnoughError):
-                trainer.run(_first(arriving), log, states, lambda network, step: {}, pace)
-
-        return _in_turns({"bare": bare, "step": steps, "loop": loop}, STEPS * batch, run.device)
+    return {"bare": bare, "step": step, "loop": loop}
 
 
 class _EnoughError(Exception):
     """Raised by the batches at the end of a turn, to leave the training loop."""
 
 
-def _first(arriving: Iterator[Pair]) -> Iterator[Pair]:
-    yield from islice(arriving, STEPS)
+def _first(arriving: Iterator[Batch], steps: int) -> Iterator[Batch]:
+    yield from islice(arriving, steps)
     raise _EnoughError
-
-
-def _in_turns(kinds: dict[str, Callable[[], None]], images: int, device: torch.device) -> dict[str, list[float]]:
-    speeds: dict[str, list[float]] = {name: [] for name in kinds}
-    for turn in range(TURNS + 1):
-        for name, work in kinds.items():
-            began = time.perf_counter()
-            work()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if turn:  # the first one warms up
-                speeds[name].append(images / (time.perf_counter() - began))
-    return speeds
 
 
 if __name__ == "__main__":
