@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from diffir.errors import ConfigError
 from diffir.field_ranges import Above, EachIn, Within, check_fields
-from diffir.losses.backbones import LAYERS, BackboneName
+from diffir.losses.backbones import LAYERS
 from diffir.losses.discriminators import DiscriminatorName
 from diffir.losses.perceptual import Distance
 

@@ -105,6 +105,18 @@ def test_stage_two_goes_on_from_stage_two_weights(whole, tmp_path):
     assert all(torch.allclose(before[name].float(), after[name].float(), atol=1e-4) for name in before)
 
 
+def test_stage_two_weights_are_continued_without_stage_one_where_no_prior_is_learnt(whole, tmp_path):
+    go_on = ("name=second", "stages=[2]", "stage2.encoder_iter=0", f"path.start={{diffusion: {whole}}}")
+
+    second = run_of(options(tmp_path, *go_on, "stage2.prior_weight=0")).start(auto_resume=False)
+
+    assert not same_weights(whole, second)
+    records = records_of(tmp_path / "second")
+    assert {"psnr", "input_psnr"} <= records[0].keys() and not {"oracle_psnr", "l_abs"} & set().union(*records)
+    with pytest.raises(ConfigError, match="stage-1 weights are needed"):
+        run_of(options(tmp_path, *go_on, "name=third")).start(auto_resume=False)
+
+
 def records_of(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "train_log.jsonl").read_text("utf-8").splitlines()]
 

@@ -2,17 +2,18 @@
 
 Stage 1 starts with new weights, with stage-1 or stage-2 weights, or with the tensors of another task that fit. Stage 2
 starts from stage 1, with new or given weights of the networks that estimate the prior. Stage 3 starts from stage 2 and
-has the same teacher. Where the prior sees whole photos, new networks of the prior start from those of stage 1.
+has the same teacher. Where the prior sees whole photos, new networks of the prior start from those of stage 1. Stage-2
+weights that are continued without a loss of the prior need no stage 1.
 """
 
 from pathlib import Path
 
-from diffir.config import RunConfig
+from diffir.config import RunConfig, TrainConfig
 from diffir.errors import ConfigError
 from diffir.system import Stage, StageStart
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.stages import StageOne, StageTwo
+from diffir.systems.diffir.stages import StageOne, StageTwo, own_options
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
 
 
@@ -58,20 +59,28 @@ def _stage_one(start: StageStart) -> StageOne:
 
 def _stage_two(name: str, start: StageStart) -> StageTwo:
     config = start.config
-    # The teacher is stage 1 of this run, or the weights that the options name.
-    teacher = given(config, PRIOR) if PRIOR not in config.run_stages else None
-    network = _needed(start, teacher or start.weights(PRIOR), PRIOR)
-    stage = StageTwo(network, config.stages[name], name=name, strip_pixels=config.val.strip_pixels)
-
+    options = config.stages[name]
     # Continue from stage-2 weights if there are any; stage 3 always does.
     before: str | Path | None = given(config, DIFFUSION)
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
         before = start.weights(DIFFUSION)
-    if before is None and network.settings.thumbnail:
+    network = None if before is None else _needed(start, before, DIFFUSION)
+
+    # The teacher is stage 1 of this run, or the weights that the options name.
+    named = given(config, PRIOR) if PRIOR not in config.run_stages else None
+    teacher = None
+    if named is not None or network is None or _learns_prior(options) or start.weights(PRIOR).is_file():
+        teacher = _needed(start, named or start.weights(PRIOR), PRIOR)
+
+    stage = StageTwo(teacher, options, network=network, name=name, strip_pixels=config.val.strip_pixels)
+    if network is None and stage.network.settings.thumbnail:
         stage.start_from_teacher(start.first_samples())
-    if before is not None:
-        stage.network.load_state_dict(_needed(start, before, DIFFUSION).state_dict())
     return stage
+
+
+def _learns_prior(options: TrainConfig) -> bool:
+    own = own_options(options)
+    return own.prior_weight > 0 or own.encoder_iter > 0
 
 
 def _needed(start: StageStart, weights: str | Path, part: str) -> DiffIR:

@@ -3,7 +3,7 @@
 Stage 1 trains DIRformer and CPEN with the ground truth as a second input (DiffIR, ICCV 2023, eq. 8). Stage 2 starts
 with that DIRformer and learns to estimate the same prior from lq alone; a phase that trains only the prior may precede
 the joint one (eq. 13). The teacher of stage 2 is the frozen stage-1 network. Stage 3 continues stage 2 from its own
-weights, usually with a discriminator.
+weights, usually with a discriminator. Weights that are continued with ``prior_weight`` 0 need no teacher.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -157,19 +157,36 @@ class StageOne(_DiffIRStage):
 
 
 class StageTwo(_DiffIRStage):
-    """Stage 2 or 3: DIRformer of stage 1, a CPEN whose input is lq alone, and the denoiser are trained jointly."""
+    """Stage 2 or 3: DIRformer of stage 1, a CPEN whose input is lq alone, and the denoiser are trained jointly.
+
+    Args:
+        teacher: stage-1 network whose priors are the targets; None if ``network`` is trained without a loss of the
+            prior, and the diffusion then starts from noise in training, too.
+        network: stage-2 network to continue; None for a new one with the teacher's DIRformer.
+    """
 
     part = DIFFUSION
 
-    def __init__(self, teacher: DiffIR, config: TrainConfig, *, name: str = DIFFUSION, strip_pixels: int = 0) -> None:
+    def __init__(
+        self,
+        teacher: DiffIR | None,
+        config: TrainConfig,
+        *,
+        network: DiffIR | None = None,
+        name: str = DIFFUSION,
+        strip_pixels: int = 0,
+    ) -> None:
         self.name = name
         self.strip_pixels = strip_pixels
         self.own = own_options(config)
-        self.teacher = teacher.requires_grad_(False).eval()
-        self.network = DiffIR(teacher.settings, stage=2)
-        self.network.dirformer.load_state_dict(teacher.dirformer.state_dict())
+        self.teacher = None if teacher is None else teacher.requires_grad_(False).eval()
+        if network is None:
+            assert teacher is not None
+            network = DiffIR(teacher.settings, stage=2)
+            network.dirformer.load_state_dict(teacher.dirformer.state_dict())
+        self.network = network
         self.choose_engine(self.own.engine)
-        self.criterion = Criterion(config, has_mask=teacher.settings.has_mask)
+        self.criterion = Criterion(config, has_mask=network.settings.has_mask)
         estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
@@ -181,6 +198,7 @@ class StageTwo(_DiffIRStage):
         last layer are small, and its bias gives the mean oracle prior. From random weights, the first estimates would
         spoil a DIRformer that has learnt to depend on its prior.
         """
+        assert self.teacher is not None
         own, known = self.network.cpen.state_dict(), self.teacher.cpen.state_dict()
         self.network.cpen.load_state_dict(
             {name: known[name][:, : own[name].shape[1]] if known[name].ndim > 1 else known[name] for name in own}
@@ -194,13 +212,15 @@ class StageTwo(_DiffIRStage):
 
     def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the L1 loss of the prior, in the joint phase together with the losses of the restored image."""
-        # Compare the estimated prior with that of the teacher.
+        # Compare the estimated prior with that of the teacher, if there is one.
         lq, gt = batch.lq, batch.gt
         seen_lq, seen_gt = seen_by_cpen(batch)
-        oracle = self.oracle_prior(seen_lq, seen_gt)
+        oracle = None if self.teacher is None else self.oracle_prior(seen_lq, seen_gt)
         prior = self.estimate(self.network, seen_lq, noise[0], oracle)
-        l_abs = prior_l1(prior, oracle)
-        of_prior = Losses(self.own.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
+        of_prior = Losses(torch.zeros((), device=lq.device), {})
+        if oracle is not None:
+            l_abs = prior_l1(prior, oracle)
+            of_prior = Losses(self.own.prior_weight * l_abs, {"l_abs": l_abs, "l_kd": prior_divergence(prior, oracle)})
         if phase.name == PRIOR_ONLY:
             yield of_prior
             return
@@ -214,7 +234,7 @@ class StageTwo(_DiffIRStage):
 
     def extra_modules(self) -> list[nn.Module]:
         """The teacher and, if there are any, the discriminator and the perceptual network."""
-        return [self.teacher, *self.criterion.modules()]
+        return [*([self.teacher] if self.teacher is not None else []), *self.criterion.modules()]
 
     def restore(self, network: nn.Module, lq: np.ndarray, gt: np.ndarray) -> np.ndarray:
         """Restore a validation image under the estimated prior."""
@@ -235,6 +255,7 @@ class StageTwo(_DiffIRStage):
     @torch.no_grad()
     def oracle_prior(self, lq: Tensor, gt: Tensor) -> Tensor:
         """The prior (B, P) of the teacher, which is the target of the estimate."""
+        assert self.teacher is not None
         return self.teacher.oracle_prior(lq, self.criterion.cpen_target(gt))
 
     def further_scores(self, metric: str, own: float, mean_of: Callable[[RestoreImage], float]) -> dict[str, float]:
@@ -242,8 +263,11 @@ class StageTwo(_DiffIRStage):
 
         ``oracle_METRIC`` is the score under the teacher's prior, ``prior_gap`` its advantage. With two or more photos,
         ``prior_gain`` is the advantage of the estimate over the mean of the estimates, and ``prior_r2`` the share of
-        the variance of the teacher's priors that the estimates explain. A dead prior has neither gap nor gain.
+        the variance of the teacher's priors that the estimates explain. A dead prior has neither gap nor gain. Without
+        a teacher there are no such scores.
         """
+        if self.teacher is None:
+            return {}
         estimates: list[Tensor] = []
         oracles: list[Tensor] = []
 

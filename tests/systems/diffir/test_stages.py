@@ -95,3 +95,15 @@ def test_without_encoder_steps_there_is_only_the_joint_phase():
     stage = StageTwo(DiffIR(TINY, stage=1), TrainConfig(total_iter=10))
 
     assert [phase.name for phase in stage.phases] == ["joint"]
+
+
+def test_stage_two_without_a_teacher_learns_every_parameter_from_the_pixels():
+    config = TrainConfig(total_iter=10, own=DiffIRTraining(prior_weight=0))
+    stage = StageTwo(None, config, network=DiffIR(TINY, stage=2))
+
+    result = losses(stage, stage.phases[0])
+    result.total.backward()
+
+    assert list(result.terms) == ["l_pix"] and torch.equal(result.total, result.terms["l_pix"])
+    assert all(parameter.grad is not None for parameter in stage.network.parameters())
+    assert stage.extra_modules() == []
