@@ -44,7 +44,7 @@ class Tail(nn.Module):
         return self.output(x)
 
     def in_one_step(self, x: Tensor) -> Tensor:
-        """The same as one convolution in a third of the time, with gradients of all weights."""
+        """The same as one convolution in a third of the time or less, with gradients of all weights."""
         # Cut everything once, since the gradient of every cut has the size of what it is cut from.
         kernels, biases = (of_places.flatten(0, 1).unbind() for of_places in self.kernels())
         rows = []
