@@ -144,9 +144,7 @@ def test_a_full_queue_answers_in_a_sentence_and_the_others_finish(page, small):
 
 
 def test_who_leaves_takes_the_files_along(small, tmp_path):
-    with page_on_free_port(
-        tmp_path / "cache"
-    ) as page:  # visitors of other tests may still be leaving
+    with page_on_free_port(tmp_path / "cache") as page:  # visitors of other tests may still be leaving
         visit = Visit(page.url)
         visit.add(small)
         assert page.count() == 1
