@@ -126,33 +126,36 @@ def run_basicsr(folder: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_basicsr_trains_both_stages_and_tests_and_diffir_loads_the_result(basicsr, tmp_path: Path) -> None:
-    weights = "experiments/{}/models/net_g_latest.pth"
-    one = write_options(tmp_path, "one", network_g={**TINY, "stage": 1})
-    two = write_options(
-        tmp_path,
-        "two",
-        network_g=TINY,
-        network_teacher={**TINY, "stage": 1},
-        path={"pretrain_network_teacher": weights.format("one"), "param_key_teacher": "params_ema"},
-    )
+WEIGHTS = "experiments/{}/models/net_g_latest.pth"
+
+
+def write_both_stages_and_a_test(folder: Path) -> list[str]:
+    """Write the options of stage 1, of stage 2 with stage 1 as its teacher, and of a test of stage 2."""
+    teacher = {"pretrain_network_teacher": WEIGHTS.format("one"), "param_key_teacher": "params_ema"}
     noisy = {"name": "noisy", "type": "SingleImageDataset", "dataroot_lq": str(SAMPLES / "noisy")}
+    one = write_options(folder, "one", network_g={**TINY, "stage": 1})
+    two = write_options(folder, "two", network_g=TINY, network_teacher={**TINY, "stage": 1}, path=teacher)
     test = write_options(
-        tmp_path,
+        folder,
         "test",
         network_g=TINY,
         datasets={"test": {**noisy, "io_backend": {"type": "disk"}}},
-        path={"pretrain_network_g": weights.format("two"), "param_key_g": "params_ema"},
+        path={"pretrain_network_g": WEIGHTS.format("two"), "param_key_g": "params_ema"},
         val={"save_img": True, "suffix": None},
     )
+    return [str(path) for path in (one, two, test)]
 
-    first = run_basicsr(tmp_path, "train", "-opt", str(one))
-    second = run_basicsr(tmp_path, "train", "-opt", str(two))
-    run_basicsr(tmp_path, "test", "-opt", str(test))
+
+@pytest.mark.slow
+def test_basicsr_trains_both_stages_and_tests_and_diffir_loads_the_result(basicsr, tmp_path: Path) -> None:
+    one, two, test = write_both_stages_and_a_test(tmp_path)
+
+    first = run_basicsr(tmp_path, "train", "-opt", one)
+    second = run_basicsr(tmp_path, "train", "-opt", two)
+    run_basicsr(tmp_path, "test", "-opt", test)
 
     assert "l_pix" in first and "l_abs" not in first
     assert "l_pix" in second and "l_abs" in second and "l_kd" in second
     assert len(list(tmp_path.glob("results/test/visualization/noisy/*.png"))) == 3
-    published = (tmp_path / weights.format("two")).with_suffix(".safetensors")
+    published = (tmp_path / WEIGHTS.format("two")).with_suffix(".safetensors")
     assert load(published, device="cpu").restore_tensor(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)

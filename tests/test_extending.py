@@ -182,16 +182,16 @@ def test_a_broken_extension_is_left_out_of_lists_with_one_warning_and_replaces_n
     assert sum("no_such_module" in message for message in caplog.messages) <= 1
 
 
-@pytest.mark.slow
-def test_an_installed_system_and_logger_train_and_restore(examples, tmp_path):
-    write_image(tmp_path / "photos/1.png", np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8))
+def write_toy_run(folder: Path) -> None:
+    """Write a photo and the options of a run of the system ``toy``."""
+    write_image(folder / "photos/1.png", np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8))
     options = {
         "name": "toy",
         "system": "toy",
         "network_g": {"task": "toy"},
         "datasets": {
             "train": {
-                "dataroot_gt": str(tmp_path / "photos"),
+                "dataroot_gt": str(folder / "photos"),
                 "gt_size": 16,
                 "batch_size_per_gpu": 1,
                 "degradation": [{"type": "vignette", "strength": [0, 1]}],
@@ -199,9 +199,14 @@ def test_an_installed_system_and_logger_train_and_restore(examples, tmp_path):
         },
         "train": {"total_iter": 2, "ema_decay": 0},
         "logger": {"print_freq": 1, "loggers": ["csv"]},
-        "path": {"experiments_root": str(tmp_path / "runs")},
+        "path": {"experiments_root": str(folder / "runs")},
     }
-    (tmp_path / "toy.yml").write_text(json.dumps(options), "utf-8")
+    (folder / "toy.yml").write_text(json.dumps(options), "utf-8")
+
+
+@pytest.mark.slow
+def test_an_installed_system_and_logger_train_and_restore(examples, tmp_path):
+    write_toy_run(tmp_path)
     environment = {"PYTHONPATH": str(examples), "PATH": "", "HOME": str(tmp_path)}
 
     def run(*arguments: str) -> subprocess.CompletedProcess:

@@ -24,7 +24,7 @@ from diffir.image_io import read_image, write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = (384, 256)  # width and height in pixels
-MARK = "DIFFIR_THROUGHPUT"  # variable of the environment that tells the processes of a run from all others
+MARK = "DIFFIR_THROUGHPUT"  # variable of the environment that only the processes of one run have
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -2,6 +2,7 @@
 
 python tools/publish.py WEIGHTS.safetensors NAME RESULTS.json ... [--notes TEXT]
 RESULTS are documents of ``diffir eval --json``; the scores used are those of the method with the name in the card.
+Where the card states no licence or training data, those of the weights that are replaced hold for the new ones.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import torch
 import diffir
 from diffir.metrics.protocol import Protocol
 from diffir.systems import SYSTEMS
-from diffir.weights.card import Score
+from diffir.weights.card import Score, WeightsCard
 from diffir.weights.published import read_published, save_published
 
 PRETRAINED = Path(diffir.__file__).parent / "weights/pretrained"
@@ -37,6 +38,16 @@ def scores_of(documents: list[Path], name: str) -> tuple[Score, ...]:
     return tuple(scores)
 
 
+def with_origin(card: WeightsCard, replaced: Path) -> WeightsCard:
+    """The card with licence and training data, which it may take from the weights that it replaces."""
+    if replaced.is_file() and not (card.licence and card.data):
+        old = read_published(replaced)[1]
+        card = replace(card, licence=card.licence or old.licence, data=card.data or old.data)
+    if not (card.licence and card.data):
+        raise SystemExit(f"the card states no licence or training data: train with licence=... training_data=...")
+    return card
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the weights, complete their card, and save them in the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -52,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scores = scores_of(args.results, card.name)
     target = PRETRAINED / f"{args.name}.safetensors"
     card = replace(card, name=args.name, scores=scores or card.scores, notes=args.notes or card.notes)
-    card = replace(card, headline=args.headline or card.headline)
+    card = with_origin(replace(card, headline=args.headline or card.headline), target)
     if card.headline and f"{card.headline}: " not in "".join(f"{score} " for score in card.scores):
         raise SystemExit(f"no score is of {card.headline!r}; there are: {'; '.join(map(str, card.scores))}")
 

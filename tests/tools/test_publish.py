@@ -23,7 +23,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     specification.loader.exec_module(module)
     monkeypatch.setattr(module, "PRETRAINED", tmp_path / "pretrained")
     settings = get_task("denoise_tiny").arch
-    card = card_of("toy", settings, task="denoise_tiny")
+    card = card_of("toy", settings, task="denoise_tiny", licence="CC0", data="four photos")
     save_weights(tmp_path / "weights.safetensors", DiffIR(settings).state_dict(), card)
     return module
 
@@ -48,3 +48,28 @@ def test_weights_that_are_too_large_leave_the_published_ones_alone(
         publish.main([str(tmp_path / "weights.safetensors"), "denoise"])
 
     assert target.read_bytes() == b"old"
+
+
+def without_origin(path: Path) -> str:
+    """Weights whose card states neither licence nor data; returns their path."""
+    settings = get_task("denoise_tiny").arch
+    save_weights(path, DiffIR(settings).state_dict(), card_of("next", settings, task="denoise_tiny"))
+    return str(path)
+
+
+def test_licence_and_data_of_the_replaced_weights_hold_where_the_new_ones_state_none(
+    tmp_path: Path, publish: ModuleType
+) -> None:
+    publish.main([str(tmp_path / "weights.safetensors"), "denoise"])
+
+    publish.main([without_origin(tmp_path / "next.safetensors"), "denoise"])
+
+    _, card = read_published(tmp_path / "pretrained/denoise.safetensors")
+    assert (card.licence, card.data) == ("CC0", "four photos")
+
+
+def test_weights_without_a_licence_are_not_published(tmp_path: Path, publish: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="the card states no licence or training data: train with licence="):
+        publish.main([without_origin(tmp_path / "next.safetensors"), "denoise"])
+
+    assert not (tmp_path / "pretrained/denoise.safetensors").exists()

@@ -14,6 +14,7 @@ from diffir.systems import SYSTEMS
 from diffir.web.server import RunningPage, running_page
 from diffir.web.settings import WebSettings
 
+SAMPLE = Path(__file__).resolve().parents[2] / "datasets/samples/noisy/parrots.png"
 # Importing gradio here would let it ask other servers, as it does by default.
 needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="the extra web is not installed")
 

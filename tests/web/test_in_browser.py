@@ -1,15 +1,13 @@
 """The page in a real headless Chromium: as people use it, with pointer, keyboard, a narrow screen and dark mode."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from diffir.cli.main import main
 from diffir.image_io import read_image
-from tests.web.page_clients import Visit, needs_gradio, page_on_free_port
+from tests.web.page_clients import SAMPLE, Visit, needs_gradio, page_on_free_port
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -18,7 +16,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-SAMPLE = Path(__file__).resolve().parents[2] / "datasets/samples/noisy/parrots.png"
 PATIENCE = 120_000  # milliseconds
 # The editor draws with a graphics card that is computed here: wait until ten pictures in a row came in time.
 UNTIL_CALM = """async () => {
@@ -74,15 +71,6 @@ def open_page(chromium, address):
     for context in contexts:
         context.close()
     assert not faults
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A noisy photo of 96 x 96 pixels."""
-    path = tmp_path / "in" / "small.png"
-    path.parent.mkdir()
-    Image.open(SAMPLE).crop((100, 100, 196, 196)).save(path)
-    return path
 
 
 def upload(page, *photos):

@@ -16,28 +16,16 @@ from diffir.cli.main import main
 from diffir.image_io import write_image
 from diffir.inference.options import RestoreOptions
 from diffir.systems import SYSTEMS
-from tests.web.page_clients import Visit, needs_gradio, page_on_free_port
+from tests.web.page_clients import SAMPLE, Visit, needs_gradio, page_on_free_port
 
 pytestmark = [pytest.mark.slow, needs_gradio]
 httpx = pytest.importorskip("httpx", reason="the extra web is not installed")  # it comes with gradio
-SAMPLE = Path(__file__).resolve().parents[2] / "datasets/samples/noisy/parrots.png"
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     with page_on_free_port(tmp_path_factory.mktemp("cache"), max_waiting=1) as running:
         yield running
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A noisy photo of 64 x 64 pixels."""
-    from PIL import Image
-
-    path = tmp_path / "in" / "small.png"
-    path.parent.mkdir()
-    Image.open(SAMPLE).crop((100, 100, 164, 164)).save(path)
-    return path
 
 
 def test_the_download_is_the_file_that_the_command_writes(page, small, tmp_path):

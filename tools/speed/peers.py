@@ -32,6 +32,7 @@ from diffir.allocator import keep_freed_memory
 from diffir.api import load
 from diffir.data.cards.published_rows import load_published
 from diffir.evaluation.document import Result, read_document
+from diffir.inference.multiply_adds import SIDE as SIDE_OF_PAPERS
 from diffir.inference.multiply_adds import multiply_adds_of
 from tools.speed import peer_networks as small
 from tools.speed.machine import Machine
@@ -71,6 +72,7 @@ class Row:
     task: str
     network: str
     runs: str
+    """``torch`` for a network of others, ``diffir`` for one that ships."""
     parameters: int
     multiply_adds: float
     seconds: list[float]
@@ -163,33 +165,26 @@ def measured(name: str, side: int, rounds: int) -> list[Row]:
     task = TASKS[name]
     image, megapixels = torch.rand(1, 3, side // task.scale, side // task.scale), side**2 / 1e6
     calls: dict[str, Callable[[], object]] = {}
-    facts: dict[str, tuple[int, float]] = {}
-
+    facts: dict[str, tuple[str, int, float, float | None]] = {}  # what runs it, parameters, multiply-adds, score
     for network, make in task.others.items():
         module = make().eval()
         calls[network] = partial(module, image)
-        facts[network] = parameters_of(module), multiply_adds_of(calls[network]) / megapixels
+        work = multiply_adds_of(calls[network]) / megapixels
+        facts[network] = "torch", parameters_of(module), work, published(task.quality, network)
     for network in task.ours:
-        restorer = load(network, device="cpu", precision="fp32")
-        calls[network] = partial(restorer.restore_tensor, image)
+        calls[network] = partial(load(network, device="cpu", precision="fp32").restore_tensor, image)
         result = scored(task.quality, network)
         assert result.multiply_adds is not None and result.parameters is not None
-        facts[network] = result.parameters, result.multiply_adds / (256 * task.scale) ** 2 * 1e6
+        work = result.multiply_adds / (SIDE_OF_PAPERS * task.scale) ** 2 * 1e6
+        score = result.evaluation.scores[task.quality.metric].value
+        facts[network] = "diffir", int(result.parameters), work, score
 
-    turns = in_turns(calls, rounds, "cpu", clock=time.process_time)
-    return [
-        Row(
-            name,
-            network,
-            "diffir" if network in task.ours else "torch",
-            *facts[network],
-            [seconds / megapixels for seconds in turns[network].seconds],
-            scored(task.quality, network).evaluation.scores[task.quality.metric].value
-            if network in task.ours
-            else published(task.quality, network),
-        )
-        for network in calls
-    ]
+    rows = []
+    for network, turns in in_turns(calls, rounds, "cpu", clock=time.process_time).items():
+        runs, parameters, work, score = facts[network]
+        seconds = [found / megapixels for found in turns.seconds]
+        rows.append(Row(name, network, runs, parameters, work, seconds, score))
+    return rows
 
 
 def parameters_of(network: nn.Module) -> int:

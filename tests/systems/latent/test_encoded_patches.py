@@ -1,5 +1,6 @@
 """Latents that are kept on disk stand for the photos that they were made of, and for no others."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,19 +64,21 @@ def test_samples_are_kept_in_half_precision_and_used_in_turn(tmp_path: Path) -> 
             kept[PatchRequest(index, 32)]
 
 
+def times_of(folder: Path) -> dict[str, int]:
+    """When each file of a folder was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
 @pytest.mark.slow
 def test_a_second_run_finds_the_latents_and_other_photos_weights_or_degradations_need_others(
     photos: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    runs, own = tmp_path / "runs", tmp_path / "photos"
-    own.mkdir()
-    for path in photos.iterdir():
-        (own / path.name).write_bytes(path.read_bytes())
+    runs, own = tmp_path / "runs", Path(shutil.copytree(photos, tmp_path / "photos"))
     values = options(own, runs, denoiser={"encoded_patches": 5})
     assert train(values, tmp_path) == 0
     (first,) = folders(runs)
-    made = {path.name: path.stat().st_mtime_ns for path in (runs / "encoded_patches" / first).iterdir()}
+    made = times_of(runs / "encoded_patches" / first)
     assert len(made) == 5
     values |= {"run_stages": ["denoiser"], "name": "second"}
     values["path"]["start"] = {"autoencoder": str(runs / "toy/models/toy_stage1.safetensors")}
@@ -86,19 +89,14 @@ def test_a_second_run_finds_the_latents_and_other_photos_weights_or_degradations
         return folders(runs) - before
 
     assert found("equal") == set()
-    assert made == {path.name: path.stat().st_mtime_ns for path in (runs / "encoded_patches" / first).iterdir()}
+    assert made == times_of(runs / "encoded_patches" / first)
     values["datasets"]["train"]["degradation"].append({"type": "quantize"})
     assert len(found("recipe")) == 1
     write_image(own / "0.png", np.zeros((64, 64, 3), np.uint8))
     assert len(found("photo")) == 1
     values["stages"]["autoencoder"]["total_iter"] = 3
-    assert (
-        train(
-            {**values, "name": "again", "run_stages": ["autoencoder"], "path": {"experiments_root": str(runs)}},
-            tmp_path,
-        )
-        == 0
-    )
+    of_autoencoder = {"name": "again", "run_stages": ["autoencoder"], "path": {"experiments_root": str(runs)}}
+    assert train({**values, **of_autoencoder}, tmp_path) == 0
     values["path"]["start"] = {"autoencoder": str(runs / "again/models/again_stage1.safetensors")}
     assert len(found("weights")) == 1
 

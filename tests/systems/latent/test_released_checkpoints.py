@@ -471,13 +471,8 @@ def test_diffir_convert_and_restore_take_a_folder(tmp_path, folder, capsys):
 # diffusers as an oracle; it is not a dependency
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("settings", [SMALL, KL, RESIZING], ids=["vq", "kl", "resizing blocks"])
-@torch.no_grad()
-def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
-    prepare_torchvision()  # diffusers imports it
-    diffusers = pytest.importorskip("diffusers")
-    torch.manual_seed(0)
+def save_with_diffusers(diffusers, settings, folder):
+    """Save random networks of diffusers with these settings; returns its autoencoder and its denoiser."""
     first, unet = settings.autoencoder, settings.denoiser
     levels = len(first.multipliers)
     kind = "Attn" if first.attention_factors else ""
@@ -500,11 +495,23 @@ def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
         attention_head_dim=unet.head_channels,
     )
     for name, part in (("vqvae" if first.regulariser == "vq" else "vae", autoencoder), ("unet", denoiser)):
-        part.eval().save_pretrained(tmp_path / name)
+        part.eval().save_pretrained(folder / name)
     schedule = diffusers.DDIMScheduler(beta_start=0.0015, beta_end=0.0155, beta_schedule="scaled_linear")
-    schedule.save_pretrained(tmp_path / "scheduler")
+    schedule.save_pretrained(folder / "scheduler")
     if settings.condition == ("image",):
-        (tmp_path / "model_index.json").write_text('{"_class_name": "LDMSuperResolutionPipeline"}', "utf-8")
+        (folder / "model_index.json").write_text('{"_class_name": "LDMSuperResolutionPipeline"}', "utf-8")
+    return autoencoder, denoiser
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [SMALL, KL, RESIZING], ids=["vq", "kl", "resizing blocks"])
+@torch.no_grad()
+def test_the_networks_of_diffusers_compute_the_same(tmp_path, settings):
+    prepare_torchvision()  # diffusers imports it
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    autoencoder, denoiser = save_with_diffusers(diffusers, settings, tmp_path)
+    first = settings.autoencoder
 
     network, _ = load_network(tmp_path)
     noisy, time = torch.randn(2, denoiser.config.in_channels, 8, 8), torch.tensor([10, 757])
