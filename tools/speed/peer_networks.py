@@ -1,8 +1,8 @@
 """Small networks of others that users compare with: FFDNet, IMDN, PAN and PReNet, with random weights, for timing.
 
-Written from the papers; ``tests/tools/test_peers.py`` holds them to the published numbers of parameters. In: images
-(B, 3, H, W). Out: images of the same size, or of four times the height and width. Sources: Zhang et al., TIP 2018
-(FFDNet); Hui et al., ACM MM 2019 (IMDN); Zhao et al., ECCV workshops 2020 (PAN); Ren et al., CVPR 2019 (PReNet).
+Written from the papers. ``tests/tools/test_peers.py`` compares their numbers of parameters with the published ones. In:
+images (B, 3, H, W). Out: images of the same size, or of four times the height and width. Sources: Zhang et al., TIP
+2018 (FFDNet); Hui et al., ACM MM 2019 (IMDN); Zhao et al., ECCV workshops 2020 (PAN); Ren et al., CVPR 2019 (PReNet).
 """
 
 import torch
