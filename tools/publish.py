@@ -44,7 +44,7 @@ def with_origin(card: WeightsCard, replaced: Path) -> WeightsCard:
         old = read_published(replaced)[1]
         card = replace(card, licence=card.licence or old.licence, data=card.data or old.data)
     if not (card.licence and card.data):
-        raise SystemExit(f"the card states no licence or training data: train with licence=... training_data=...")
+        raise SystemExit("the card states no licence or training data: train with licence=... training_data=...")
     return card
 
 
