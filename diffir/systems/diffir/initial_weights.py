@@ -6,12 +6,16 @@ has the same teacher. Where the prior sees whole photos, new networks of the pri
 weights that are continued without a loss of the prior need no stage 1.
 """
 
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from diffir.config import RunConfig, TrainConfig
 from diffir.errors import ConfigError
 from diffir.system import Stage, StageStart
 from diffir.systems.diffir.network import DiffIR
+from diffir.systems.diffir.partial_load import take_what_fits
 from diffir.systems.diffir.settings import ArchSettings
 from diffir.systems.diffir.stages import StageOne, StageTwo, own_options
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
@@ -64,7 +68,7 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
     before: str | Path | None = given(config, DIFFUSION)
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
         before = start.weights(DIFFUSION)
-    network = None if before is None else _needed(start, before, DIFFUSION)
+    network = None if before is None else _needed(start, before, DIFFUSION, strict=config.path.strict_load_g)
 
     # The teacher is stage 1 of this run, or the weights that the options name.
     named = given(config, PRIOR) if PRIOR not in config.run_stages else None
@@ -83,19 +87,35 @@ def _learns_prior(options: TrainConfig) -> bool:
     return own.prior_weight > 0 or own.encoder_iter > 0
 
 
-def _needed(start: StageStart, weights: str | Path, part: str) -> DiffIR:
+def _needed(start: StageStart, weights: str | Path, part: str, *, strict: bool = True) -> DiffIR:
     if isinstance(weights, Path) and not weights.is_file():
         number = start.config.number(part)
         raise ConfigError(
             f"stage-{number} weights are needed, and {weights} does not exist: run stage {number} or name weights in "
             f"path.start: {{{part}: FILE}}"
         )
-    return _pretrained(start, weights, part)
+    network = _pretrained(start, weights, part, strict=strict)
+    return network if network.settings == arch_of(start) else _reshaped(network, arch_of(start), weights)
 
 
 def _pretrained(start: StageStart, weights: str | Path, part: str | None, *, strict: bool = True) -> DiffIR:
     network = load_diffir(start, weights, part)
     if strict and network.settings != arch_of(start):
-        way_out = "; path.strict_load_g=false starts stage 1 from the tensors that fit" if part is None else ""
+        takes = {None: "stage 1 starts from the tensors that fit", DIFFUSION: "other numbers of blocks may be trained"}
+        way_out = f"; with path.strict_load_g=false {takes[part]}" if part in takes else ""
         raise ConfigError(f"{weights} has other network settings than network_g{way_out}")
     return network
+
+
+def _reshaped(network: DiffIR, settings: ArchSettings, weights: str | Path) -> DiffIR:
+    """A stage-2 network with other numbers of blocks or another tail than the given one, which it equals if it has all
+    of its blocks; raise ConfigError if more than these settings differ."""
+    may_differ = ("num_blocks", "num_refinement_blocks", "one_conv_tail")
+    if replace(network.settings, **{name: getattr(settings, name) for name in may_differ}) != settings:
+        raise ConfigError(f"{weights} and network_g differ in more than the settings {', '.join(may_differ)}")
+    other = DiffIR(settings, stage=2)
+    with torch.no_grad():
+        take_what_fits(other.dirformer, network.dirformer)
+    other.cpen.load_state_dict(network.cpen.state_dict())
+    other.denoiser.load_state_dict(network.denoiser.state_dict())
+    return other
