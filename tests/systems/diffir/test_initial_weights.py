@@ -62,3 +62,31 @@ def test_a_first_stage_of_other_settings_starts_from_what_fits_if_it_is_told_so(
     begun.network.cpen.mlp[-1].weight.detach().zero_()  # leaves the constant that the oracle prior starts from
     prior = donor.estimate_prior(batch[:, :3], noise=torch.zeros(1, begun.network.settings.prior_width))
     torch.testing.assert_close(begun.network.oracle_prior(batch, batch[:, :3]), prior)
+
+
+def test_a_second_stage_with_more_blocks_starts_equal_to_the_weights_that_it_continues(config):
+    weights = folder_of(config).weights("diffusion")
+    donor = load_network(weights)[0].eval()
+    alone = ["stages=[2]", f"path.start={{diffusion: {weights}}}", "stage2.prior_weight=0", "stage2.encoder_iter=0"]
+    deeper = [*alone, "network_g.settings={num_refinement_blocks: 3}"]
+    batch = torch.rand(1, 3, 32, 32)
+
+    with pytest.raises(ConfigError, match=r"other network settings.*strict_load_g=false.*blocks"):
+        begun_stage(load_config(TINY, deeper), "diffusion", lambda: batch)
+    begun = begun_stage(load_config(TINY, [*deeper, "path.strict_load_g=false"]), "diffusion", lambda: batch)
+
+    assert len(begun.network.dirformer.refinement) == 3 > len(donor.dirformer.refinement)
+    noise = torch.zeros(1, donor.settings.prior_width)
+    priors = [network.estimate_prior(batch, noise=noise) for network in (begun.network.eval(), donor)]
+    torch.testing.assert_close(begun.network.restore(batch, priors[0]), donor.restore(batch, priors[1]))
+
+
+def test_a_second_stage_of_another_width_than_its_weights_is_refused_with_the_settings_that_may_differ(config):
+    weights = folder_of(config).weights("diffusion")
+    wider = [
+        *("stages=[2]", f"path.start={{diffusion: {weights}}}", "stage2.prior_weight=0", "stage2.encoder_iter=0"),
+        *("path.strict_load_g=false", "network_g.settings={dim: 16}"),
+    ]
+
+    with pytest.raises(ConfigError, match="differ in more than the settings num_blocks, num_refinement_blocks"):
+        begun_stage(load_config(TINY, wider), "diffusion", lambda: torch.rand(1, 3, 32, 32))
