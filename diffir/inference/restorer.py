@@ -21,7 +21,7 @@ from diffir.inference.options import RestoreOptions
 from diffir.inference.runner import Runner
 from diffir.inference.source import OutputImages, Source, check_image, turn_back
 from diffir.inference.strips import split_rows
-from diffir.system import Engine, OnProgress, Precision
+from diffir.system import Engine, OnProgress, Precision, Write
 
 # The eight rotations and reflections of the self-ensemble.
 _TURNS = [(quarter_turns, mirrored) for mirrored in (False, True) for quarter_turns in range(4)]
@@ -267,7 +267,25 @@ class Restorer:
                 rows = torch.from_numpy(mean[:, strip.top : strip.bottom])
                 finish(strip.top, rearrange(rows, "b h w c -> b c h w"))
         else:
-            self._runner.restore(source, finish, seed=self.options.seed, prior=prior, on_progress=on_progress)
+            self._run(source, finish, prior, on_progress)
+
+    def _run(self, source: Source, write: Write, prior: Tensor | None, on_progress: OnProgress | None) -> None:
+        """Restore whole photos with the margin that the network wants, and write their rows without it.
+
+        A prior of the whole photo is that of the photo without the margin.
+        """
+        margin, inner = self.scale * self.facts.margin, write
+        if margin:
+            if self.facts.thumbnail and prior is None:
+                prior = self._runner.estimate_prior(source, self.options.seed)
+            source = source.with_margin(self.facts)
+
+            def inner(top: int, rows: Tensor) -> None:
+                rows = rows[..., max(margin - top, 0) :, margin:]
+                if rows.shape[-2]:
+                    write(max(top - margin, 0), rows)
+
+        self._runner.restore(source, inner, seed=self.options.seed, prior=prior, on_progress=on_progress)
 
     def _ensemble(self, source: Source, prior: Tensor | None, on_progress: OnProgress | None) -> np.ndarray:
         """Average the results of the eight turns, (B, H, W, 3) float32; each has its own prior unless one is given."""
@@ -282,7 +300,7 @@ class Restorer:
                 if on_progress is not None:
                     on_progress((done + share) / len(_TURNS))
 
-            self._runner.restore(turned, output.write, seed=self.options.seed, prior=prior, on_progress=report)
+            self._run(turned, output.write, prior, report)
 
             # Add its share to the mean.
             np.divide(output.images, len(_TURNS), out=output.images)

@@ -51,6 +51,11 @@ class Source:
         filled = images if masks is None else _with_filled_holes(images, masks > 0, facts.hole_fill)
         return cls(images, masks, filled, facts.has_mask, 0, 0, height, width)
 
+    def with_margin(self, facts: Facts) -> "Source":
+        """The whole photos with ``facts.margin`` mirrored pixels on every side, padded as in ``whole``."""
+        height, width = (round_up(side + 2 * facts.margin, facts.multiple_of) for side in self.images.shape[1:3])
+        return replace(self, top=-facts.margin, left=-facts.margin, height=height, width=width)
+
     def region(self, rows: slice, columns: slice) -> "Source":
         """A part of this region; the slices must have a start and a stop."""
         place = {"top": self.top + rows.start, "left": self.left + columns.start}
@@ -96,7 +101,7 @@ class Source:
         return torch.from_numpy(_pick(self.masks, rows, columns).astype(np.float32))[:, None]
 
     def _indices(self, start: int, stop: int, side: int) -> slice | np.ndarray:
-        if stop <= side:
+        if start >= 0 and stop <= side:
             return slice(start, stop)
         return mirror(np.arange(start, stop), side, repeat_edge=self.repeats_edge)
 
@@ -151,7 +156,7 @@ def round_up(side: int, multiple: int) -> int:
 
 
 def mirror(index: np.ndarray, side: int, *, repeat_edge: bool) -> np.ndarray:
-    """Map indices from 0 upwards into 0 ... side-1 by reflection (numpy.pad's "symmetric" or "reflect")."""
+    """Map indices into 0 ... side-1 by reflection (numpy.pad's "symmetric" or "reflect")."""
     period = 2 * side if repeat_edge else max(2 * side - 2, 1)
     index = index % period
     return np.where(index < side, index, period - index - int(repeat_edge))

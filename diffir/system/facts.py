@@ -30,6 +30,8 @@ class Facts:
     """How missing regions are filled before the network reads them."""
     thumbnail: int = 0
     """Side of the thumbnail of the whole photo that the network reads besides; 0 if it reads none."""
+    margin: int = 0
+    """Mirrored pixels that the network sees beyond each edge of a photo, since its results near an edge are worse."""
 
     @property
     def has_mask(self) -> bool:

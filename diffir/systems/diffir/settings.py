@@ -18,6 +18,7 @@ Stage = Literal[1, 2]
 
 LARGEST = 4096  # upper limit of every setting, so that a forged file cannot claim all memory
 MOST_BLOCKS = 64  # of each kind; the published networks have at most eight, and thousands would take minutes to build
+TONE_MARGIN = 32  # pixels; without them, changes of tone left a dark rim of about 16 in skies, and 16 left a part of it
 LEVELS = 4  # levels of the U-shaped network; each has half the resolution of the one above
 PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN reads the image through PixelUnshuffle(4 / scale)
 
@@ -110,7 +111,8 @@ class ArchSettings:
     @property
     def facts(self) -> Facts:
         """The properties of the network that the shared machinery reads."""
-        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill, self.thumbnail)
+        margin = TONE_MARGIN if self.thumbnail else 0
+        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill, self.thumbnail, margin)
 
     @property
     def scale(self) -> int:
