@@ -42,8 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let every test and its fixtures draw the same random numbers, whichever tests ran before."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA card")
     random.seed(0)
     np.random.seed(0)
     torch.default_generator.manual_seed(0)  # that of the CPU alone, fifty times as fast as torch.manual_seed

@@ -80,7 +80,7 @@ def test_all_but_benchmark_noise_end_on_8_bit_levels(name, photo):
     assert torch.allclose(lq, lq.round(), atol=1e-4) or name.startswith("inpaint")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_gpu_makes_the_same_image(name, photo):
     here, there = (load_recipe(name)(photo.to(device), seeded(4)).cpu() for device in ("cpu", "cuda"))

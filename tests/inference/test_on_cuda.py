@@ -1,4 +1,4 @@
-"""Tests on a graphics card; they are skipped on machines without one."""
+"""Tests on a graphics card; they are skipped on machines without one. ``pytest -m gpu`` runs all of the kind."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from diffir.api import restorer_of
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+pytestmark = pytest.mark.gpu
 
 
 def photo(height: int, width: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from diffir.inference.device import has_bf16_units
 from tools.speed.turns import in_turns
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -24,6 +25,7 @@ _SHAPES = ((16384, 96, 384), (65536, 48, 144), (4096, 384, 384))  # rows, inner,
 _SIDE = {"cpu": 1536, "cuda": 8192}  # of the square matrices, large enough for all units of the device
 _REPEATS = 5
 _DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+_PATIENCE = 20  # seconds for nvidia-smi
 _COPIED = {"cpu": 2**27, "cuda": 2**29}  # bytes, far more than the caches hold
 
 
@@ -67,18 +69,24 @@ class Card:
     def of(cls, device: str) -> "Card":
         """Describe the card that a torch device names."""
         found = torch.cuda.get_device_properties(device)
-        with torch.cuda.device(device):
-            has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return cls(
             name=found.name,
             capability=f"{found.major}.{found.minor}",
             multiprocessors=found.multi_processor_count,
             memory=found.total_memory,
-            has_bf16=has_bf16,
+            has_bf16=has_fast_bf16(device),
             driver=driver_version(),
             cuda=str(torch.version.cuda),
             cudnn=str(torch.backends.cudnn.version()),
         )
+
+
+def has_fast_bf16(device: str) -> bool:
+    """Return whether a card or this CPU has units for bf16; others are many times slower in it."""
+    if torch.device(device).type != "cuda":
+        return has_bf16_units(cpuinfo())
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def driver_version() -> str:
@@ -87,8 +95,11 @@ def driver_version() -> str:
     if program is None:
         return "unknown"
     asked = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    printed = subprocess.run(asked, capture_output=True, text=True)
-    return printed.stdout.split("\n")[0].strip() or "unknown" if printed.returncode == 0 else "unknown"
+    try:
+        printed = subprocess.run(asked, capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return printed.partition("\n")[0].strip() or "unknown"
 
 
 def cpuinfo() -> str:

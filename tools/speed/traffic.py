@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _UNFILLED = {"aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::new_empty_strided"}
+_OVERWRITING = {"aten::copy_", "aten::fill_", "aten::zero_"}  # they do not read the tensor that they write
 
 
 def bytes_moved_by(work: Callable[[], object]) -> int:
@@ -49,7 +50,8 @@ class _Counter(TorchDispatchMode):
         held = {tensor.untyped_storage().data_ptr() for tensor in given}
         is_view = not func._schema.is_mutable and any(one.untyped_storage().data_ptr() in held for one in made)
         if not is_view and func._schema.name not in _UNFILLED:
-            self.total += sum(_bytes_of(tensor) for tensor in (*given, *made))
+            counted = given if func._schema.name in _OVERWRITING else [*given, *made]
+            self.total += sum(_bytes_of(tensor) for tensor in counted)
         return results
 
 
