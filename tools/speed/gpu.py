@@ -1,7 +1,8 @@
 """Measure diffir on an NVIDIA card in ten minutes: facts, equality, restoring, training, latent diffusion, compiling.
 
     python -m tools.speed.gpu --json gpu.json                   # on the card, from the root of the repository
-    python -m tools.speed.gpu --device cpu --side 32 --batches 1 --rounds 1 --steps 1 --rows denoise_tiny   # a trial
+    python -m tools.speed.gpu --device cpu --side 32 --batches 1 --rounds 1 --steps 1 --training_batches 1 \
+        --rows denoise_tiny --networks denoise ldm_sr_x4 --only facts equality restoring training latent   # a trial
 
 facts      card, driver, versions, fastest matrix product in fp32, tf32 and bf16, speed of a copy
 equality   every shipped network: fp32 on the card against the CPU (must pass), bf16 against fp32 (reported)
@@ -65,7 +66,6 @@ ROWS = {
     "deblur": Choice("deblur"),
 }  # two shipped networks, and a row of the released size with random weights
 OPTIONS = ("denoise/small.yml", "sr_x4/small.yml")
-LARGE_BATCH = 32  # of training, beside that of the option files, which are made for CPUs
 TESTS = "python -m pytest -m gpu"
 
 
@@ -86,14 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     args = _parser().parse_args(arguments)
     try:
-        sizes, planned = _plan(args)
+        sizes, planned = _plan(args, start + 60 * args.minutes)
     except UsageError as error:
         print(f"gpu: {error}", file=sys.stderr)
         return 2
     torch.set_float32_matmul_precision("highest")  # some containers of NVIDIA allow TF32 by default
     words = sys.argv[1:] if arguments is None else arguments
     document = {"command": shlex.join(["python", "-m", "tools.speed.gpu", *words]), "tolerance": parts.TOLERANCE}
-    is_right = run_parts(planned, document, args.json, start + 60 * args.minutes)
+    is_right = run_parts(planned, document, args.json, sizes.deadline)
     if torch.device(sizes.device).type == "cuda":
         print(f"\nThe tests that need a card: {TESTS}")
     return 0 if is_right else 1
@@ -138,9 +138,9 @@ def run_parts(
     return is_right
 
 
-def _plan(args: argparse.Namespace) -> tuple[Sizes, list[Part]]:
-    if min(args.rounds, args.steps, *args.batches) < 1:
-        raise UsageError("--rounds, --steps and --batches must be 1 or more")
+def _plan(args: argparse.Namespace, deadline: float) -> tuple[Sizes, list[Part]]:
+    if min(args.rounds, args.steps, *args.batches, *args.training_batches) < 1:
+        raise UsageError("--rounds, --steps and the numbers of photos must be 1 or more")
     if args.side < 32 or args.side % 32 or args.side > 256:
         raise UsageError(f"--side must be a multiple of 32 from 32 to 256, got {args.side}")
     device = resolve_device(args.device)
@@ -149,17 +149,20 @@ def _plan(args: argparse.Namespace) -> tuple[Sizes, list[Part]]:
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     precisions = tuple(args.precisions or (("fp32", "bf16") if has_fast_bf16(str(device)) else ("fp32",)))
-    sizes = Sizes(str(device), precisions, args.side, tuple(args.batches), args.rounds, args.steps, args.turn_seconds)
+    amounts = {"rounds": args.rounds, "steps": args.steps, "turn_seconds": args.turn_seconds}
+    sizes = Sizes(str(device), precisions, args.side, tuple(args.batches), **amounts, deadline=deadline)
     shipped = [name for name, entry in catalogue(SYSTEMS).items() if entry.shipped]
     for name in args.networks:
         if name not in shipped:
             raise UsageError(f"unknown network {name!r}; {meant(name, shipped)}")
     rows = {name: ROWS[name] if name in ROWS else Choice(get_task(name).name) for name in args.rows}
-    planned = [part for part in _parts(sizes, args.networks or shipped, rows) if part.group in args.only]
-    return sizes, planned
+    everything = _parts(sizes, args.networks or shipped, rows, args.training_batches)
+    return sizes, [part for part in everything if part.group in args.only]
 
 
-def _parts(sizes: Sizes, networks: Sequence[str], rows: dict[str, Choice]) -> Iterator[Part]:
+def _parts(
+    sizes: Sizes, networks: Sequence[str], rows: dict[str, Choice], training_batches: Sequence[int]
+) -> Iterator[Part]:
     """Yield all parts in their order; in each group the quick ones come first."""
     yield Part("facts", "", partial(parts.facts, sizes))
     for network in networks:
@@ -167,10 +170,9 @@ def _parts(sizes: Sizes, networks: Sequence[str], rows: dict[str, Choice]) -> It
     for batch in sizes.batches:
         for name, choice in rows.items():
             yield Part("restoring", f"{name}, batch {batch}", partial(parts.restoring, choice, batch, sizes))
-    for batch in (None, LARGE_BATCH):
+    for batch in training_batches:
         for options in OPTIONS:
-            label = f"{options}, batch {batch}" if batch else options
-            yield Part("training", label, partial(parts.training, options, batch, sizes))
+            yield Part("training", f"{options}, batch {batch}", partial(parts.training, options, batch, sizes))
     yield Part("latent", "", partial(parts.latent_diffusion, sizes))
     for batch in sizes.batches:
         for name, choice in rows.items():
@@ -192,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8], help="photos of a call (default: 1 8)")
     parser.add_argument("--rounds", type=int, default=5, help="turns that count (default: 5)")
     parser.add_argument("--steps", type=int, default=10, help="training steps of a turn (default: 10)")
+    batches = "patches of a training step: that of the option files, and one for cards (default: 4 32)"
+    parser.add_argument("--training_batches", nargs="+", type=int, default=[4, 32], help=batches)
     parser.add_argument("--turn_seconds", type=float, default=0.2, help="least length of a turn (default: 0.2)")
     known = f"{', '.join(ROWS)}, or a row of the task table with random weights"
     parser.add_argument("--rows", nargs="+", default=list(ROWS), metavar="NAME", help=f"what restores: {known}")
@@ -207,8 +211,8 @@ def _save(document: dict[str, Any], path: Path | None) -> None:
 
 def _free_memory() -> None:
     """Return what a part left on the card, so that the next one finds all of its memory."""
-    gc.collect()
     if torch.cuda.is_initialized():
+        gc.collect()
         torch.cuda.empty_cache()
 
 

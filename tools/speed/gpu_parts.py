@@ -4,6 +4,7 @@ In: ``Sizes`` and what to measure. Out: ``Found``, the lines to print and the ro
 """
 
 import gc
+import math
 import statistics
 import tempfile
 import time
@@ -55,6 +56,8 @@ class Sizes:
     """Training steps of a turn."""
     turn_seconds: float
     """A turn of restoring repeats its call until it takes about so long."""
+    deadline: float = math.inf
+    """Reading of ``time.monotonic`` after which no further contender is built."""
 
     @property
     def is_cuda(self) -> bool:
@@ -135,8 +138,8 @@ def compiling(choice: Choice, batch: int, way: str, sizes: Sizes) -> Found:
     return _raced(Cell(str(choice), batch, sizes.side), choice, names, sizes)
 
 
-def training(options: str, batch: int | None, sizes: Sizes) -> Found:
-    """Count the images a second of stage 1 of an option file; None is the batch size of the file.
+def training(options: str, batch: int, sizes: Sizes) -> Found:
+    """Count the images a second of stage 1 of an option file with a batch size.
 
     ``step`` is a training step with one batch on the card. ``loop`` is that of `diffir train`, photos included. fp32 is
     torch's default, which computes convolutions in TF32.
@@ -144,21 +147,19 @@ def training(options: str, batch: int | None, sizes: Sizes) -> Found:
     path = ROOT / "options" / options
     patch = min(sizes.side, load_config(path).datasets.train.gt_size)
     shared = [f"datasets.train.dataroot_gt={SAMPLES / 'train'}", "datasets.val=null", f"device={sizes.device}"]
-    shared += [f"datasets.train.gt_size={patch}"] + [f"datasets.train.batch_size_per_gpu={batch}"] * (batch is not None)
+    shared += [f"datasets.train.gt_size={patch}", f"datasets.train.batch_size_per_gpu={batch}"]
     calls: dict[str, Callable[[], None]] = {}
-    images = 0
     with tempfile.TemporaryDirectory() as folder:
         for precision in sizes.precisions:
             stage = FirstStage.of(path, [*shared, f"train.precision={precision}"])
-            images = len(stage.batch.gt)
             works = works_of(stage, sizes.steps, Path(folder) / precision)
             calls |= {f"{kind} {precision}": works[kind] for kind in ("step", "loop")}
         turns = in_turns(calls, sizes.rounds, sizes.device)
-    rows, lines = [], [f"{options}, {images} patches of {patch} x {patch} a step, images/s:"]
+    rows, lines = [], [f"{options}, {batch} patches of {patch} x {patch} a step, images/s:"]
     for name, found in turns.items():
-        speed = Spread.of([images * sizes.steps / seconds for seconds in found.seconds])
+        speed = Spread.of([batch * sizes.steps / seconds for seconds in found.seconds])
         kind, _, precision = name.partition(" ")
-        row = {"options": options, "kind": kind, "precision": precision, "batch": images, "patch": patch}
+        row = {"options": options, "kind": kind, "precision": precision, "batch": batch, "patch": patch}
         rows.append({**row, "seconds": found.seconds, "images_per_second": asdict(speed)})
         lines.append(f"  {name:12}{speed:.1f}")
     return Found(lines, rows)
@@ -226,7 +227,11 @@ def _raced(cell: Cell, choice: Choice, names: Mapping[str, Build], sizes: Sizes)
     lq = random_photo(cell.batch, cell.side, cell.side, sizes.device)
     ready: dict[str, _Ready] = {}
     failed: dict[str, str] = {}
+    too_late: list[str] = []
     for name, precision, build in builds(dict(names), sizes.precisions):
+        if time.monotonic() >= sizes.deadline:
+            too_late.append(name)
+            continue
         try:
             ready[name] = _warmed_up(
                 lambda build=build, kind=precision: build(network, lq, kind), precision, name, sizes
@@ -260,16 +265,18 @@ def _raced(cell: Cell, choice: Choice, names: Mapping[str, Build], sizes: Sizes)
     rows = [speed(name, one) for name, one in ready.items()]
     lines = [f"{cell}, {gflop:.3g} GFLOP", HEAD, *(row.line() for row in rows)]
     lines += [f"{name} failed: {' '.join(reason.split())[:300]}" for name, reason in failed.items()]
+    lines += [f"{name} was not run: the time is over" for name in too_late]
     document = [row.figures() for row in rows]
+    document += [{**asdict(cell), "contender": name, "not_run": "the time is over"} for name in too_late]
     document += [{**asdict(cell), "contender": name, "failed": reason} for name, reason in failed.items()]
     return Found(lines, document, is_right=not failed)
 
 
 def _warmed_up(build: Callable[[], Callable[[], Tensor]], precision: Precision, name: str, sizes: Sizes) -> _Ready:
     """Build a contender and call it until it no longer changes; measure what needs no turns."""
-    gc.collect()  # what another contender left must not count as memory before the start
     before = 0
     if sizes.is_cuda:
+        gc.collect()  # what another contender left must not count as memory before the start
         torch.cuda.reset_peak_memory_stats(sizes.device)
         before = torch.cuda.memory_allocated(sizes.device)
 
