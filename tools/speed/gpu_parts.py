@@ -263,7 +263,7 @@ def _raced(cell: Cell, choice: Choice, names: Mapping[str, Build], sizes: Sizes)
         )
 
     rows = [speed(name, one) for name, one in ready.items()]
-    lines = [f"{cell}, {gflop:.3g} GFLOP", HEAD, *(row.line() for row in rows)]
+    lines = ["", f"{cell}, {gflop:.3g} GFLOP", HEAD, *(row.line() for row in rows)]
     lines += [f"{name} failed: {' '.join(reason.split())[:300]}" for name, reason in failed.items()]
     lines += [f"{name} was not run: the time is over" for name in too_late]
     document = [row.figures() for row in rows]

@@ -7,7 +7,7 @@ from typing import Any
 from tools.speed.turns import Spread
 
 HEAD = (
-    f"  {'contender':22}{'ms a call':27}{'images/s':>9}{'x eager':>9}{'x eager-bf16':>14}"
+    f"  {'contender':22}{'ms a call':31}{'images/s':>9}{'x eager':>9}{'x eager-bf16':>14}"
     f"{'of peak':>9}{'of copy':>9}{'MB':>8}{'differs':>9}{'first, s':>10}"
 )
 
@@ -76,7 +76,7 @@ class Speed:
         memory = "-" if self.peak_megabytes is None else f"{self.peak_megabytes:.0f}"
         difference = "-" if self.difference is None else f"{self.difference:.0e}"
         return (
-            f"  {self.contender:22}{f'{milliseconds:.2f}':27}{self.images_per_second:9.2f}{ratio:>9}{ratio_bf16:>14}"
+            f"  {self.contender:22}{f'{milliseconds:.2f}':31}{self.images_per_second:9.2f}{ratio:>9}{ratio_bf16:>14}"
             f"{peak:>9}{copied:>9}{memory:>8}{difference:>9}{self.first_seconds:10.1f}"
         )
 
