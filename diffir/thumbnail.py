@@ -18,9 +18,14 @@ def thumbnail(images: Tensor, side: int) -> Tensor:
 
 
 def thumbnail_of(photos: Region, side: int) -> Tensor:
-    """Return the thumbnail (B, C, side, side) of whole photos, on the CPU; only a few rows are read at a time."""
+    """Return the thumbnail (B, C, side, side) of whole photos, on the CPU."""
+    return shrunk(photos, side, side)
+
+
+def shrunk(photos: Region, height: int, width: int) -> Tensor:
+    """Shrink whole photos to (B, C, height, width), on the CPU; only a few rows are read at a time."""
     rows = []
-    for row in range(side):
-        start, stop = row * photos.height // side, -(-(row + 1) * photos.height // side)
-        rows.append(F.adaptive_avg_pool2d(photos.rows(start, stop), (1, side)))
+    for row in range(height):
+        start, stop = row * photos.height // height, -(-(row + 1) * photos.height // height)
+        rows.append(F.adaptive_avg_pool2d(photos.rows(start, stop), (1, width)))
     return torch.cat(rows, dim=2)

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from diffir.degradations.backlight import Backlight
 from diffir.degradations.blur import Blur, SincBlur
 from diffir.degradations.camera_noise import CameraNoise
 from diffir.degradations.compression import JPEG, WebP
@@ -133,6 +134,7 @@ STEPS: dict[str, type] = {
     "snow": Snow,
     "haze": Haze,
     "low_light": LowLight,
+    "backlight": Backlight,
     "fading": Fading,
     "stains": Stains,
     "scratches": Scratches,

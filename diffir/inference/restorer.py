@@ -21,7 +21,9 @@ from diffir.inference.options import RestoreOptions
 from diffir.inference.runner import Runner
 from diffir.inference.source import OutputImages, Source, check_image, turn_back
 from diffir.inference.strips import split_rows
+from diffir.inference.tone import ToneChange
 from diffir.system import Engine, OnProgress, Precision, Write
+from diffir.thumbnail import shrunk
 
 # The eight rotations and reflections of the self-ensemble.
 _TURNS = [(quarter_turns, mirrored) for mirrored in (False, True) for quarter_turns in range(4)]
@@ -260,6 +262,8 @@ class Restorer:
         # Strength 0 needs no network at all.
         if self.options.strength == 0:
             write_input(source, output, self.scale)
+        elif self.facts.tone_side:
+            self._restore_tone(source, finish, prior, on_progress)
         # The mean of an ensemble exists only as a whole; it is finished strip by strip to save memory.
         elif self.options.tta:
             mean = self._ensemble(source, prior, on_progress)
@@ -268,6 +272,29 @@ class Restorer:
                 finish(strip.top, rearrange(rows, "b h w c -> b c h w"))
         else:
             self._run(source, finish, prior, on_progress)
+
+    def _restore_tone(self, source: Source, write: Write, prior: Tensor | None, on_progress: OnProgress | None) -> None:
+        """Restore a small copy of the photos, and carry its change of tone over to them."""
+        # The copy is no larger than the photos, and has the prior of the photos.
+        if self.facts.thumbnail and prior is None:
+            prior = self._runner.estimate_prior(source, self.options.seed)
+        photos = source.without_mask()
+        share = min(self.facts.tone_side / max(photos.height, photos.width), 1)
+        copy = shrunk(photos, *(max(round(share * side), 1) for side in (photos.height, photos.width)))
+        small = Source.whole(rearrange(copy, "b c h w -> b h w c").numpy(), None, self.facts)
+
+        # Restore it.
+        if self.options.tta:
+            restored = self._ensemble(small, prior, on_progress)
+        else:
+            output = OutputImages.like(small, 1, np.dtype(np.float32), clips=False)
+            self._run(small, output.write, prior, on_progress)
+            restored = output.images
+
+        # Change the photos strip by strip.
+        change = ToneChange.between(copy, rearrange(torch.from_numpy(restored), "b h w c -> b c h w"))
+        for strip in split_rows(photos.height, _ROWS, 0):
+            write(strip.top, change.applied(photos.rows(strip.top, strip.bottom), strip.top, photos.height))
 
     def _run(self, source: Source, write: Write, prior: Tensor | None, on_progress: OnProgress | None) -> None:
         """Restore whole photos with the margin that the network wants, and write their rows without it.

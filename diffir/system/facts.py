@@ -32,6 +32,9 @@ class Facts:
     """Side of the thumbnail of the whole photo that the network reads besides; 0 if it reads none."""
     margin: int = 0
     """Mirrored pixels that the network sees beyond each edge of a photo, since its results near an edge are worse."""
+    tone_side: int = 0
+    """Longest side of the small copy that the network restores, whose change of tone is carried over to the photo; 0 if
+    it restores the photo itself."""
 
     @property
     def has_mask(self) -> bool:

@@ -13,10 +13,20 @@ from diffir.degradations.steps import STEPS
 from diffir.errors import ConfigError
 from diffir.field_ranges import Within, rules_of
 
-WEATHER = ["rain", "snow", "haze", "low_light"]
+WEATHER = ["rain", "snow", "haze", "low_light", "backlight"]
 AGE = ["fading", "stains", "scratches", "dust", "folds"]
 MASKS = ["strokes", "boxes", "half", "outpaint", "lines"]
-RECIPES = ["rain", "haze", "snow", "low_light", "old_photo", "inpaint_thin", "inpaint_medium", "inpaint_wide"]
+RECIPES = [
+    "rain",
+    "haze",
+    "snow",
+    "low_light",
+    "backlight",
+    "old_photo",
+    "inpaint_thin",
+    "inpaint_medium",
+    "inpaint_wide",
+]
 SIZES = [(1, 1), (1, 40), (2, 3), (300, 7), (33, 64)]
 
 

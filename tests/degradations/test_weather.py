@@ -1,4 +1,4 @@
-"""Rain, snow, haze and low light follow the laws of light and have the given strength."""
+"""Rain, snow, haze, low light and backlight follow the laws of light and have the given strength."""
 
 import math
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffir.degradations.backlight import Backlight
 from diffir.degradations.draw import Draw
 from diffir.degradations.haze import Haze
 from diffir.degradations.low_light import LowLight
@@ -194,3 +195,23 @@ def test_clouds_reach_from_0_to_1_without_jumps():
 def test_a_value_out_of_range_is_refused_by_name(cls, settings, named):
     with pytest.raises(ConfigError, match=f"^{named} must"):
         cls(**settings)
+
+
+def test_backlight_darkens_the_dark_side_by_its_stops_and_leaves_the_bright_side():
+    photo = torch.full((1, 3, 40, 60), 0.2)
+    photo[..., 30:] = 0.9
+
+    lit = Backlight(stops=(2, 2), reach=(0.02, 0.02), hardness=(4, 4))(photo, drawn())
+
+    torch.testing.assert_close(to_linear(lit[..., :20]), to_linear(photo[..., :20]) / 4)
+    torch.testing.assert_close(lit[..., 40:], photo[..., 40:])
+
+
+def test_backlight_follows_the_surroundings_and_not_the_pixel():
+    photo = torch.full((1, 3, 40, 60), 0.2)
+    photo[..., 30:] = 0.9
+    photo[..., 20, 50] = 0.2
+
+    lit = Backlight(stops=(2, 2), reach=(0.05, 0.05), hardness=(4, 4))(photo, drawn())
+
+    torch.testing.assert_close(lit[..., 20, 50], photo[..., 20, 50])

@@ -110,7 +110,7 @@ def _pretrained(start: StageStart, weights: str | Path, part: str | None, *, str
 def _reshaped(network: DiffIR, settings: ArchSettings, weights: str | Path) -> DiffIR:
     """A stage-2 network with other numbers of blocks or another tail than the given one, which it equals if it has all
     of its blocks; raise ConfigError if more than these settings differ."""
-    may_differ = ("num_blocks", "num_refinement_blocks", "one_conv_tail")
+    may_differ = ("num_blocks", "num_refinement_blocks", "one_conv_tail", "tone_side")
     if replace(network.settings, **{name: getattr(settings, name) for name in may_differ}) != settings:
         raise ConfigError(f"{weights} and network_g differ in more than the settings {', '.join(may_differ)}")
     other = DiffIR(settings, stage=2)

@@ -55,6 +55,9 @@ class ArchSettings:
     """What CPEN looks at: the image that is restored, in training a patch, or a thumbnail of the whole photo."""
     prior_thumbnail: int = 64
     """Side of that thumbnail in pixels of lq."""
+    tone_side: int = 0
+    """Longest side of the copy that the network restores, whose change of tone is carried over to the photo by affine
+    functions of colour; 0 restores the photo itself. Training does not depend on it."""
     denoiser_blocks: int = 1
     """Number of layers of the denoiser after the first one."""
     num_timesteps: int = 4
@@ -88,6 +91,8 @@ class ArchSettings:
                 )
 
         # View of the prior.
+        if self.tone_side and (self.has_mask or self.scale != 1 or not 32 <= self.tone_side <= 4096):
+            raise ConfigError("tone_side is 0 or from 32 to 4096, and not for networks that enlarge or take a mask")
         if self.prior_view == "whole" and self.has_mask:
             raise ConfigError("prior_view whole is not for networks that take a mask (in_channels 4)")
 
@@ -112,7 +117,9 @@ class ArchSettings:
     def facts(self) -> Facts:
         """The properties of the network that the shared machinery reads."""
         margin = TONE_MARGIN if self.thumbnail else 0
-        return Facts(self.scale, self.multiple_of, self.in_channels, self.hole_fill, self.thumbnail, margin)
+        return Facts(
+            self.scale, self.multiple_of, self.in_channels, self.hole_fill, self.thumbnail, margin, self.tone_side
+        )
 
     @property
     def scale(self) -> int:

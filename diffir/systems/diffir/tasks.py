@@ -99,7 +99,7 @@ TASKS: dict[str, Task] = {
         _ours(
             "enhance_small",
             "dark, hazy, faded and colour-cast photos, for CPUs",
-            _SMALL_WHOLE,
+            replace(_SMALL_WHOLE, tone_side=256),
             _RGB,
             needs_whole=True,
         ),
