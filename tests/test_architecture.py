@@ -67,7 +67,7 @@ ROOMS = {
     "inference": {
         "device": 0, "mask_seam": 0, "options": 1, "strips": 0, "tiling": 0, "source": 0, "prior_file": 0,
         "finishing": 1, "whole": 1, "runner": 2, "live_bytes": 0, "multiply_adds": 0, "plain_engine": 1,
-        "progress": 0, "restorer": 3, "chain": 4, "samples": 4,
+        "progress": 0, "tone": 0, "restorer": 3, "chain": 4, "samples": 4,
     },
     "training": {
         "early_stopping": 0, "loggers": 0, "log": 1, "teacher": 0, "optim": 0, "processes": 0, "random_state": 0,
