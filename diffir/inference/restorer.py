@@ -276,8 +276,7 @@ class Restorer:
     def _restore_tone(self, source: Source, write: Write, prior: Tensor | None, on_progress: OnProgress | None) -> None:
         """Restore a small copy of the photos, and carry its change of tone over to them."""
         # The copy is no larger than the photos, and has the prior of the photos.
-        if self.facts.thumbnail and prior is None:
-            prior = self._runner.estimate_prior(source, self.options.seed)
+        prior = self._prior_of_whole(source, prior)
         photos = source.without_mask()
         share = min(self.facts.tone_side / max(photos.height, photos.width), 1)
         copy = shrunk(photos, *(max(round(share * side), 1) for side in (photos.height, photos.width)))
@@ -297,22 +296,27 @@ class Restorer:
             write(strip.top, change.applied(photos.rows(strip.top, strip.bottom), strip.top, photos.height))
 
     def _run(self, source: Source, write: Write, prior: Tensor | None, on_progress: OnProgress | None) -> None:
-        """Restore whole photos with the margin that the network wants, and write their rows without it.
+        """Restore whole photos with the margin that the network wants, and write their rows without it."""
+        if not self.facts.margin:
+            self._runner.restore(source, write, seed=self.options.seed, prior=prior, on_progress=on_progress)
+            return
+        margin = self.scale * self.facts.margin
+        end = margin + self.scale * source.images.shape[1]
 
-        A prior of the whole photo is that of the photo without the margin.
-        """
-        margin, inner = self.scale * self.facts.margin, write
-        if margin:
-            if self.facts.thumbnail and prior is None:
-                prior = self._runner.estimate_prior(source, self.options.seed)
-            source = source.with_margin(self.facts)
+        def write_inner(top: int, rows: Tensor) -> None:
+            inner = rows[..., max(margin - top, 0) : max(end - top, 0), margin:]
+            if inner.shape[-2]:
+                write(max(top - margin, 0), inner)
 
-            def inner(top: int, rows: Tensor) -> None:
-                rows = rows[..., max(margin - top, 0) :, margin:]
-                if rows.shape[-2]:
-                    write(max(top - margin, 0), rows)
+        prior, wide = self._prior_of_whole(source, prior), source.with_margin(self.facts)
+        self._runner.restore(wide, write_inner, seed=self.options.seed, prior=prior, on_progress=on_progress)
 
-        self._runner.restore(source, inner, seed=self.options.seed, prior=prior, on_progress=on_progress)
+    def _prior_of_whole(self, source: Source, prior: Tensor | None) -> Tensor | None:
+        """The given prior, or that of whole photos for networks that look at a thumbnail; None if the engine
+        estimates it."""
+        if prior is not None or not self.facts.thumbnail:
+            return prior
+        return self._runner.estimate_prior(source, self.options.seed)
 
     def _ensemble(self, source: Source, prior: Tensor | None, on_progress: OnProgress | None) -> np.ndarray:
         """Average the results of the eight turns, (B, H, W, 3) float32; each has its own prior unless one is given."""

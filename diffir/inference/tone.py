@@ -30,8 +30,8 @@ class ToneChange:
         """Fit the functions that turn ``copy`` into ``restored``, both (B, 3, h, w) floats with white at 1."""
         copy, restored = copy.double(), restored.double()  # variances are differences of nearly equal numbers
         mean, target = _around(copy), _around(restored)
-        variance = _covariance(copy, copy) - einsum(mean, mean, "b i h w, b j h w -> b h w i j")
-        shared = _covariance(copy, restored) - einsum(mean, target, "b i h w, b j h w -> b h w i j")
+        variance = _mean_products(copy, copy) - einsum(mean, mean, "b i h w, b j h w -> b h w i j")
+        shared = _mean_products(copy, restored) - einsum(mean, target, "b i h w, b j h w -> b h w i j")
         matrix = torch.linalg.solve(variance + EPSILON * torch.eye(3).to(variance), shared)
         offset = target - einsum(matrix, mean, "b h w i j, b i h w -> b j h w")
         matrix = rearrange(matrix, "b h w i j -> b (i j) h w")
@@ -59,7 +59,7 @@ def _around(images: Tensor) -> Tensor:
     return F.avg_pool2d(images, 2 * RADIUS + 1, stride=1, padding=RADIUS, count_include_pad=False)
 
 
-def _covariance(left: Tensor, right: Tensor) -> Tensor:
+def _mean_products(left: Tensor, right: Tensor) -> Tensor:
     """The mean product of channels (B, h, w, C, C) around each pixel of two images (B, C, h, w)."""
     products = rearrange(einsum(left, right, "b i h w, b j h w -> b i j h w"), "b i j h w -> b (i j) h w")
     return rearrange(_around(products), "b (i j) h w -> b h w i j", i=left.shape[1])

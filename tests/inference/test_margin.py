@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diffir.inference.source import OutputImages
 from diffir.systems.diffir import ArchSettings
 
 WHOLE_VIEW = {"prior_view": "whole", "prior_thumbnail": 16}
@@ -55,3 +56,19 @@ def test_self_ensemble_blending_and_tiles_work_with_a_margin(make_restorer) -> N
     assert turned.shape == tiled.shape == IMAGE.shape
     for other in (turned, tiled):
         assert np.abs(other - whole).mean() < 0.05 < np.abs(np.roll(other, 32, axis=1) - whole).mean()
+
+
+@pytest.mark.parametrize("strength", [1, 0.5])
+def test_rows_that_lie_in_the_margin_alone_are_not_written(make_restorer, monkeypatch, strength) -> None:
+    restorer = make_restorer(WHOLE_VIEW, strength=strength)
+    written = []
+
+    def row_by_row(source, write, **_) -> None:
+        for top in range(source.height):
+            write(top, source.rows(top, top + 1))
+
+    monkeypatch.setattr(restorer._runner, "restore", row_by_row)
+    monkeypatch.setattr(OutputImages, "write", lambda self, top, rows: written.append((top, rows.shape[2])))
+    restorer.restore(IMAGE)
+
+    assert written == [(top, 1) for top in range(48)]

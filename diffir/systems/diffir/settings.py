@@ -18,7 +18,7 @@ Stage = Literal[1, 2]
 
 LARGEST = 4096  # upper limit of every setting, so that a forged file cannot claim all memory
 MOST_BLOCKS = 64  # of each kind; the published networks have at most eight, and thousands would take minutes to build
-TONE_MARGIN = 32  # pixels; without them, changes of tone left a dark rim of about 16 in skies, and 16 left a part of it
+TONE_MARGIN = 32  # mirrored pixels beyond each edge; without them, a change of tone left a rim of about 16 pixels
 LEVELS = 4  # levels of the U-shaped network; each has half the resolution of the one above
 PRIOR_UNSHUFFLE_AT_SCALE_1 = 4  # CPEN reads the image through PixelUnshuffle(4 / scale)
 
@@ -90,9 +90,11 @@ class ArchSettings:
                     f"level {level + 1} has {channels} channels, which are not divisible by {heads} heads"
                 )
 
-        # View of the prior.
-        if self.tone_side and (self.has_mask or self.scale != 1 or not 32 <= self.tone_side <= 4096):
-            raise ConfigError("tone_side is 0 or from 32 to 4096, and not for networks that enlarge or take a mask")
+        # View of the prior, and the copy on which tones are found.
+        if self.tone_side and (self.has_mask or self.scale != 1 or not 32 <= self.tone_side <= LARGEST):
+            raise ConfigError(
+                f"tone_side is 0 or from 32 to {LARGEST}, and not for networks that enlarge or take a mask"
+            )
         if self.prior_view == "whole" and self.has_mask:
             raise ConfigError("prior_view whole is not for networks that take a mask (in_channels 4)")
 

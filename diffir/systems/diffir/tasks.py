@@ -98,7 +98,7 @@ TASKS: dict[str, Task] = {
         _ours("photo_small", "everyday damage: blur, noise, JPEG, resizing", _SMALL, _RGB, needs_whole=True),
         _ours(
             "enhance_small",
-            "dark, hazy, faded and colour-cast photos, for CPUs",
+            "dark, backlit, hazy, faded and colour-cast photos, for CPUs",
             replace(_SMALL_WHOLE, tone_side=256),
             _RGB,
             needs_whole=True,
