@@ -28,7 +28,7 @@ from diffir.pixels import as_rgb, to_kind
 
 DRAWS = 3  # of each damage and photo
 CROP = 256  # pixels a side of the middle of each photo whose restorations are compared
-FAULTS = ("noise", "strong noise", "JPEG", "soft", "dark", "hazy", "faded")
+FAULTS = ("noise", "strong noise", "JPEG", "soft", "dark", "backlit", "hazy", "faded")
 
 
 def _noise(sigma: float) -> dict[str, Any]:
@@ -75,6 +75,7 @@ DAMAGE: dict[str, list[dict[str, Any]] | str] = {
     "low light, 1 stop": [_dark(1)],
     "low light, 2 stops": [_dark(2)],
     "low light, 4 stops": [_dark(4)],
+    "backlight": "backlight",
     "haze": "haze",
     "fading": [{"type": "fading", "monochrome_prob": 0.0}],
     "colour cast": [{"type": "low_light", "stops": [0.0, 1.0], "cast": 1.0}],
@@ -93,10 +94,11 @@ COMPARED = {
     "blur, sigma 1.5, then JPEG of quality 50": ["photo", "deblur", "jpeg", "jpeg,deblur"],
     "low light, 2 stops": ["enhance"],
     "low light, 4 stops": ["enhance", "denoise,enhance"],
+    "backlight": ["enhance"],
     "haze": ["enhance"],
     "fading": ["enhance"],
 }
-WHOLE = {"low light, 2 stops", "low light, 4 stops", "haze", "fading"}  # damage that is seen in whole photos
+WHOLE = {"low light, 2 stops", "low light, 4 stops", "backlight", "haze", "fading"}  # damage that is seen in whole photos
 
 
 def recipe(name: str) -> Recipe:

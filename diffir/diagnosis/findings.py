@@ -13,10 +13,10 @@ import numpy as np
 from diffir.diagnosis.blocks import blockiness
 from diffir.diagnosis.noise import coarse_noise_level, noise_level
 from diffir.diagnosis.sharpness import edge_width
-from diffir.diagnosis.tones import colour_cast, tones_of, veil
+from diffir.diagnosis.tones import colour_cast, shadow_and_light, tones_of, veil
 from diffir.diagnosis.views import Views
 
-Fault = Literal["noise", "strong noise", "JPEG", "soft", "dark", "hazy", "faded"]
+Fault = Literal["noise", "strong noise", "JPEG", "soft", "dark", "backlit", "hazy", "faded"]
 
 # Noise, in 1/255. Noise is finer than texture: at half size it is weaker, and texture is stronger.
 _NOISE, _LARGEST_COARSE_SHARE = 2.7, 0.95
@@ -30,6 +30,7 @@ _BLOCKINESS = 0.09
 _EDGE_WIDTH = 0.95
 # Tones, on the 8-bit scale.
 _DARK_WHITE = 130.0
+_BACKLIT = ((40.0, 110.0), (50.0, 170.0))  # largest shadow and least light: deeper shadows need less light
 _HAZY_BLACK, _HAZY_VEIL = 20.0, 80.0
 _FADED_BLACK, _FADED_BLUE, _FADED_YELLOW = 25.0, 230.0, 30.0
 
@@ -52,6 +53,10 @@ class Figures:
     """Sigma of the sharpest edges in pixels; None if there are too few edges."""
     white: float
     """Brightness that a hundredth of the pixels exceeds, 0 to 255."""
+    shadow: float
+    """Brightness below which a quarter of the photo lies, detail smoothed away, 0 to 255."""
+    light: float
+    """Brightness above which a tenth of the photo lies, detail smoothed away, 0 to 255."""
     black: float
     """Value that all but a hundredth of the pixels exceed in every channel, 0 to 255."""
     yellowing: float
@@ -101,6 +106,7 @@ def diagnose(pixels: np.ndarray, jpeg_quality: int | None = None) -> Diagnosis:
 
 def _figures(views: Views, jpeg_quality: int | None) -> Figures:
     tones = tones_of(views.whole)
+    shadow, light = shadow_and_light(views.whole)
     return Figures(
         width=views.width,
         height=views.height,
@@ -110,6 +116,8 @@ def _figures(views: Views, jpeg_quality: int | None) -> Figures:
         jpeg_quality=jpeg_quality,
         edge_width=edge_width(views.luma),
         white=tones.white,
+        shadow=shadow,
+        light=light,
         black=tones.black,
         yellowing=tones.white_red - tones.white_blue,
         white_blue=tones.white_blue,
@@ -147,6 +155,9 @@ def _softness(figures: Figures) -> list[Finding]:
 def _tones(figures: Figures) -> list[Finding]:
     if figures.white < _DARK_WHITE:
         return [Finding("dark", f"darkness (99 of 100 pixels are below {figures.white:.0f} of 255)")]
+    if any(figures.shadow < shadow and figures.light > light for shadow, light in _BACKLIT):
+        shares = f"a quarter of the photo is below {figures.shadow:.0f} of 255, a tenth above {figures.light:.0f}"
+        return [Finding("backlit", f"a subject in shadow ({shares})")]
     # Fading comes first, since it lifts the dark channel, too, and haze is seldom yellow.
     is_pale = figures.black > _FADED_BLACK and figures.white_blue < _FADED_BLUE
     if is_pale and figures.yellowing > _FADED_YELLOW:

@@ -11,6 +11,7 @@ import numpy as np
 from diffir.diagnosis.views import LUMA
 
 _PATCH = 15  # pixels a side of the patches of the dark channel; He et al. take 15 in larger images
+_AROUND = 0.025  # sigma by the longer side: detail and small lights are no region
 _NORM = 6  # of the shades of grey and of the grey edge, as their authors recommend
 _AGREEMENT = 0.7  # cosine between the casts that the two methods find, below which there is none
 
@@ -33,6 +34,16 @@ def tones_of(whole: np.ndarray) -> Tones:
     black = np.quantile(whole, 0.01, axis=(0, 1)).min()
     white_red, _, white_blue = np.quantile(whole, 0.99, axis=(0, 1))
     return Tones(float(np.quantile(whole @ LUMA, 0.99)), float(black), float(white_red), float(white_blue))
+
+
+def shadow_and_light(whole: np.ndarray) -> tuple[float, float]:
+    """Brightness below which a quarter of the photo lies, and above which a tenth does, detail smoothed away.
+
+    Both are extreme where something dark stands before something bright.
+    """
+    smooth = cv2.GaussianBlur(whole @ LUMA, (0, 0), max(_AROUND * max(whole.shape), 0.1))
+    shadow, light = np.quantile(smooth, (0.25, 0.9))
+    return float(shadow), float(light)
 
 
 def veil(whole: np.ndarray) -> float:

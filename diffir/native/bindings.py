@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LIBRARY = Path(__file__).parent / "_kernels.so"
 _LONG, _POINTER = ctypes.c_long, ctypes.c_void_p
 _LARGEST_PIECE, _SMALLEST_PIECE = 512, 16  # rows of a piece of work; two more rows are expanded for each
 _PIECE_SIDE = 64  # pixels; columns of a piece of work
@@ -243,9 +244,8 @@ def find_kernels(precision: Literal["fp32", "bf16", "fp16"]) -> Kernels | None:
 @cache
 def _library() -> ctypes.CDLL | None:
     """Load the compiled library; None if it is missing, or was built for another system or version."""
-    path = Path(__file__).parent / "_kernels.so"
     try:
-        library = ctypes.CDLL(str(path)) if path.is_file() else None
+        library = ctypes.CDLL(str(LIBRARY)) if LIBRARY.is_file() else None
     except OSError:  # built for another system
         return None
     # The sizes of the structures must agree with those that the library was compiled with.

@@ -10,7 +10,7 @@ from PIL import Image
 from diffir.diagnosis.blocks import blockiness
 from diffir.diagnosis.noise import coarse_noise_level, noise_level
 from diffir.diagnosis.sharpness import edge_width
-from diffir.diagnosis.tones import colour_cast, tones_of, veil
+from diffir.diagnosis.tones import colour_cast, shadow_and_light, tones_of, veil
 from diffir.diagnosis.views import WHOLE_SIDE, WINDOW, Views
 from diffir.image_io import jpeg_quality, read_image
 
@@ -102,6 +102,16 @@ def test_tones_are_read_from_the_whole_photo() -> None:
     assert white == pytest.approx(0.299 * 200 + 0.587 * 180 + 0.114 * 150)
     assert veil(photo * 0 + 90) == 90
     assert veil(np.kron(np.eye(20)[:, :, None], np.ones((5, 5, 3))).astype(np.float32) * 200) == 0
+
+
+def test_shadow_and_light_are_those_of_regions_and_not_of_detail() -> None:
+    halves = np.full((200, 200, 3), 20, np.float32)
+    halves[:60] = 220
+    lamps = np.full((200, 200, 3), 20, np.float32)
+    lamps[::10, ::10] = 255  # a hundredth of the pixels
+
+    assert shadow_and_light(halves) == pytest.approx((20, 220))
+    assert shadow_and_light(lamps)[1] < 30
 
 
 def test_a_cast_is_the_distance_of_the_colours_of_the_light_in_stops() -> None:

@@ -1,8 +1,18 @@
-"""Parametrises tests over all compiled kernels that this machine can run."""
+"""Parametrises tests over all compiled kernels that this machine can run.
+
+The environment variable DIFFIR_TEST_KERNELS names another library to test, such as one of test_emulated_avx512.py.
+"""
+
+import os
+from pathlib import Path
 
 import pytest
 
+from diffir.native import bindings
 from diffir.native.bindings import kernels_here
+
+if "DIFFIR_TEST_KERNELS" in os.environ:
+    bindings.LIBRARY = Path(os.environ["DIFFIR_TEST_KERNELS"])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
