@@ -34,7 +34,10 @@ def shared() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Share the cores among the processes of pytest-xdist, and the commands that they run."""
+    """Share the cores among the processes of pytest-xdist and the commands that they run; without a card, let Triton
+    compute its kernels on the CPU, which it decides when it is imported first."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
     if hasattr(config, "workerinput"):
         threads = max(1, len(os.sched_getaffinity(0)) // config.workerinput["workercount"])
         torch.set_num_threads(threads)

@@ -98,7 +98,8 @@ COMPARED = {
     "haze": ["enhance"],
     "fading": ["enhance"],
 }
-WHOLE = {"low light, 2 stops", "low light, 4 stops", "backlight", "haze", "fading"}  # damage that is seen in whole photos
+# Damage that is seen in whole photos.
+WHOLE = {"low light, 2 stops", "low light, 4 stops", "backlight", "haze", "fading"}
 
 
 def recipe(name: str) -> Recipe:

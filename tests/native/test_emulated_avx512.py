@@ -17,7 +17,17 @@ from diffir.native.bindings import LIBRARY
 
 HERE = Path(__file__).parent
 SOURCES = LIBRARY.parent / "src"
-FLAGS = ("-shared", "-fPIC", "-O1", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-w", "-Wno-psabi")
+FLAGS = (
+    "-shared",
+    "-fPIC",
+    "-O1",
+    "-std=c++17",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-w",
+    "-Wno-psabi",
+)
 
 pytestmark = [
     pytest.mark.slow,

@@ -19,6 +19,7 @@ from diffir.api import restorer_of
 from diffir.inference.device import autocast
 from diffir.system import Precision
 from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.restore_options import Blocks
 from tools.speed.contenders import by_restorer
 from tools.speed.reference import PlainCopy, start_noise
 
@@ -63,9 +64,9 @@ def direct(network: DiffIR, lq: Tensor, precision: Precision) -> Call:
     return _called(_channels_last(network, lq), network, lq.contiguous(memory_format=torch.channels_last), precision)
 
 
-def engine(network: DiffIR, lq: Tensor, precision: Precision) -> Call:
-    """Run diffir's torch engine, whose maps are channels last, from the card to the card."""
-    options = {"device": str(lq.device), "precision": precision, "stats": "global", "engine": "torch"}
+def engine(network: DiffIR, lq: Tensor, precision: Precision, *, name: Blocks = "torch") -> Call:
+    """Run one of diffir's engines, whose maps are channels last, from the card to the card."""
+    options = {"device": str(lq.device), "precision": precision, "stats": "global", "engine": name}
     own, photos = restorer_of(copy.deepcopy(network), **options).engine, PhotosOnDevice(lq)
 
     def run() -> Tensor:
@@ -96,6 +97,7 @@ def compiled(network: DiffIR, lq: Tensor, precision: Precision, *, mode: Mode) -
 
 
 UNCOMPILED: dict[str, Build] = {"eager": eager, "network": direct, "engine": engine, "restorer": whole_call}
+TRITON: dict[str, Build] = {"triton": partial(engine, name="triton")}  # on NVIDIA cards
 
 
 def builds(names: dict[str, Build], precisions: tuple[Precision, ...]) -> Iterator[tuple[str, Precision, Build]]:

@@ -23,8 +23,9 @@ from diffir.image_io import read_image
 from diffir.inference.restorer import Restorer
 from diffir.pixels import to_float
 from diffir.system import Precision
+from diffir.systems.diffir.engine.triton_blocks import has_triton
 from tools.speed.first_stage import FirstStage
-from tools.speed.gpu_contenders import MODES, UNCOMPILED, Build, builds, compiled
+from tools.speed.gpu_contenders import MODES, TRITON, UNCOMPILED, Build, builds, compiled
 from tools.speed.gpu_rows import HEAD, Cell, Speed
 from tools.speed.machine import Card, Machine, ceiling, copy_bandwidth, has_fast_bf16
 from tools.speed.reference import Choice, gflop_of, random_photo
@@ -128,7 +129,9 @@ def equality(network: str, sizes: Sizes) -> Found:
 
 def restoring(choice: Choice, batch: int, sizes: Sizes) -> Found:
     """Time the contenders that need no compiler, in turns."""
-    return _raced(Cell(str(choice), batch, sizes.side), choice, UNCOMPILED, sizes)
+    device = torch.device(sizes.device)
+    names = UNCOMPILED | (TRITON if device.type == "cuda" and has_triton(device) else {})
+    return _raced(Cell(str(choice), batch, sizes.side), choice, names, sizes)
 
 
 def compiling(choice: Choice, batch: int, way: str, sizes: Sizes) -> Found:
@@ -283,7 +286,7 @@ def _warmed_up(build: Callable[[], Callable[[], Tensor]], precision: Precision, 
     # Build it, and call it until nothing is compiled or recorded any more. The last result is the one that is compared.
     start = time.perf_counter()
     run = build()
-    is_uncompiled = name.removesuffix("-bf16") in UNCOMPILED
+    is_uncompiled = name.removesuffix("-bf16") not in MODES
     # Compiled graphs do without gradients anyway, and not every version of torch compiles in inference mode.
     call = (torch.inference_mode if is_uncompiled else torch.no_grad)()(run)
     call()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Blocks = Literal["auto", "native", "torch", "onnx"]
+Blocks = Literal["auto", "native", "torch", "onnx", "triton"]
 Stats = Literal["auto", "tile", "global", "local"]
 
 
@@ -14,12 +14,13 @@ class DiffIROptions:
     engine: Blocks = field(
         default="auto",
         metadata={
-            "help": "what runs the network on the CPU: compiled kernels, torch, onnxruntime; auto: the kernels where "
-            "they were built, else torch"
+            "help": "what runs the network: compiled kernels (CPU), torch, onnxruntime (CPU), or torch with Triton "
+            "kernels (NVIDIA card); auto: the compiled kernels where they were built, else torch"
         },
     )
     """``native`` runs the blocks with compiled kernels (CPU only, fp32 and bf16), ``torch`` with torch. ``auto`` takes
-    the compiled kernels where they are available. ``onnx`` runs the network with onnxruntime (CPU, fp32)."""
+    the compiled kernels where they are available. ``onnx`` runs the network with onnxruntime (CPU, fp32). ``triton``
+    runs norm and gate with Triton kernels (NVIDIA cards); its speed was not measured yet."""
     graphs: str | None = field(
         default=None,
         metadata={

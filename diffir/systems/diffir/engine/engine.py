@@ -5,7 +5,7 @@ the output. The prior is computed once per photo, from the whole photo and in fp
 nor on the other photos of a batch.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -17,10 +17,12 @@ from diffir.system import OnProgress, Precision, Region, Session, Write
 from diffir.systems.diffir.engine.attention import RecordedStatistics, Statistics, Windows
 from diffir.systems.diffir.engine.graphs import GraphSession, restorer_graph
 from diffir.systems.diffir.engine.memory import Plan, plan_photo, tile_of_graph
-from diffir.systems.diffir.engine.native_blocks import PackedNetwork
-from diffir.systems.diffir.engine.streaming import StreamedNetwork
+from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
+from diffir.systems.diffir.engine.streaming import MakeBlocks, StreamedNetwork
+from diffir.systems.diffir.engine.torch_blocks import TorchBlocks
+from diffir.systems.diffir.engine.triton_blocks import TritonBlocks, has_triton
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.restore_options import DiffIROptions
+from diffir.systems.diffir.restore_options import Blocks, DiffIROptions
 from diffir.systems.diffir.tail import FusedTail, Tail
 
 ChosenStats = Literal["tile", "global", "local"]
@@ -51,10 +53,14 @@ class DiffIREngine:
             UsageError: the kernels are not available, or the statistics are not possible with these weights.
         """
         # Check the options.
-        if options.engine not in ("auto", "native", "torch", "onnx"):
-            raise UsageError(f"unknown engine {options.engine!r}; known: auto, native, torch, onnx")
+        if options.engine not in get_args(Blocks):
+            raise UsageError(f"unknown engine {options.engine!r}; known: {', '.join(get_args(Blocks))}")
         if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
             raise UsageError(f"the compiled kernels are not available for {precision} on {device}; use engine torch")
+        if options.engine == "triton" and not has_triton(device):
+            raise UsageError(
+                f"engine triton needs an NVIDIA card and the package triton, not {device}; use engine torch"
+            )
         self.stats = choose_stats(options.stats, options.patch)
         if options.engine == "onnx":
             self._refuse_what_graphs_cannot(device, precision)
@@ -67,6 +73,7 @@ class DiffIREngine:
         self.facts = network.settings.facts
         self.device = device
         self.windows = chosen_windows(options, self.facts.multiple_of)
+        self._is_triton = options.engine == "triton"
         self._may_be_native = options.engine in ("auto", "native")
         self._graph = restorer_graph(network, self.windows, options.graphs) if options.engine == "onnx" else None
         self._packed: dict[Precision, PackedNetwork | None] = {}
@@ -93,8 +100,8 @@ class DiffIREngine:
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
         """The kernels that run the blocks, the statistics of attention, and the kind of prior."""
-        engine = "onnx" if self._graph else "torch" if self.packed(precision) is None else "native"
-        return {"engine": engine, "stats": self.stats, "prior": "diffusion"}
+        others = "triton" if self._is_triton else "torch" if self.packed(precision) is None else "native"
+        return {"engine": "onnx" if self._graph else others, "stats": self.stats, "prior": "diffusion"}
 
     def to(self, device: torch.device) -> None:
         self.device, self._tail = device, None
@@ -118,6 +125,13 @@ class DiffIREngine:
             kernels = find_kernels(precision)
             self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
         return self._packed[precision]
+
+    def blocks(self, precision: Precision) -> MakeBlocks:
+        """What runs the blocks of the network: the compiled kernels, Triton's, or torch."""
+        if self._is_triton:
+            return TritonBlocks
+        packed = self.packed(precision)
+        return TorchBlocks if packed is None else lambda strip_pixels: NativeBlocks(packed)
 
     def tail(self) -> FusedTail | None:
         """The output layers that upsample as one convolution; None for networks that have no such layers."""
@@ -185,9 +199,9 @@ class DiffIRSession:
 
     def restore(self, region: Region, write: Write, precision: Precision, on_progress: OnProgress) -> None:
         engine = self._engine
-        native, tail = engine.packed(precision), engine.tail()
+        blocks, tail = engine.blocks(precision), engine.tail()
         with autocast(engine.device, precision), self._statistics.attempt():
-            streamed = StreamedNetwork(engine.network, engine.device, self._strip_pixels, native, tail)
+            streamed = StreamedNetwork(engine.network, engine.device, self._strip_pixels, blocks, tail)
             streamed.restore(region, self._prior, write, self._statistics, on_progress)
 
     def end_first_pass(self) -> None:

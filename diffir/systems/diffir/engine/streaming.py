@@ -2,7 +2,8 @@
 
 This module determines the order of computations and the tensors in memory; the network modules define the result. A
 3x3 convolution needs one neighbouring row on each side of a strip, and a pixel-wise layer none; attention and the mean
-of CPEN need sums over pixels, which are gathered first. Blocks are run by ``TorchBlocks`` or ``NativeBlocks``. In: a
+of CPEN need sums over pixels, which are gathered first. ``TorchBlocks`` or another implementation of ``Blocks`` runs
+the blocks. In: a
 ``Source`` and a prior (B, P). Out: rows of the output.
 """
 
@@ -19,7 +20,6 @@ from diffir.system import Region, Write
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.dirformer import Block, Level
 from diffir.systems.diffir.engine.attention import Statistics
-from diffir.systems.diffir.engine.native_blocks import NativeBlocks, PackedNetwork
 from diffir.systems.diffir.engine.torch_blocks import FEWEST_ROWS, TorchBlocks
 from diffir.systems.diffir.tail import FusedTail
 from diffir.thumbnail import thumbnail_of
@@ -33,19 +33,19 @@ class StreamedNetwork:
         network: DiffIR,
         device: torch.device,
         strip_pixels: int,
-        native: PackedNetwork | None = None,
+        blocks: "MakeBlocks" = TorchBlocks,
         tail: FusedTail | None = None,
     ) -> None:
         """
         Args:
             strip_pixels: number of pixels of a strip; in deeper levels, whose maps are narrower, it has more rows.
-            native: weights for the compiled kernels, which then run the blocks instead of torch.
+            blocks: makes what runs the blocks, for each photo anew.
             tail: computes the output layers by one convolution; None runs them as the network defines them.
         """
         self.network = network
         self.device = device
         self.strip_pixels = strip_pixels
-        self.native = native
+        self.blocks = blocks
         self.tail = tail
 
     def condition(self, source: Region) -> Tensor:
@@ -139,6 +139,10 @@ class Blocks(Protocol):
         """Add the output of the gated feed-forward network to a map."""
 
 
+MakeBlocks = Callable[[int], Blocks]
+"""Makes what runs blocks, given the number of pixels of a strip."""
+
+
 class _Run:
     """The state of one restoration: prior, statistics, size of the strips and progress."""
 
@@ -149,9 +153,7 @@ class _Run:
         self.statistics = statistics
         self.strip_pixels = network.strip_pixels
         self.device = network.device
-        self.blocks: Blocks = (
-            TorchBlocks(network.strip_pixels) if network.native is None else NativeBlocks(network.native)
-        )
+        self.blocks = network.blocks(network.strip_pixels)
         self.on_block = on_block
         self.blocks_done = 0
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffir.inference.strips import Strip, split_rows
-from diffir.systems.diffir.dirformer import Block
+from diffir.systems.diffir.dirformer import DGFN, Block
 from diffir.systems.diffir.engine.attention import Statistics, Sums, from_cells, to_cells
+from diffir.systems.diffir.layers import ChannelNorm
 
 FEWEST_ROWS = 8  # per strip, because every strip computes two neighbouring rows in addition
 
@@ -34,7 +35,7 @@ class TorchBlocks:
         def gather_sums() -> Sums:
             found: list[Sums] = []
             for strip in split_rows(x.shape[-2], self._whole_cells(x, step), halo=1):
-                piece = block.norm1(strip.of(x), modulation)
+                piece = self.norm(block.norm1, strip.of(x), modulation)
                 queries, keys = (
                     to_cells(strip.inner(_expanded(piece, dmta.qkv, dmta.qkv_dwconv, part)), cell, dmta.heads)
                     for part in (slice(0, channels), slice(channels, 2 * channels))
@@ -54,7 +55,7 @@ class TorchBlocks:
 
         def change(piece: Tensor, strip: Strip) -> Tensor:
             part = slice(2 * channels, 3 * channels)
-            values = strip.inner(_expanded(block.norm1(piece, modulation), dmta.qkv, dmta.qkv_dwconv, part))
+            values = strip.inner(_expanded(self.norm(block.norm1, piece, modulation), dmta.qkv, dmta.qkv_dwconv, part))
             if mixing is not None:
                 return _mixed(mixing.to(values.dtype), values)
             # Only for the cells of this strip: the matrices of all cells would need more memory than the map.
@@ -66,19 +67,28 @@ class TorchBlocks:
 
     def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
         """Add the output of the gated feed-forward network to a map."""
-        dgfn, hidden = block.ffn, block.ffn.project_out.in_channels
+        dgfn = block.ffn
         modulation = _in_full_precision(dgfn.modulation, prior)
 
         def change(piece: Tensor, strip: Strip) -> Tensor:
-            # Like DGFN.forward, but the two halves are computed separately.
-            normed = block.norm2(piece, modulation)
-            gate, value = (
-                strip.inner(_expanded(normed, dgfn.project_in, dgfn.dwconv, part))
-                for part in (slice(0, hidden), slice(hidden, 2 * hidden))
-            )
-            return dgfn.project_out(F.gelu(gate).mul_(value))
+            return dgfn.project_out(self.gated(dgfn, self.norm(block.norm2, piece, modulation), strip))
 
         return self._update(x, change)
+
+    def norm(self, norm: ChannelNorm, x: Tensor, modulation: tuple[Tensor, Tensor]) -> Tensor:
+        """Normalise and modulate a map (B, C, H, W)."""
+        normed: Tensor = norm(x, modulation)
+        return normed
+
+    def gated(self, dgfn: DGFN, normed: Tensor, strip: Strip) -> Tensor:
+        """Expand, convolve and gate a strip (B, C, h, W) as DGFN does -> its inner rows (B, hidden, rows, W)."""
+        # The two halves are computed separately, so that each of them fits the cache.
+        hidden = dgfn.project_out.in_channels
+        gate, value = (
+            strip.inner(_expanded(normed, dgfn.project_in, dgfn.dwconv, part))
+            for part in (slice(0, hidden), slice(hidden, 2 * hidden))
+        )
+        return F.gelu(gate).mul_(value)
 
     def _whole_cells(self, x: Tensor, cell: int) -> int:
         """Number of rows of a strip, a multiple of the side of a cell."""
