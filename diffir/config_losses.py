@@ -74,7 +74,8 @@ class GanConfig:
     """A discriminator that is trained beside the network, and the losses that the network gets from it."""
 
     network: DiscriminatorName = "unet_sn"
-    """unet_sn classifies each pixel (super-resolution), patch classifies patches (inpainting)."""
+    """unet_sn classifies each pixel (super-resolution), patch classifies patches (inpainting), detail classifies
+    small patches by their fine detail alone, for results that are too soft."""
     num_feat: Annotated[int, Above(0)] = 64
     """Channels of the discriminator's first layer."""
     weight: Annotated[float, Within(0)] = 1.0

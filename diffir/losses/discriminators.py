@@ -3,7 +3,8 @@
 In: images (B, 3, H, W) RGB with white at 1. Out: a ``DiscriminatorOutput``: logits and the feature maps before them.
 ``unet_sn`` gives a logit for each pixel (U-Net with spectral norm: Schönfeld et al., CVPR 2020; Miyato et al., ICLR
 2018) and needs sides that are multiples of 8; ``patch`` gives a logit for each of overlapping patches (PatchGAN: Isola
-et al., CVPR 2017).
+et al., CVPR 2017). ``detail`` does so for small patches and sees fine detail alone (frequency separation: Fritsche et
+al., ICCV Workshops 2019).
 """
 
 from typing import Literal, NamedTuple
@@ -12,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DiscriminatorName = Literal["unet_sn", "patch"]
+DiscriminatorName = Literal["unet_sn", "patch", "detail"]
 
 SLOPE = 0.2  # negative slope of each LeakyReLU
 NORM_FLOOR = 1e-12  # smallest norm by which a vector of the power iteration is divided, as in torch
 WIDEST = 512  # largest number of channels of PatchGAN
+DETAIL_SIDE, DETAIL_GAIN = 5, 10.0  # detail is the difference from the mean of a square of this side; our choice
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -106,13 +108,35 @@ class PatchDiscriminator(nn.Module):
         return DiscriminatorOutput(maps[-1], maps[1:-1])
 
 
+class DetailDiscriminator(nn.Module):
+    """A logit for each patch of 38 pixels: three convolutions that halve height and width, and one more, spectral norm.
+
+    It sees the difference of an image from its local mean, amplified. Where restored images differ from clean ones in
+    sharpness alone, it separates them after a hundred steps, and discriminators of whole images take many times that.
+    """
+
+    def __init__(self, num_feat: int = 64) -> None:
+        super().__init__()
+        widths = [3, num_feat, 2 * num_feat, 4 * num_feat]
+        self.down = nn.ModuleList(SpectralConv(widths[i], widths[i + 1], 4, stride=2) for i in range(3))
+        self.last = SpectralConv(widths[-1], 1, 3)
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        around = F.pad(images, (DETAIL_SIDE // 2,) * 4, mode="reflect")
+        maps = [DETAIL_GAIN * (images - F.avg_pool2d(around, DETAIL_SIDE, stride=1))]
+        for conv in self.down:
+            maps.append(F.leaky_relu(conv(maps[-1]), SLOPE))
+        return DiscriminatorOutput(self.last(maps[-1]), maps[1:])
+
+
 def build_discriminator(name: DiscriminatorName, num_feat: int) -> nn.Module:
     """Build a discriminator with random weights, in training mode.
 
     Args:
         num_feat: number of channels of the first layer.
     """
-    return {"unet_sn": UNetDiscriminator, "patch": PatchDiscriminator}[name](num_feat)
+    kinds = {"unet_sn": UNetDiscriminator, "patch": PatchDiscriminator, "detail": DetailDiscriminator}
+    return kinds[name](num_feat)
 
 
 def _patch_conv(in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:

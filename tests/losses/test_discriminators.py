@@ -102,6 +102,33 @@ def test_a_discriminator_in_eval_mode_keeps_its_singular_vectors():
     assert torch.equal(network.down[0].u, before)
 
 
+def test_detail_sees_no_difference_of_brightness_and_colour():
+    network, image = build_discriminator("detail", 4).eval(), torch.rand(1, 3, 48, 40)
+
+    lighter = network(image + torch.tensor([0.1, -0.2, 0.3])[:, None, None]).logits
+
+    assert network(image).logits.shape == (1, 1, 6, 5)
+    assert_equal(lighter, network(image).logits, 1e-4)
+
+
+def test_detail_learns_within_few_steps_that_restored_images_are_softer():
+    network = build_discriminator("detail", 8)
+    adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+    coarse = torch.rand(16, 3, 16, 16)
+    sharp = coarse.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    soft = (sharp + sharp.roll(1, 2) + sharp.roll(1, 3) + sharp.roll((1, 1), (2, 3))) / 4
+
+    for start in range(100):
+        some = slice(start % 12, start % 12 + 4)
+        adam.zero_grad()
+        sum(discriminator_loss(network(sharp[some]).logits, network(soft[some]).logits)).backward()
+        adam.step()
+
+    with torch.no_grad():
+        of_sharp, of_soft = (network(images).logits.mean((1, 2, 3)) for images in (sharp, soft))
+    assert of_sharp.min() > of_soft.max()
+
+
 @both_goldens
 @torch.no_grad()
 def test_the_logits_equal_the_reference(golden):

@@ -25,7 +25,11 @@ from diffir.training.criterion import Criterion, sharpened
 TINY, INPAINT = get_task("denoise_tiny").arch, get_task("inpaint").arch
 FIXED = torch.Generator().manual_seed(0)
 RESTORED, GT, LQ = (torch.rand(2, channels, 32, 32, generator=FIXED) for channels in (3, 3, 4))
-SMALL = {"unet_sn": GanConfig(num_feat=4), "patch": GanConfig("patch", 4, feature_matching=100, r1=0.001)}
+SMALL = {
+    "unet_sn": GanConfig(num_feat=4),
+    "patch": GanConfig("patch", 4, feature_matching=100, r1=0.001),
+    "detail": GanConfig("detail", 4, feature_matching=1),
+}
 EACH_GAN = pytest.mark.parametrize("gan", SMALL.values(), ids=SMALL)
 
 
