@@ -99,8 +99,20 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
         if precision != "fp32":
             stack.enter_context(torch.autocast(device.type, dtype=_DTYPES[precision]))
         elif device.type == "cuda":
-            stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+            stack.enter_context(_without_tf32())
         yield
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Compute convolutions and matrix products with all digits of fp32, whatever the program around allows."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,5 +1,6 @@
 """Tests of the choice of device and precision, and of the measured free memory."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 
 from diffir.api import restorer_of
 from diffir.errors import UsageError
-from diffir.inference.device import free_bytes, has_bf16_units, resolve_device, resolve_precision
+from diffir.inference.device import autocast, free_bytes, has_bf16_units, resolve_device, resolve_precision
+from diffir.system import Precision
 from diffir.systems.diffir import DiffIR
+from diffir.systems.diffir.engine import engine
 from diffir.systems.diffir.tasks import get_task
 
 
@@ -41,6 +44,38 @@ def test_precisions_that_a_cpu_lacks_are_wrong_usage() -> None:
         resolve_precision("fp16", cpu)
     with pytest.raises(UsageError, match="fp32, bf16, fp16"):
         resolve_precision("fp64", cpu)
+
+
+def test_fp32_on_a_card_forbids_tf32_and_leaves_the_settings_of_the_program_as_they_were() -> None:
+    def settings() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    torch.set_float32_matmul_precision("high")
+    try:
+        before = settings()
+        with autocast(torch.device("cuda"), "fp32"):
+            inside = settings()
+        after = settings()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+    assert inside == ("highest", False)
+    assert before == after == ("high", True)
+
+
+def test_the_prior_is_computed_without_tf32_whatever_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[str] = []
+
+    def recorded(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+        entered.append(precision)
+        return autocast(device, precision)
+
+    monkeypatch.setattr(engine, "autocast", recorded)
+    restorer_of(DiffIR(get_task("denoise_tiny").arch), device="cpu", precision="bf16").restore_tensor(
+        torch.rand(1, 3, 16, 16)
+    )
+
+    assert entered == ["fp32", "fp32", "bf16"]  # conditioning vector, diffusion, image
 
 
 def test_with_bf16_the_photo_itself_keeps_fp32() -> None:

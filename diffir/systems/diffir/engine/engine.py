@@ -159,12 +159,14 @@ class DiffIREngine:
 
         It takes a few percent of the time, and every pixel depends on it.
         """
-        return StreamedNetwork(self.network, self.device, self.strip_pixels(photos, tile)).condition(photos)
+        with autocast(self.device, "fp32"):
+            return StreamedNetwork(self.network, self.device, self.strip_pixels(photos, tile)).condition(photos)
 
     def denoise(self, condition: Tensor, noise: Tensor) -> Tensor:
         """The prior (B, P) after all reverse steps, from noise (1, P) and a conditioning vector (B, P)."""
         noise = noise.expand(len(condition), -1).to(condition.device)
-        return self.network.denoise_prior(noise, condition)[-1]
+        with autocast(self.device, "fp32"):
+            return self.network.denoise_prior(noise, condition)[-1]
 
     def start_noise(self, seed: int) -> Tensor:
         """The noise (1, P) that the reverse process starts from, on the CPU; it depends on the seed alone."""
