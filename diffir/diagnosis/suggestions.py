@@ -62,6 +62,7 @@ ROWS = (
     _row("dark", "enhance", "two stops too dark: 12.9 -> 23.4 dB"),
     _row("hazy", "enhance", "recipe haze: 13.9 -> 21.3 dB"),
     _row("faded", "enhance", "fading: 19.9 -> 24.1 dB"),
+    _row("faded", "old", "scanned prints, with grain, dust and cracks: 19.3 -> 24.2 dB"),
     _row("noise + JPEG", "photo", "treats both at once; noise and JPEG of quality 60: 27.3 -> 30.4 dB"),
     _row("noise + soft", "photo", "treats both at once; blur and noise: 25.6 -> 28.6 dB"),
     _row("JPEG + soft", "jpeg,deblur", "blur and JPEG of quality 50: 25.8 -> 27.8 dB"),
