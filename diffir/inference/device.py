@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import torch
 
@@ -94,25 +96,53 @@ def _is_bf16_faster_on_cpu() -> bool:
 
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Compute matrix products and convolutions in ``precision``; for fp32 also switch off TF32 on CUDA."""
+    """Compute matrix products and convolutions in ``precision``, whatever the program around chose.
+
+    For fp32 on CUDA this switches off TF32, too, in all threads of the process.
+    """
     with ExitStack() as stack:
         if precision != "fp32":
             stack.enter_context(torch.autocast(device.type, dtype=_DTYPES[precision]))
-        elif device.type == "cuda":
-            stack.enter_context(_without_tf32())
+        else:
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+            if device.type == "cuda":
+                stack.enter_context(_without_tf32)
         yield
 
 
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    """Compute convolutions and matrix products with all digits of fp32, whatever the program around allows."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+class _WithoutTF32:
+    """A context in which CUDA computes with all digits of fp32; the last thread that leaves restores the settings."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before: list[Any] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = [getattr(place, name) for place, name, _ in self._switches()]
+                for place, name, exact in self._switches():
+                    setattr(place, name, exact)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for (place, name, _), before in zip(self._switches(), self._before, strict=True):
+                    setattr(place, name, before)
+
+    @staticmethod
+    def _switches() -> list[tuple[Any, str, Any]]:
+        """Where torch keeps the settings of matrix products and convolutions, their names, and what excludes TF32."""
+        products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        if hasattr(products, "fp32_precision"):  # from torch 2.9 on
+            return [(products, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")]
+        return [(products, "allow_tf32", False), (cudnn, "allow_tf32", False)]
+
+
+_without_tf32 = _WithoutTF32()
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,5 +1,7 @@
 """Tests of the choice of device and precision, and of the measured free memory."""
 
+import subprocess
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -46,21 +48,58 @@ def test_precisions_that_a_cpu_lacks_are_wrong_usage() -> None:
         resolve_precision("fp64", cpu)
 
 
+TF32 = """
+import torch
+from diffir.inference.device import autocast
+
+def settings():
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(products, "fp32_precision"):
+        return products.fp32_precision == cudnn.conv.fp32_precision == "ieee", cudnn.deterministic
+    return not products.allow_tf32 and not cudnn.allow_tf32, cudnn.deterministic
+
+torch.backends.cudnn.deterministic = True
+torch.set_float32_matmul_precision("high")
+before = settings()
+outer, inner = (autocast(torch.device("cuda"), "fp32") for _ in range(2))
+outer.__enter__(), inner.__enter__()
+outer.__exit__(None, None, None)  # as another thread may leave first
+inside = settings()
+inner.__exit__(None, None, None)
+print(before, inside, settings(), torch.get_float32_matmul_precision())
+"""
+TF32_OF_TORCH_2_9 = """
+import torch
+from diffir.inference.device import autocast
+
+torch.backends.fp32_precision = "tf32"
+with autocast(torch.device("cuda"), "fp32"):
+    print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision, end=" ")
+print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)
+"""
+
+
 def test_fp32_on_a_card_forbids_tf32_and_leaves_the_settings_of_the_program_as_they_were() -> None:
-    def settings() -> tuple[str, bool]:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    assert printed_by(TF32) == "(False, True) (True, True) (False, True) high"
 
-    torch.set_float32_matmul_precision("high")
-    try:
-        before = settings()
-        with autocast(torch.device("cuda"), "fp32"):
-            inside = settings()
-        after = settings()
-    finally:
-        torch.set_float32_matmul_precision("highest")
 
-    assert inside == ("highest", False)
-    assert before == after == ("high", True)
+def test_fp32_on_a_card_forbids_tf32_in_programs_that_use_the_newer_switch() -> None:
+    if not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("needs torch 2.9")
+
+    assert printed_by(TF32_OF_TORCH_2_9) == "ieee ieee tf32 tf32"
+
+
+def test_fp32_is_fp32_inside_a_program_that_computes_in_bf16() -> None:
+    layer, x = torch.nn.Linear(4, 4), torch.rand(2, 4)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16), autocast(torch.device("cpu"), "fp32"):
+        assert layer(x).dtype == torch.float32
+
+
+def printed_by(program: str) -> str:
+    """What a program prints that runs in a process of its own, since its settings are those of the process."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_prior_is_computed_without_tf32_whatever_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from diffir.api import restorer_of
 from diffir.inference.device import autocast
 from diffir.system import Precision
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.restore_options import Blocks
+from diffir.systems.diffir.restore_options import EngineName
 from tools.speed.contenders import by_restorer
 from tools.speed.reference import PlainCopy, start_noise
 
@@ -64,7 +64,7 @@ def direct(network: DiffIR, lq: Tensor, precision: Precision) -> Call:
     return _called(_channels_last(network, lq), network, lq.contiguous(memory_format=torch.channels_last), precision)
 
 
-def engine(network: DiffIR, lq: Tensor, precision: Precision, *, name: Blocks = "torch") -> Call:
+def engine(network: DiffIR, lq: Tensor, precision: Precision, *, name: EngineName = "torch") -> Call:
     """Run one of diffir's engines, whose maps are channels last, from the card to the card."""
     options = {"device": str(lq.device), "precision": precision, "stats": "global", "engine": name}
     own, photos = restorer_of(copy.deepcopy(network), **options).engine, PhotosOnDevice(lq)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Blocks = Literal["auto", "native", "torch", "onnx", "triton"]
+EngineName = Literal["auto", "native", "torch", "onnx", "triton"]
 Stats = Literal["auto", "tile", "global", "local"]
 
 
@@ -11,7 +11,7 @@ Stats = Literal["auto", "tile", "global", "local"]
 class DiffIROptions:
     """Options for restoring with a DiffIR network, in addition to ``RestoreOptions``."""
 
-    engine: Blocks = field(
+    engine: EngineName = field(
         default="auto",
         metadata={
             "help": "what runs the network: compiled kernels (CPU), torch, onnxruntime (CPU), or torch with Triton "

@@ -22,7 +22,7 @@ from diffir.systems.diffir.engine.streaming import MakeBlocks, StreamedNetwork
 from diffir.systems.diffir.engine.torch_blocks import TorchBlocks
 from diffir.systems.diffir.engine.triton_blocks import TritonBlocks, has_triton
 from diffir.systems.diffir.network import DiffIR
-from diffir.systems.diffir.restore_options import Blocks, DiffIROptions
+from diffir.systems.diffir.restore_options import DiffIROptions, EngineName
 from diffir.systems.diffir.tail import FusedTail, Tail
 
 ChosenStats = Literal["tile", "global", "local"]
@@ -53,14 +53,13 @@ class DiffIREngine:
             UsageError: the kernels are not available, or the statistics are not possible with these weights.
         """
         # Check the options.
-        if options.engine not in get_args(Blocks):
-            raise UsageError(f"unknown engine {options.engine!r}; known: {', '.join(get_args(Blocks))}")
+        if options.engine not in get_args(EngineName):
+            raise UsageError(f"unknown engine {options.engine!r}; known: {', '.join(get_args(EngineName))}")
         if options.engine == "native" and (device.type != "cpu" or find_kernels(precision) is None):
             raise UsageError(f"the compiled kernels are not available for {precision} on {device}; use engine torch")
         if options.engine == "triton" and not has_triton(device):
-            raise UsageError(
-                f"engine triton needs an NVIDIA card and the package triton, not {device}; use engine torch"
-            )
+            missing = "the package triton" if device.type == "cuda" else f"an NVIDIA card, not {device}"
+            raise UsageError(f"engine triton needs {missing}; use engine torch")
         self.stats = choose_stats(options.stats, options.patch)
         if options.engine == "onnx":
             self._refuse_what_graphs_cannot(device, precision)
@@ -73,8 +72,7 @@ class DiffIREngine:
         self.facts = network.settings.facts
         self.device = device
         self.windows = chosen_windows(options, self.facts.multiple_of)
-        self._is_triton = options.engine == "triton"
-        self._may_be_native = options.engine in ("auto", "native")
+        self._choice = options.engine
         self._graph = restorer_graph(network, self.windows, options.graphs) if options.engine == "onnx" else None
         self._packed: dict[Precision, PackedNetwork | None] = {}
         self._tail: FusedTail | None = None
@@ -100,7 +98,7 @@ class DiffIREngine:
 
     def in_use(self, precision: Precision) -> dict[str, Any]:
         """The kernels that run the blocks, the statistics of attention, and the kind of prior."""
-        others = "triton" if self._is_triton else "torch" if self.packed(precision) is None else "native"
+        others = "triton" if self._uses_triton else "torch" if self.packed(precision) is None else "native"
         return {"engine": "onnx" if self._graph else others, "stats": self.stats, "prior": "diffusion"}
 
     def to(self, device: torch.device) -> None:
@@ -119,16 +117,20 @@ class DiffIREngine:
 
     def packed(self, precision: Precision) -> PackedNetwork | None:
         """The weights in the layout of the compiled kernels; None if torch runs the blocks."""
-        if not self._may_be_native or self.device.type != "cpu":
+        if self._choice not in ("auto", "native") or self.device.type != "cpu":
             return None
         if precision not in self._packed:
             kernels = find_kernels(precision)
             self._packed[precision] = None if kernels is None else PackedNetwork(kernels)
         return self._packed[precision]
 
+    @property
+    def _uses_triton(self) -> bool:
+        return self._choice == "triton" and has_triton(self.device)  # not after a move to the CPU for want of memory
+
     def blocks(self, precision: Precision) -> MakeBlocks:
         """What runs the blocks of the network: the compiled kernels, Triton's, or torch."""
-        if self._is_triton:
+        if self._uses_triton:
             return TritonBlocks
         packed = self.packed(precision)
         return TorchBlocks if packed is None else lambda strip_pixels: NativeBlocks(packed)

@@ -75,7 +75,8 @@ def plan_photo(
     budget = free * _SHARE if device.type != "cpu" else min(free * _SHARE, _HOST_LIMIT)
     strip = _CPU_STRIP
     if device.type != "cpu":  # large strips need fewer kernel launches; a quarter of the memory is for them
-        strip = int(min(budget / 4, _LARGEST_TENSOR / settings.dim) / bytes_of_strip(settings) / batch)
+        widest = settings.dim * max(6, 4 * settings.ffn_expansion, 2 * settings.upsample**2)  # numbers a pixel
+        strip = int(min(budget / 4 / bytes_of_strip(settings), _LARGEST_TENSOR / widest) / batch)
     budget -= strip * bytes_of_strip(settings) * batch
 
     # The rest is for feature maps: does the whole photo fit?

@@ -3,8 +3,7 @@
 This module determines the order of computations and the tensors in memory; the network modules define the result. A
 3x3 convolution needs one neighbouring row on each side of a strip, and a pixel-wise layer none; attention and the mean
 of CPEN need sums over pixels, which are gathered first. ``TorchBlocks`` or another implementation of ``Blocks`` runs
-the blocks. In: a
-``Source`` and a prior (B, P). Out: rows of the output.
+the blocks. In: a ``Source`` and a prior (B, P). Out: rows of the output.
 """
 
 from collections.abc import Callable
@@ -25,6 +24,23 @@ from diffir.systems.diffir.tail import FusedTail
 from diffir.thumbnail import thumbnail_of
 
 
+class Blocks(Protocol):
+    """Runs the blocks of DIRformer on feature maps (B, C, H, W).
+
+    Both methods overwrite the given map, or return another one and may reuse the memory of the given one later.
+    """
+
+    def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
+        """Add the output of attention to a map; ``factor`` is the side of a map pixel in pixels of lq."""
+
+    def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
+        """Add the output of the gated feed-forward network to a map."""
+
+
+MakeBlocks = Callable[[int], Blocks]
+"""Makes what runs blocks, given the number of pixels of a strip."""
+
+
 class StreamedNetwork:
     """A stage-2 network that runs on one device strip by strip."""
 
@@ -33,7 +49,7 @@ class StreamedNetwork:
         network: DiffIR,
         device: torch.device,
         strip_pixels: int,
-        blocks: "MakeBlocks" = TorchBlocks,
+        blocks: MakeBlocks = TorchBlocks,
         tail: FusedTail | None = None,
     ) -> None:
         """
@@ -124,23 +140,6 @@ class StreamedNetwork:
             output = strip.inner(output)
             # Add lq in fp32, whatever the precision of the convolutions.
             write(strip.top * settings.upsample, u_net.add_global_skip(output.float(), lq.to(self.device)))
-
-
-class Blocks(Protocol):
-    """Runs the blocks of DIRformer on feature maps (B, C, H, W).
-
-    Both methods overwrite the given map, or return another one and may reuse the memory of the given one later.
-    """
-
-    def attend(self, block: Block, x: Tensor, prior: Tensor, statistics: Statistics, factor: int) -> Tensor:
-        """Add the output of attention to a map; ``factor`` is the side of a map pixel in pixels of lq."""
-
-    def feed(self, block: Block, x: Tensor, prior: Tensor) -> Tensor:
-        """Add the output of the gated feed-forward network to a map."""
-
-
-MakeBlocks = Callable[[int], Blocks]
-"""Makes what runs blocks, given the number of pixels of a strip."""
 
 
 class _Run:

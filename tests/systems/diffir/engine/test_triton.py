@@ -14,6 +14,7 @@ from diffir.api import restorer_of
 from diffir.errors import UsageError
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.dirformer import DGFN
+from diffir.systems.diffir.engine import engine
 from diffir.systems.diffir.layers import ChannelNorm
 
 SMALL = ArchSettings(dim=6, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, heads=(1, 2, 2, 2), prior_width=8)
@@ -43,8 +44,8 @@ def network_of(norm: str) -> DiffIR:
     return network
 
 
-def restored(network: DiffIR, lq: torch.Tensor, engine: str, device: str = "cpu", **options: object) -> torch.Tensor:
-    return restorer_of(copy.deepcopy(network), device=device, engine=engine, **options).restore_tensor(lq)
+def restored(network: DiffIR, lq: torch.Tensor, name: str, device: str = "cpu", **options: object) -> torch.Tensor:
+    return restorer_of(copy.deepcopy(network), device=device, engine=name, **options).restore_tensor(lq)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -74,7 +75,7 @@ def test_the_gate_is_that_of_the_network(kernels, batch, hidden, height, width) 
     torch.testing.assert_close(found, F.gelu(gate) * value, atol=1e-6, rtol=1e-5)
 
 
-def test_results_are_rounded_to_bf16_once(kernels) -> None:
+def test_maps_in_bf16_give_results_in_bf16(kernels) -> None:
     x, weight = torch.randn(1, 8, 4, 4).bfloat16(), torch.randn(8, 1, 3, 3)
 
     found = kernels.gated_taps(x, weight)
@@ -89,7 +90,7 @@ def test_results_are_rounded_to_bf16_once(kernels) -> None:
 def test_the_engine_gives_the_photo_of_torch(kernels, norm, options) -> None:
     network, lq = network_of(norm), torch.rand(1, 3, 17, 12)
 
-    found, expected = (restored(network, lq, engine, **options) for engine in ("triton", "torch"))
+    found, expected = (restored(network, lq, name, **options) for name in ("triton", "torch"))
 
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
@@ -105,8 +106,18 @@ def test_bf16_is_near_fp32(kernels) -> None:
 def test_without_a_card_the_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
 
-    with pytest.raises(UsageError, match="needs an NVIDIA card and the package triton, not cpu; use engine torch"):
+    with pytest.raises(UsageError, match="needs an NVIDIA card, not cpu; use engine torch"):
         restored(network_of("with_bias"), torch.rand(1, 3, 16, 16), "triton")
+
+
+def test_when_memory_runs_out_torch_goes_on_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "has_triton", lambda device: True)
+        restorer = restorer_of(network_of("with_bias"), device="cpu", engine="triton")
+    monkeypatch.setattr(engine, "has_triton", lambda device: False)
+
+    assert torch.isfinite(restorer.restore_tensor(torch.rand(1, 3, 16, 16))).all()
+    assert restorer.in_use()["engine"] == "torch"
 
 
 @pytest.mark.gpu
@@ -115,7 +126,7 @@ def test_without_a_card_the_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_on_a_card_the_engine_gives_the_photo_of_torch(norm, precision, tolerance) -> None:
     network, lq = network_of(norm), torch.rand(2, 3, 200, 264)
 
-    found, expected = (restored(network, lq, engine, "cuda", precision=precision) for engine in ("triton", "torch"))
+    found, expected = (restored(network, lq, name, "cuda", precision=precision) for name in ("triton", "torch"))
 
     assert (found - expected).abs().max() < tolerance
 
