@@ -78,6 +78,7 @@ DAMAGE: dict[str, list[dict[str, Any]] | str] = {
     "backlight": "backlight",
     "haze": "haze",
     "fading": [{"type": "fading", "monochrome_prob": 0.0}],
+    "old_print": "old_print",
     "colour cast": [{"type": "low_light", "stops": [0.0, 1.0], "cast": 1.0}],
     "rain": "rain",
 }
@@ -96,10 +97,11 @@ COMPARED = {
     "low light, 4 stops": ["enhance", "denoise,enhance"],
     "backlight": ["enhance"],
     "haze": ["enhance"],
-    "fading": ["enhance"],
+    "fading": ["enhance", "old"],
+    "old_print": ["photo", "enhance", "old"],
 }
 # Damage that is seen in whole photos.
-WHOLE = {"low light, 2 stops", "low light, 4 stops", "backlight", "haze", "fading"}
+WHOLE = {"low light, 2 stops", "low light, 4 stops", "backlight", "haze", "fading", "old_print"}
 
 
 def recipe(name: str) -> Recipe:

@@ -90,6 +90,8 @@ def test_every_network_of_the_table_ships() -> None:
         (["JPEG", "soft"], "jpeg,deblur"),
         (["dark"], "enhance"),
         (["backlit"], "enhance"),
+        (["faded"], "old"),
+        (["faded", "noise"], "old"),
         (["backlit", "JPEG"], "jpeg"),
     ],
 )

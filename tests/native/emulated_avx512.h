@@ -1,6 +1,6 @@
 // The ten AVX-512 instructions that the kernels name, in plain C++, so that the AVX-512 kernels run on processors with AVX2.
 // The compiler includes this file before each source (-include), and divides vectors of 16 floats into two of 8. Results
-// are those of Intel's manual, except that rcp14, an estimate to 14 bits, is exact here, and that there are no NaNs.
+// are those of Intel's manual for numbers that are neither NaN nor denormal, except that the estimate rcp14 is exact here.
 #pragma once
 #include <immintrin.h>
 
