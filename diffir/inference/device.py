@@ -136,7 +136,8 @@ class _WithoutTF32:
     @staticmethod
     def _switches() -> list[tuple[Any, str, Any]]:
         """Where torch keeps the settings of matrix products and convolutions, their names, and what excludes TF32."""
-        products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        products: Any = torch.backends.cuda.matmul
+        cudnn: Any = torch.backends.cudnn
         if hasattr(products, "fp32_precision"):  # from torch 2.9 on
             return [(products, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")]
         return [(products, "allow_tf32", False), (cudnn, "allow_tf32", False)]

@@ -16,7 +16,7 @@ from diffir.config_losses import GanConfig
 from diffir.degradations.draw import Draw
 from diffir.degradations.sharpen import USMSharpen
 from diffir.errors import ConfigError
-from diffir.losses import masked_l1, pixel_l1
+from diffir.losses import grid_l1, masked_l1, pixel_l1
 from diffir.losses.adversarial import discriminator_loss, feature_matching, generator_loss, r1_penalty
 from diffir.losses.discriminators import DiscriminatorOutput
 from diffir.losses.foreign import build_losses
@@ -81,6 +81,11 @@ class Criterion:
                 weights[f"l_{item.name}"], terms[f"l_{item.name}"] = item.weight, item.loss(restored, plain)
             if self.discriminator is not None:
                 weights |= {"l_gan": self._gan.weight, "l_fm": self._gan.feature_matching}
+                if self._gan.grid:
+                    scale = gt.shape[-1] // lq.shape[-1]
+                    if scale == 1:
+                        raise ConfigError("gan: grid is for networks that enlarge; leave it out")
+                    weights["l_grid"], terms["l_grid"] = self._gan.grid, grid_l1(restored, plain, scale)
                 terms |= self._adversarial(restored, sharp if self.targets.gan_gt_usm else plain)
             # The total is the weighted sum; the log gets the terms without weights.
             total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffir.losses import pixel_l1
+from diffir.losses import grid_l1, pixel_l1
 from diffir.systems.diffir.prior_losses import prior_divergence, prior_l1
 
 
@@ -13,6 +13,19 @@ def test_pixel_l1_is_the_mean_absolute_difference_in_float32():
 
     assert loss.dtype == torch.float32
     assert torch.isclose(loss, torch.tensor(0.3))
+
+
+def test_a_grid_is_what_is_the_same_in_every_period_and_not_everywhere():
+    target = torch.rand(2, 3, 64, 96)
+    grid = torch.zeros(4, 4)
+    grid[1::2] = 0.02
+
+    of_grid = grid_l1(target + grid.repeat(16, 24), target, 4)
+
+    torch.testing.assert_close(of_grid, torch.tensor(0.01))
+    assert grid_l1(target + 0.1, target, 4) < 1e-6
+    assert grid_l1(target + 0.02 * torch.randn_like(target), target, 4) < 0.25 * of_grid
+    assert torch.isfinite(grid_l1(target[..., :4, :8], target[..., :4, :8], 4))
 
 
 def test_only_the_estimate_gets_gradients_from_the_prior_loss():

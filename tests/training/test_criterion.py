@@ -28,7 +28,7 @@ RESTORED, GT, LQ = (torch.rand(2, channels, 32, 32, generator=FIXED) for channel
 SMALL = {
     "unet_sn": GanConfig(num_feat=4),
     "patch": GanConfig("patch", 4, feature_matching=100, r1=0.001),
-    "detail": GanConfig("detail", 4, feature_matching=1),
+    "detail": GanConfig("detail", 4),
 }
 EACH_GAN = pytest.mark.parametrize("gan", SMALL.values(), ids=SMALL)
 
@@ -76,6 +76,22 @@ def test_the_total_is_the_weighted_sum_of_the_logged_terms(gan, vgg):
     weights = {"l_pix": 3.0, "l_percep": 5.0, "l_gan": gan.weight, "l_fm": gan.feature_matching}
     torch.testing.assert_close(losses.total, torch.stack([weights[n] * t for n, t in losses.terms.items()]).sum())
     assert ("l_fm" in losses.terms) == bool(gan.feature_matching)
+
+
+def test_a_regular_grid_has_a_loss_of_its_own_in_networks_that_enlarge():
+    enlarging = criterion(gan=GanConfig("detail", 4, grid=7.0))
+
+    losses = enlarging.generator_losses(RESTORED, GT, LQ[..., ::2, ::2])
+
+    weights = {"l_pix": 1.0, "l_gan": 1.0, "l_grid": 7.0}
+    torch.testing.assert_close(losses.total, torch.stack([weights[n] * t for n, t in losses.terms.items()]).sum())
+    with pytest.raises(ConfigError, match="grid is for networks that enlarge"):
+        enlarging.generator_losses(RESTORED, GT, LQ)
+
+
+def test_features_of_random_places_are_not_matched():
+    with pytest.raises(ConfigError, match="leave feature_matching out"):
+        GanConfig("detail", feature_matching=1.0)
 
 
 @EACH_GAN
