@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from diffir.api import restorer_of
 from diffir.errors import UsageError
+from diffir.inference.device import autocast
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.dirformer import DGFN
 from diffir.systems.diffir.engine import engine
@@ -84,6 +85,7 @@ def test_maps_in_bf16_give_results_in_bf16(kernels) -> None:
     torch.testing.assert_close(found, (F.gelu(gate) * value).bfloat16(), atol=0, rtol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "options"), [("with_bias", {"stats": "global"}), ("bias_free", {"stats": "tile", "tile": 16})]
 )
@@ -95,6 +97,7 @@ def test_the_engine_gives_the_photo_of_torch(kernels, norm, options) -> None:
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_bf16_is_near_fp32(kernels) -> None:
     network, lq = network_of("with_bias"), torch.rand(1, 3, 8, 16)
 
@@ -121,6 +124,24 @@ def test_when_memory_runs_out_torch_goes_on_on_the_cpu(monkeypatch: pytest.Monke
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize(("channels", "hidden"), [(48, 127), (384, 1021)])
+def test_on_a_card_the_kernels_are_right_at_the_widths_of_the_released_networks(channels, hidden) -> None:
+    from diffir.systems.diffir.engine import triton_kernels
+
+    norm, dgfn = ChannelNorm(channels, bias=True).cuda(), DGFN(channels, hidden / channels + 1e-6, 4).cuda()
+    x = torch.randn(2, channels, 37, 50, device="cuda").to(memory_format=torch.channels_last)
+    modulation = torch.randn(2, channels, device="cuda"), torch.randn(2, channels, device="cuda")
+    expanded = torch.randn(2, 2 * hidden, 37, 50, device="cuda")
+
+    with torch.no_grad(), autocast(x.device, "fp32"):
+        normed = triton_kernels.modulated_norm(x, *norm.fold(modulation), is_centred=True, dtype=torch.float32)
+        gated = triton_kernels.gated_taps(expanded, dgfn.dwconv.weight)
+        gate, value = dgfn.dwconv(expanded).chunk(2, dim=1)
+        torch.testing.assert_close(normed, norm(x, modulation), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(gated, F.gelu(gate) * value, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("norm", ["with_bias", "bias_free"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 0.05)])
 def test_on_a_card_the_engine_gives_the_photo_of_torch(norm, precision, tolerance) -> None:
@@ -141,6 +162,7 @@ norm |= dict.fromkeys(["pixels", "pixels_per_image", "channels"], "i32")
 gate = {"x": "*bf16", "taps": "*fp32", "out": "*bf16", "height": "i32", "width": "i32", "hidden": "i32"}
 for kernel, types, constants in (
     (kernels._norm_kernel, norm, {"is_centred": False, "block_pixels": 64, "block_channels": 64}),
+    (kernels._norm_kernel, norm, {"is_centred": True, "block_pixels": 8, "block_channels": 512}),
     (kernels._gate_kernel, gate, {"block_columns": 16, "block_channels": 64}),
 ):
     assert compile(ASTSource(kernel, types, constants), target=GPUTarget("cuda", 90, 32)).asm["cubin"]
