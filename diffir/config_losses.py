@@ -83,8 +83,8 @@ class GanConfig:
     feature_matching: Annotated[float, Within(0)] = 0.0
     """Weight of the squared distance between the discriminator's features; 0 leaves this loss out."""
     grid: Annotated[float, Within(0)] = 0.0
-    """Weight of the loss that forbids networks that enlarge the regular grid to which a discriminator may drive them; 0
-    leaves it out."""
+    """Weight of a loss against the regular grid that networks that enlarge learn under a discriminator; 0 leaves it
+    out."""
     r1: Annotated[float, Within(0)] = 0.0
     """Weight of the R1 penalty on the discriminator's gradient at clean images; 0 leaves it out."""
     lr: Annotated[float, Above(0)] = 1e-4
@@ -96,10 +96,6 @@ class GanConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.network == "detail" and self.feature_matching:
-            raise ConfigError(
-                "detail looks at random places, so its features cannot be matched: leave feature_matching out"
-            )
 
 
 @dataclass(frozen=True)
