@@ -30,6 +30,8 @@ class Haze:
     """Largest distance of red in A above its brightness and of blue below (warm air), or the reverse (cold air)."""
     patchiness: Annotated[tuple[float, float], Within(0, 1)] = (0.1, 0.6)
     """Weight of the clouds in the depth map; the rest is the ground plane."""
+    slope: Annotated[tuple[float, float], Within(0, 1)] = (0.0, 0.0)
+    """Difference of A between the two sides of the photo, as a share of A; the sun is on a drawn side."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -39,6 +41,8 @@ class Haze:
         brightness, warmth = draw.uniform(*self.airlight), draw.uniform(-self.tint, self.tint)
         air = torch.tensor([brightness + warmth, brightness, brightness - warmth]).clamp(0, 1)
         air = air.to(image)[None, :, None, None]
+        if self.slope[1] > 0:
+            air = (air * self._towards_sun((image.shape[2], image.shape[3]), draw).to(image)).clamp(0, 1)
         return image * t + air * (1 - t)
 
     def transmission(self, size: tuple[int, int], draw: Draw) -> Tensor:
@@ -49,6 +53,13 @@ class Haze:
         clouds = cloud(size, draw.numpy(), cells=1.5, octaves=4, roughness=0.4)
         depth = (1 - patchiness) * _ground(size, tilt, power) + patchiness * clouds
         return torch.from_numpy(np.exp(-beta * depth).astype(np.float32))[None, None]
+
+    def _towards_sun(self, size: tuple[int, int], draw: Draw) -> Tensor:
+        """Draw the brightness of the air over its mean, (1, 1, H, W) float32: a plane that rises to a drawn side."""
+        slope, angle = draw.uniform(*self.slope), draw.uniform(0, 2 * np.pi)
+        down, across = np.linspace(-0.5, 0.5, size[0])[:, None], np.linspace(-0.5, 0.5, size[1])[None]
+        plane = 1 + slope * (np.sin(angle) * down + np.cos(angle) * across)
+        return torch.from_numpy(plane.astype(np.float32))[None, None]
 
 
 def _ground(size: tuple[int, int], tilt: float, power: float) -> np.ndarray:

@@ -145,6 +145,16 @@ def test_haze_of_the_colour_of_the_photo_is_not_seen():
     assert torch.allclose(hazy, grey(0.8), atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_air_is_brighter_towards_the_sun_and_has_the_given_mean(seed):
+    even = Haze(airlight=(0.5, 0.5), tint=0)(grey(0.0), drawn(seed))
+    sloping = Haze(airlight=(0.5, 0.5), tint=0, slope=(0.4, 0.4))(grey(0.0), drawn(seed))
+    hazy = even > 0.02
+    ratio = sloping[hazy] / even[hazy]
+
+    assert 0.7 < ratio.min() < 0.9 and 1.1 < ratio.max() < 1.3
+
+
 @pytest.mark.parametrize("stops", [1, 3, 6])
 def test_each_stop_halves_the_light(stops):
     dark = LowLight(stops=(stops, stops), electrons=(1e6, 1e6), read=(0, 0), cast=0)(grey(0.8), drawn())
