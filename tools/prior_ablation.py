@@ -1,7 +1,7 @@
 """Measure the benefit of diffusion: train variants of stage 2 with equal steps, and score them on validation photos.
 
 python tools/prior_ablation.py OPTIONS.yml -o RESULTS.json [--seeds 1,2,3] [--variants NAME,...] [key=value ...]
-Stage 1 is trained once for each seed, and variants of stage 2 start from it; variants without stage 1 are trained for
+Stage 1 is trained once for each seed if variants of stage 2 start from it; variants without stage 1 are trained for
 the steps in which both stages train the DIRformer. A call that was stopped continues. The options name the photos in
 `datasets.train` and `datasets.val`.
 """
@@ -66,7 +66,7 @@ def trained(config: RunConfig, build: BuildStage | None = None) -> tuple[Path, d
 def scores_of(
     options: Path, overrides: Sequence[str], variants: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield each variant and its PSNR by photo, stage 1 with the oracle prior first."""
+    """Yield each variant and its PSNR by photo, stage 1 with the oracle prior first if a variant starts from it."""
     base = load_config(options, overrides)
     prior, diffusion = (base.stages[name] for name in ("prior", "diffusion"))
     alone = sum(steps for steps, size in zip(diffusion.iters, diffusion.gt_sizes, strict=True) if size == 0)
@@ -77,12 +77,13 @@ def scores_of(
         own = [change.replace("TOTAL", str(steps)).replace("JOINT", str(joint)) for change in changes]
         return load_config(options, [*overrides, f"name={base.name}_{slug}", *own])
 
-    # Train stage 1, then the variants that start from it, then those without it.
-    teacher, scores = trained(load_config(options, [*overrides, "stages=[1]"]))
-    yield ORACLE, scores
-    for name, (kind, changes) in VARIANTS.items():
-        if name not in variants:
-            continue
+    # Train stage 1 if variants start from it, then these, then those without it.
+    with_stage_one = [name for name in VARIANTS if name in variants]
+    if with_stage_one:
+        teacher, scores = trained(load_config(options, [*overrides, "stages=[1]"]))
+        yield ORACLE, scores
+    for name in with_stage_one:
+        kind, changes = VARIANTS[name]
         changes = ["stages=[2]", f"path.pretrain_network_g={teacher}", *changes]
         yield name, trained(config_of(name, changes, diffusion.total_iter), stage_two_of(teacher, kind))[1]
     for name, (build, changes) in OWN_STAGE_ONE.items():
