@@ -41,7 +41,7 @@ class Haze:
         brightness, warmth = draw.uniform(*self.airlight), draw.uniform(-self.tint, self.tint)
         air = torch.tensor([brightness + warmth, brightness, brightness - warmth]).clamp(0, 1)
         air = air.to(image)[None, :, None, None]
-        if self.slope[1] > 0:
+        if self.slope[1] > 0:  # recipes without a slope draw nothing for it, so their seeds keep their results
             air = (air * self._towards_sun((image.shape[2], image.shape[3]), draw).to(image)).clamp(0, 1)
         return image * t + air * (1 - t)
 

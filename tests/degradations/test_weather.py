@@ -146,7 +146,7 @@ def test_haze_of_the_colour_of_the_photo_is_not_seen():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_air_is_brighter_towards_the_sun_and_has_the_given_mean(seed):
+def test_air_is_brighter_on_the_side_of_the_sun_by_the_given_share(seed):
     even = Haze(airlight=(0.5, 0.5), tint=0)(grey(0.0), drawn(seed))
     sloping = Haze(airlight=(0.5, 0.5), tint=0, slope=(0.4, 0.4))(grey(0.0), drawn(seed))
     hazy = even > 0.02

@@ -78,17 +78,9 @@ def test_variants_of_a_prior_of_the_whole_photo(tmp_path: Path) -> None:
 def test_a_variant_without_stage_one_is_trained_alone(tmp_path: Path) -> None:
     save_weights(tmp_path / "start.safetensors", DiffIR(TINY, 2).state_dict(), card_of("start", TINY))
     command = [word.replace("START", str(tmp_path / "start.safetensors")) for word in SHORT]
+    command += [f"path.experiments_root={tmp_path}", "-o", str(tmp_path / "r.json"), "--seeds", "5"]
 
-    ablation.main(
-        [
-            *command,
-            f"path.experiments_root={tmp_path}",
-            "-o",
-            str(tmp_path / "r.json"),
-            "--seeds=5",
-            "--variants=no prior",
-        ]
-    )
+    ablation.main([*command, "--variants", "no prior"])
 
     assert [run["variant"] for run in json.loads((tmp_path / "r.json").read_text("utf-8"))["results"]] == ["no prior"]
     assert [path.name for path in tmp_path.glob("tiny_*")] == ["tiny_seed5_noprior"]
