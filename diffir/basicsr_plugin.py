@@ -61,15 +61,15 @@ class PaddedDiffIR(DiffIR):
 class DiffIRTraining(_SRModel):
     """What DiffIR changes in BasicSR's SRModel: stage 1 with the oracle prior, stage 2 with the losses of the prior.
 
-    Stage 2 needs a section ``network_teacher``, a DiffIR network of stage 1 with ``pretrained`` weights or with
-    ``path.pretrain_network_teacher``. Without ``path.pretrain_network_g`` it starts from the teacher's DIRformer.
-    ``train.prior_weight`` (default 1) weighs the L1 loss of the prior.
+    Stage 2 of a network with a prior needs a section ``network_teacher``, a DiffIR network of stage 1 with
+    ``pretrained`` weights or with ``path.pretrain_network_teacher``. Without ``path.pretrain_network_g`` it starts from
+    the teacher's DIRformer. ``train.prior_weight`` (default 1) weighs the L1 loss of the prior.
     """
 
     def init_training_settings(self) -> None:
         network = self.get_bare_model(self.net_g)
         self.teacher = None
-        if network.stage == 2:
+        if network.stage == 2 and network.settings.prior_width:
             self.teacher = self._teacher()
             if not self.opt["path"].get("pretrain_network_g") and not self.opt["network_g"].get("pretrained"):
                 network.dirformer.load_state_dict(self.teacher.dirformer.state_dict())

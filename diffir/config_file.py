@@ -85,8 +85,12 @@ def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfi
     sections = _sections(values, system, where)
     stages = {name: _stage(name, section, system, f"{where}: {place}") for name, (section, place) in sections.items()}
     rest = {key: value for key, value in values.items() if key not in (*_numbered(system), "stages", "run_stages")}
-    config = build(RunConfig, {**rest, "stages": stages, "run_stages": _chosen(values, system)}, where)
+    chosen = _chosen(values, system)
+    usual = list(system.usual_stages)
+    config = build(RunConfig, {**rest, "stages": stages, "run_stages": usual if chosen is None else chosen}, where)
     try:
+        if chosen is None:
+            config = replace(config, run_stages=system.stages_for(config.network_g))
         _check_start(config, system)
         _check_patches(config, system)
     except ConfigError as error:
@@ -126,14 +130,12 @@ def _sections(values: dict[str, Any], system: System, where: str) -> dict[str, t
 
 
 def _chosen(values: dict[str, Any], system: System) -> Any:
-    """Return the names of the stages that run; the options give names or numbers."""
+    """Return the names of the stages that run, which the options give as names or numbers; None if they do not."""
     chosen = values.get("run_stages")
     if chosen is None:
         chosen = values.get("stages")
     if isinstance(chosen, dict):
         return [stage for stage in system.stages if stage in chosen]
-    if chosen is None:
-        return list(system.usual_stages)
     if not isinstance(chosen, list | tuple):
         return chosen  # ``build`` refuses it
     numbers = dict(enumerate(system.stages, 1))

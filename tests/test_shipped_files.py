@@ -66,7 +66,7 @@ def test_the_command_lists_shows_and_copies_option_files(elsewhere: Path, capsys
 
     assert [line.split()[0] for line in listed] == option_names()
     assert all(len(line.split()) > 3 for line in listed)
-    assert "Blind colour Gaussian denoising, small enough for a CPU" in next(
+    assert "Blind colour Gaussian denoising from scratch, small enough for a CPU" in next(
         line for line in listed if line.startswith("denoise/small ")
     )
     assert shown.encode() == Path("mine.yml").read_bytes() == option_file("denoise/small").read_bytes()

@@ -16,6 +16,7 @@ class ToyOptions:
 
 class ToyEngine:
     seed_meaning, description, tile_step, least_overlap, passes = "seed", "one convolution", 1, 2, 1
+    has_prior = False
     estimate_prior = check_prior = without_prior
 
     def __init__(self, network, device, options):

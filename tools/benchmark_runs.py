@@ -14,6 +14,8 @@ RUNS = {
     "jpeg_grey": "-n input,jpeg,photo -d classic5 --quality 10,20,30,40 --grey --metrics psnr,ssim,psnr_b",
     "pairs": f"-n input,denoise,photo,derain,deblur,enhance -d {PAIRS} --metrics psnr,ssim,lpips",
     "light": "-n input,enhance,photo -d kodak24 --recipe enhance --metrics psnr,ssim,lpips",
+    "dark": "-n input,lowlight,enhance -d kodak24 --recipe low_light --metrics psnr,ssim,lpips",
+    "dark_pairs": "-n input,lowlight,enhance -d lol --metrics psnr,ssim,lpips",
     "old_prints": "-n input,old,photo -d kodak24 --recipe old_print --metrics psnr,ssim,lpips",
     "real_photos": "-n input,photo,denoise,derain,jpeg,deblur -d real_photos --metrics niqe",
     "inpainting": "-n input,telea,navier_stokes,membrane,inpaint -d kodak24 --mask thin,medium,wide",

@@ -72,8 +72,8 @@ SHEETS: dict[str, list[Case]] = {
     ],
     "holes": [Case("kodim09", (330, 240), [{"type": "recipe", "name": "inpaint_thin"}], ["inpaint"], seed=1)],
     "light": [
-        Case("kodim22", (250, 250), [{"type": "recipe", "name": "low_light"}], ["photo", "enhance"], seed=1),
-        Case("kodim21", (250, 250), [{"type": "recipe", "name": "haze"}], ["photo", "enhance"], seed=1),
+        Case("kodim22", (250, 250), [{"type": "recipe", "name": "low_light"}], ["enhance", "lowlight"], seed=1),
+        Case("kodim21", (250, 250), [{"type": "recipe", "name": "haze"}], ["enhance", "lowlight"], seed=1),
     ],
     "small": [
         Case("kodim24", (250, 250), [SHRINK, ROUND], ENLARGING),

@@ -9,6 +9,7 @@ the steps in which both stages train the DIRformer. A call that was stopped cont
 import argparse
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from diffir.api import load_config, load_network
 from diffir.config import RunConfig
 from diffir.files import write_atomically
 from diffir.system import BuildStage
-from diffir.systems.diffir.prior_variants import RegressedPrior, stage_two_of, without_prior, without_stage_one
+from diffir.systems.diffir.initial_weights import given
+from diffir.systems.diffir.prior_variants import RegressedPrior, stage_two_of, without_stage_one
 from diffir.systems.diffir.stages import StageTwo
-from diffir.systems.diffir.system import DIFFIR
+from diffir.systems.diffir.system import DIFFIR, PRIOR
 from diffir.training.run import Run
 from diffir.training.validation import Validator
 
@@ -37,9 +39,16 @@ VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "T = 2": (StageTwo, ["network_g.settings.num_timesteps=2"]),
 }
 # Variant -> its builder or None for the usual stages, and the options that differ. TOTAL stands for the steps of both
-# stages and JOINT for those of stage 2, without those that see thumbnails alone.
+# stages, JOINT for those of stage 2 without those that see thumbnails alone, and START for the weights to start from.
 OWN_STAGE_ONE: dict[str, tuple[BuildStage | None, list[str]]] = {
-    "no prior": (without_prior, ["stages=[1]", "train.total_iter=TOTAL"]),
+    "no prior": (
+        None,
+        [
+            *("network_g.settings.prior_width=0", "path.strict_load_g=false"),
+            *("path.start={diffusion: START}", "path.pretrain_network_g=null", "stages=[2]"),
+            *("stage2.total_iter=TOTAL", "stage2.encoder_iter=0", *_NO_LEGS),
+        ],
+    ),
     "regressed, no stage 1": (
         without_stage_one,
         ["stages=[2]", "stage2.total_iter=TOTAL", "stage2.encoder_iter=0", "stage2.prior_weight=0", *_NO_LEGS],
@@ -74,7 +83,8 @@ def scores_of(
 
     def config_of(name: str, changes: Sequence[str], steps: int) -> RunConfig:
         slug = "".join(letter for letter in name if letter.isalnum())
-        own = [change.replace("TOTAL", str(steps)).replace("JOINT", str(joint)) for change in changes]
+        words = {"TOTAL": str(steps), "JOINT": str(joint), "START": str(given(base, PRIOR))}
+        own = [re.sub("TOTAL|JOINT|START", lambda word: words[word[0]], change) for change in changes]
         return load_config(options, [*overrides, f"name={base.name}_{slug}", *own])
 
     # Train stage 1 if variants start from it, then these, then those without it.
@@ -84,7 +94,7 @@ def scores_of(
         yield ORACLE, scores
     for name in with_stage_one:
         kind, changes = VARIANTS[name]
-        changes = ["stages=[2]", f"path.pretrain_network_g={teacher}", *changes]
+        changes = ["stages=[2]", f"path.start={{prior: {teacher}}}", "path.pretrain_network_g=null", *changes]
         yield name, trained(config_of(name, changes, diffusion.total_iter), stage_two_of(teacher, kind))[1]
     for name, (build, changes) in OWN_STAGE_ONE.items():
         if name in variants:

@@ -28,10 +28,11 @@ def operations(settings: ArchSettings, stage: str, gt_size: int, *, prior_alone:
     """Return the floating-point operations of forward and backward for one patch of gt_size x gt_size pixels of gt."""
     side = gt_size // settings.scale
     with torch.device("meta"):
-        network, teacher = DiffIR(settings, _NUMBER[stage]), DiffIR(settings, 1)
+        network = DiffIR(settings, _NUMBER[stage])
         lq, gt = torch.empty(1, settings.in_channels, side, side), torch.empty(1, 3, gt_size, gt_size)
-        noise = prior = torch.empty(1, settings.prior_width)
-    extract = _forward(lambda: teacher.oracle_prior(lq, gt))
+        noise, prior = torch.empty(1, settings.prior_width), torch.empty(1, max(settings.prior_width, 1))
+        teacher = DiffIR(settings, 1) if settings.prior_width else None
+    extract = 0 if teacher is None else _forward(lambda: teacher.oracle_prior(lq, gt))
     restore = 0 if prior_alone else _forward(lambda: network.restore(lq, prior))
     if stage == "prior":
         return (extract + restore) * _FORWARD_AND_BACKWARD

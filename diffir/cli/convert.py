@@ -1,6 +1,6 @@
 """``diffir convert IN OUT.safetensors``: convert a released checkpoint, or any weights diffir reads, to safetensors.
 
-``--layout diffusers`` makes a folder for the library diffusers instead.
+``--layout diffusers`` makes a folder for the library diffusers instead, and ``--fold_prior`` a network without a prior.
 """
 
 import argparse
@@ -13,6 +13,8 @@ from diffir.cli.terminal import say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from diffir.system import System
     from diffir.weights.card import WeightsCard
 
@@ -32,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name in the card (default: the name of OUT)")
     parser.add_argument("--task", help="row of the task table, if several share one network (sr_x4, realsr_x4)")
     parser.add_argument("--licence", help="licence of the weights, written into the card")
+    parser.add_argument(
+        "--fold_prior",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="build the mean of these priors (restore --save_prior) into the weights: smaller and faster, and as good "
+        "where each photo has nearly the same prior (eval --prior mean)",
+    )
     storage = parser.add_mutually_exclusive_group()
     storage.add_argument(
         "--precision", choices=tuple(PRECISIONS), default="fp16", help="stored dtype (default: %(default)s)"
@@ -57,6 +67,10 @@ def run(args: argparse.Namespace) -> int:
     network, card = load_network(args.source)
     system = system_of_card(card, args.source)
 
+    if args.fold_prior:
+        network, settings = system.fold_prior(network, _mean_prior(args.fold_prior, card.name))
+        card = replace(card, settings=dict(settings))
+
     # Complete the card, and write it with the weights.
     tasks = system.matching_rows(card.settings, card.part)
     card = replace(
@@ -71,12 +85,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _mean_prior(files: Sequence[Path], name: str) -> "Tensor":
+    """The mean (1, P) of priors that were saved with the weights of this name."""
+    from diffir.inference.prior_file import load_prior, mix_priors
+
+    priors = []
+    for path in files:
+        prior, owner = load_prior(path)
+        if owner != name:
+            raise UsageError(f"{path} is a prior of {owner}, not of {name}")
+        priors.append(prior)
+    return mix_priors(priors)
+
+
 def _write_folder(args: argparse.Namespace) -> int:
     """Write the weights for diffusers, whose folders have no card."""
     import torch
 
     from diffir.api import load_network, system_of_card
 
+    if args.fold_prior:
+        raise UsageError("the layout of diffusers has no DiffIR networks: drop --fold_prior")
     for flag in ("name", "task", "licence"):
         if getattr(args, flag) is not None:
             raise UsageError(f"--{flag} is for diffir's card, which a folder of diffusers does not have: drop it")

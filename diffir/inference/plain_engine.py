@@ -29,6 +29,7 @@ class PlainEngine:
     """A network on its device, ready to restore; the methods are described in ``diffir.system.Engine``."""
 
     seed_meaning = ""  # such networks draw no random numbers
+    has_prior = False
     estimate_prior = check_prior = without_prior
 
     def __init__(

@@ -55,7 +55,7 @@ class Region(Protocol):
 
 def without_prior(engine: object, *arguments: object, **options: object) -> NoReturn:
     """Implement ``estimate_prior`` and ``check_prior`` for engines whose networks have no prior: raise UsageError."""
-    raise UsageError("this network has no prior; only networks such as DiffIR estimate one")
+    raise UsageError("this network has no prior; enhance, derain and old have one, for example")
 
 
 class Session(Protocol):
@@ -88,6 +88,8 @@ class Engine(Protocol):
     device: "torch.device"
     seed_meaning: str
     """Name of the seed in tables, such as "prior seed"; empty if nothing is drawn at random."""
+    has_prior: bool
+    """True if the network estimates a prior for each photo."""
     least_overlap: int
     """Pixels that neighbouring tiles must share at least; users may choose more."""
 

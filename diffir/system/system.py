@@ -57,6 +57,10 @@ class System(Protocol):
         """Frozen dataclass of keys that only this system has in a stage's section of an option file."""
         return NoOptions
 
+    def stages_for(self, network: "NetworkConfig") -> tuple[str, ...]:
+        """The stages that train this network if an option file names none; raises the errors of ``row``."""
+        return self.usual_stages
+
     def row(self, network: "NetworkConfig") -> NetworkRow:
         """The network that an option file describes.
 
@@ -136,6 +140,14 @@ class System(Protocol):
             ConfigError: the card of the weights lacks a field that the plan needs.
         """
         raise UsageError(f"networks of the system {self.name} cannot be fine-tuned by diffir finetune")
+
+    def fold_prior(self, network: "nn.Module", prior: "Tensor") -> tuple["nn.Module", Mapping[str, Any]]:
+        """Fold a fixed prior (1, P) into a network; return the new network, which estimates none, and its settings.
+
+        Raises:
+            UsageError: the network has no prior, or one of another width.
+        """
+        raise UsageError(f"networks of the system {self.name} have no prior")
 
     def export_onnx(self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: Any) -> float:
         """Write a network as ONNX graphs into a folder, with a script that runs them.

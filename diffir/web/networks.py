@@ -17,7 +17,6 @@ from diffir.diagnosis import Diagnosis, Suggestion, suggest
 from diffir.photo_restorer import Restorer
 from diffir.report.markup import Html, tag
 from diffir.system import System
-from diffir.system.restoring import without_prior
 from diffir.weights.catalogue import CatalogueEntry, catalogue, default_name
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -31,6 +30,7 @@ _WORDS = {
     "deblur": "Shaken or out of focus",
     "derain": "Rain",
     "enhance": "Too dark, hazy, faded, of a wrong colour",
+    "lowlight": "Too dark: taken in too little light, or against the light",
     "old": "An old print: faded, brown, cracked, dusty",
     "inpaint": "Scratches, text, holes: paint over them",
     "sr_x2": "Too small, but clean: 2 times larger",
@@ -120,7 +120,7 @@ class Networks:
 
     def has_prior(self, name: str) -> bool:
         """Return whether a network estimates a prior of each photo, which can be saved and given to others."""
-        return getattr(type(self.restorer(name).engine), "estimate_prior", without_prior) is not without_prior
+        return self.restorer(name).engine.has_prior
 
     def suggestions(self, path: Path, *, max_pixels: int) -> tuple[Diagnosis, list[Suggestion]]:
         """Say what seems wrong with a photo, and which networks of the list should help, the best one first."""

@@ -88,7 +88,7 @@ def test_every_network_of_the_table_ships() -> None:
         (["noise", "JPEG"], "photo"),
         (["noise", "soft"], "photo"),
         (["JPEG", "soft"], "jpeg,deblur"),
-        (["dark"], "enhance"),
+        (["dark"], "lowlight"),
         (["backlit"], "enhance"),
         (["faded"], "old"),
         (["faded", "noise"], "old"),

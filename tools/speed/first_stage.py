@@ -5,7 +5,7 @@ In: the words of a command line. Out: a trainer that has not begun, whose steps 
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from diffir.training.early_stopping import EarlyStopping
 from diffir.training.run import Run
 from diffir.training.trainer import Trainer
 
-_ENDLESS = ("train.total_iter=1000000", "train.encoder_iter=0", "train.iters=[]", "train.gt_sizes=[]")
-_ALONE = ("train.mini_batch_sizes=[]", "stages=[1]")
+_LEGS = ("iters", "gt_sizes", "mini_batch_sizes")
+_ENDLESS = ("train.total_iter=1000000", "train.encoder_iter=0", *(f"train.{key}=[]" for key in _LEGS))
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -40,7 +40,8 @@ class FirstStage:
     def of(cls, options: Path, overrides: list[str]) -> "FirstStage":
         """Build what `diffir train` would build."""
         keep_freed_memory()
-        config = load_config(options, [*_ENDLESS, *_ALONE, *overrides])
+        config = load_config(options, [*_ENDLESS, *overrides])
+        config = replace(config, run_stages=config.run_stages[:1])
         run, (name,) = Run(config, SYSTEMS[config.system]), config.run_stages
         learning = config.stages[name]
         stopping = EarlyStopping.from_config(learning, higher_is_better=True)

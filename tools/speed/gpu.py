@@ -8,7 +8,7 @@ facts      card, driver, versions, fastest matrix product in fp32, tf32 and bf16
 equality   every shipped network: fp32 on the card against the CPU (must pass), bf16 against fp32 (reported)
 restoring  the literal network operator by operator (eager), diffir's network, its engines torch and triton from the
            card to the card, and the call of users from main memory to main memory (restorer), in turns
-training   images a second of stage 1 of two option files, of the steps alone and of the whole loop
+training   images a second of the first stage of two option files, of the steps alone and of the whole loop
 latent     seconds of ldm_sr_x4
 compiled   torch.compile of diffir's network, and with CUDA graphs (reduce-overhead), in turns with eager
 

@@ -142,7 +142,7 @@ def compiling(choice: Choice, batch: int, way: str, sizes: Sizes) -> Found:
 
 
 def training(options: str, batch: int, sizes: Sizes) -> Found:
-    """Count the images a second of stage 1 of an option file with a batch size.
+    """Count the images a second of the first stage of an option file with a batch size.
 
     ``step`` is a training step with one batch on the card. ``loop`` is that of `diffir train`, photos included. fp32 is
     torch's default, which computes convolutions in TF32.

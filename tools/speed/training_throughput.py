@@ -2,9 +2,9 @@
 
     python -m tools.speed.training_throughput OPTIONS.yml [key=value ...] [--engines torch auto] [--kinds step]
 
-It trains stage 1 with the batch size of the option file. "bare" is forward, loss and backward on one batch in memory.
-"step" adds clipping, optimiser and moving average. "loop" is the whole of `Trainer.run`: it also reads, crops and
-degrades photos and writes the log. They run in turns A B C A B C ... in one process, and the figures are medians.
+It trains the first stage with the batch size of the option file. "bare" is forward, loss and backward on one batch in
+memory. "step" adds clipping, optimiser and moving average. "loop" is the whole of `Trainer.run`: it also reads, crops
+and degrades photos and writes the log. They run in turns A B C A B C ... in one process, and the figures are medians.
 Ratios are those to the first line, turn by turn.
 """
 

@@ -1,9 +1,10 @@
 """Plan the fine-tuning of a DiffIR network: choose the options of a training run.
 
 In: trained weights, clean photos and a degradation recipe. Out: a ``RunConfig`` whose defaults avoid a collapse of the
-training. Stage 1 starts from the DIRformer of the weights and the mean of its priors, stage 2 from stage 1. Learning
-rates are low and warmed up, and gradients are clipped. Validation begins before the first step, returns to the best
-weights after a collapse, and selects the weights that are published.
+training. Stage 1 starts from the DIRformer of the weights and the mean of its priors, stage 2 from stage 1. A network
+without a prior has stage 2 alone, which starts from the weights. Learning rates are low and warmed up, and gradients
+are clipped. Validation begins before the first step, returns to the best weights after a collapse, and selects the
+weights that are published.
 """
 
 import time
@@ -28,7 +29,7 @@ from diffir.errors import ConfigError
 from diffir.system import FEWEST_STEPS, Batch, FinetuneRequest, Pair, ThumbnailPair
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.stages import StageOne
+from diffir.systems.diffir.stages import StageOne, StageTwo
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
 from diffir.systems.diffir.training_options import DiffIRTraining
 from diffir.thumbnail import thumbnail
@@ -68,12 +69,13 @@ def plan_run(request: FinetuneRequest) -> RunConfig:
     limits = ON_CPU if request.device.type == "cpu" else ON_GPU
     patch, batch = _patch(network.settings, request.gt_patch, limits.largest_patch), limits.batch
     steps = request.budget.steps or _steps_in(request.budget.minutes, network.settings, patch, batch, request.device)
-    stage_one = max(round(STAGE_ONE_SHARE * steps), FEWEST_STEPS // 4)
+    has_prior = network.settings.prior_width > 0
+    stage_one = max(round(STAGE_ONE_SHARE * steps), FEWEST_STEPS // 4) if has_prior else 0
     if task is None:
         raise ConfigError(f"{request.source} does not say its task: convert it first (diffir convert)")
 
     # Divide the steps between the stages.
-    one = _stage_options(network, stage_one)
+    one = _stage_options(network, max(stage_one, 1))
     two = _stage_options(network, max(steps - stage_one, FEWEST_STEPS // 4))
     every = max(two.total_iter // VALIDATIONS, FEWEST_STEPS_BETWEEN)
 
@@ -91,12 +93,14 @@ def plan_run(request: FinetuneRequest) -> RunConfig:
         datasets=DatasetsConfig(train, val),
         system=DIFFIR.name,
         stages={PRIOR: one, DIFFUSION: two, GAN: two},
-        run_stages=(PRIOR, DIFFUSION),
+        run_stages=(PRIOR, DIFFUSION) if has_prior else (DIFFUSION,),
         manual_seed=request.seed,
         device=str(request.device),
         val=ValConfig(val_freq=every, metrics=("psnr", "ssim"), save_images=2),
         logger=LoggerConfig(print_freq=max(every // 2, 25), save_checkpoint_freq=every),
-        path=PathConfig(experiments_root=str(request.out.parent), pretrain_network_g=request.source),
+        path=PathConfig(
+            experiments_root=str(request.out.parent), start={PRIOR if has_prior else DIFFUSION: request.source}
+        ),
         licence=request.licence,
         training_data=f"fine-tuned from {request.card_name} on photos of the user",
     )
@@ -116,8 +120,12 @@ def _stage_options(network: DiffIR, steps: int) -> TrainConfig:
         collapse_margin=COLLAPSE_DB,
         patience=PATIENCE,
         publish="best",
-        own=DiffIRTraining(encoder_iter=round(PRIOR_SHARE * steps), encoder_lr=min(2 * lr, 1e-3)),
+        own=_of_prior(steps, lr) if network.settings.prior_width else DiffIRTraining(),
     )
+
+
+def _of_prior(steps: int, lr: float) -> DiffIRTraining:
+    return DiffIRTraining(encoder_iter=round(PRIOR_SHARE * steps), encoder_lr=min(2 * lr, 1e-3))
 
 
 def _patch(settings: ArchSettings, trained: int | None, largest: int) -> int:
@@ -134,9 +142,13 @@ def _differences(task: str, settings: ArchSettings) -> dict[str, object]:
 
 def _steps_in(minutes: float, settings: ArchSettings, patch: int, batch: int, device: torch.device) -> int:
     """Number of steps that fit into the time, from the fastest of three measured steps; at least ``FEWEST_STEPS``."""
-    # Prepare stage 1 and a random batch.
+    # Prepare the first stage and a random batch.
     config = TrainConfig(total_iter=8)
-    stage = StageOne(settings, config)
+    stage: StageOne | StageTwo
+    if settings.prior_width:
+        stage = StageOne(settings, config)
+    else:
+        stage = StageTwo(None, config, network=DiffIR(settings, stage=2))
     stage.network.to(device)
     scale = settings.scale
     gt = torch.rand(batch, 3, patch, patch, device=device)

@@ -3,7 +3,8 @@
 Stage 1 starts with new weights, with stage-1 or stage-2 weights, or with the tensors of another task that fit. Stage 2
 starts from stage 1, with new or given weights of the networks that estimate the prior. Stage 3 starts from stage 2 and
 has the same teacher. Where the prior sees whole photos, new networks of the prior start from those of stage 1. Stage-2
-weights that are continued without a loss of the prior need no stage 1.
+weights that are continued without a loss of the prior need no stage 1. Networks without a prior have stage 2 alone,
+which starts with new weights, with given ones, or with the tensors of another task that fit.
 """
 
 from dataclasses import replace
@@ -14,11 +15,14 @@ import torch
 from diffir.config import RunConfig, TrainConfig
 from diffir.errors import ConfigError
 from diffir.system import Stage, StageStart
+from diffir.systems.diffir.folded_prior import fold_prior
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.partial_load import take_what_fits
 from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.stages import StageOne, StageTwo, own_options
+from diffir.systems.diffir.stages import StageOne, StageTwo, mean_prior, own_options
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
+
+FROM_WHAT_FITS = "training starts from the tensors that fit"
 
 
 def build_stage(name: str, start: StageStart) -> Stage:
@@ -64,6 +68,8 @@ def _stage_one(start: StageStart) -> StageOne:
 def _stage_two(name: str, start: StageStart) -> StageTwo:
     config = start.config
     options = config.stages[name]
+    if not arch_of(start).prior_width:
+        return _without_prior(name, start)
     # Continue from stage-2 weights if there are any; stage 3 always does.
     before: str | Path | None = given(config, DIFFUSION)
     if name == GAN and (DIFFUSION in config.run_stages or before is None):
@@ -82,26 +88,51 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
     return stage
 
 
+def _without_prior(name: str, start: StageStart) -> StageTwo:
+    """Stage 2 or 3 of a network without a prior."""
+    config, options = start.config, start.config.stages[name]
+    if given(config, PRIOR) is not None:
+        raise ConfigError("path: a network without a prior has stage 2 alone: name weights in start: {diffusion: FILE}")
+    if own_options(options).encoder_iter:
+        raise ConfigError("encoder_iter is for networks with a prior, and network_g has none (prior_width: 0)")
+    before: str | Path | None = given(config, DIFFUSION)
+    if name == GAN and (DIFFUSION in config.run_stages or before is None):
+        before = start.weights(DIFFUSION)
+    network = DiffIR(arch_of(start), stage=2)
+    if before is not None:
+        donor = _pretrained(start, _found(start, before, DIFFUSION), DIFFUSION, strict=config.path.strict_load_g)
+        if donor.settings.prior_width:
+            donor = fold_prior(donor, mean_prior(donor, start.first_samples().lq)[None])
+        take_what_fits(network.dirformer, donor.dirformer)
+    return StageTwo(None, options, network=network, name=name, strip_pixels=config.val.strip_pixels)
+
+
 def _learns_prior(options: TrainConfig) -> bool:
     own = own_options(options)
     return own.prior_weight > 0 or own.encoder_iter > 0
 
 
-def _needed(start: StageStart, weights: str | Path, part: str, *, strict: bool = True) -> DiffIR:
+def _found(start: StageStart, weights: str | Path, part: str) -> str | Path:
+    """Return the weights of a part if they are a name or an existing file; raise ConfigError otherwise."""
     if isinstance(weights, Path) and not weights.is_file():
         number = start.config.number(part)
         raise ConfigError(
             f"stage-{number} weights are needed, and {weights} does not exist: run stage {number} or name weights in "
             f"path.start: {{{part}: FILE}}"
         )
-    network = _pretrained(start, weights, part, strict=strict)
+    return weights
+
+
+def _needed(start: StageStart, weights: str | Path, part: str, *, strict: bool = True) -> DiffIR:
+    network = _pretrained(start, _found(start, weights, part), part, strict=strict)
     return network if network.settings == arch_of(start) else _reshaped(network, arch_of(start), weights)
 
 
 def _pretrained(start: StageStart, weights: str | Path, part: str | None, *, strict: bool = True) -> DiffIR:
     network = load_diffir(start, weights, part)
     if strict and network.settings != arch_of(start):
-        takes = {None: "stage 1 starts from the tensors that fit", DIFFUSION: "other numbers of blocks may be trained"}
+        of_diffusion = "other numbers of blocks may be trained" if arch_of(start).prior_width else FROM_WHAT_FITS
+        takes = {None: FROM_WHAT_FITS, DIFFUSION: of_diffusion}
         way_out = f"; with path.strict_load_g=false {takes[part]}" if part in takes else ""
         raise ConfigError(f"{weights} has other network settings than network_g{way_out}")
     return network

@@ -18,16 +18,20 @@ class Modulation(nn.Module):
 
     The gain is not written as 1 + gain(z), so a prior near zero would suppress the signal of the block. Therefore the
     gain is initialised to the mean of the prior, and CPEN and the denoiser are initialised so that it is near one.
+
+    Networks without a prior (``prior_width`` 0) have the constant 1 in its place, (B, 1): the weights of the linear
+    layer are the gain and the shift themselves.
     """
 
     def __init__(self, channels: int, prior_width: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(prior_width, 2 * channels, bias=False)
+        width = max(prior_width, 1)
+        self.linear = nn.Linear(width, 2 * channels, bias=False)
         if self.linear.weight.is_meta:  # no values to draw, and torch would load its compiler, which takes 2 s
             return
-        nn.init.normal_(self.linear.weight, std=MODULATION_STD)
+        nn.init.normal_(self.linear.weight, std=MODULATION_STD if prior_width else 0.0)
         with torch.no_grad():
-            self.linear.weight[:channels] += 1 / prior_width
+            self.linear.weight[:channels] += 1 / width
 
     def forward(self, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and shift, each (B, C), from a prior (B, P)."""

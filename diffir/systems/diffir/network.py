@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffir.errors import ConfigError
 from diffir.hole_fill import fill_holes
 from diffir.systems.diffir.cpen import CPEN
 from diffir.systems.diffir.denoiser import Denoiser
@@ -24,15 +25,25 @@ class DiffIR(nn.Module):
 
     Tensors: lq (B, C, H, W) and gt (B, 3, scale*H, scale*W) in [0, 1], RGB; prior, noise and conditioning vector
     (B, P). Where the settings have ``prior_view: whole``, methods that compute a prior take whole photos or their
-    thumbnails.
+    thumbnails. Without a prior (``prior_width: 0``) there is stage 2 alone, and the prior is the constant 1, (B, 1).
     """
 
     def __init__(self, settings: ArchSettings, stage: Stage = 2) -> None:
+        """
+        Raises:
+            ConfigError: stage 1 of a network without a prior.
+        """
         super().__init__()
         self.settings = settings
         self.stage = stage
         self.schedule = Schedule.linear_in_sqrt(settings.num_timesteps, settings.linear_start, settings.linear_end)
         self.dirformer = DIRformer(settings)
+        if not settings.prior_width:
+            if stage == 1:
+                raise ConfigError(
+                    "a network without a prior (prior_width: 0) has no stage 1: train it with stages: [2]"
+                )
+            return
         self.cpen = CPEN(settings.cpen_channels(stage), settings.prior_width, settings.cpen_blocks)
         if stage == 2:
             self.denoiser = Denoiser(settings.prior_width, settings.denoiser_blocks, settings.num_timesteps)
@@ -62,6 +73,8 @@ class DiffIR(nn.Module):
             noise: (B, P) standard normal; drawn from ``generator`` if not given.
             teacher_prior: (B, P), for training only; the chain then starts from a noisy version of it.
         """
+        if not self.settings.prior_width:
+            return [lq.new_ones(len(lq), 1)]
         condition = self.condition(lq)
         if noise is None:
             noise = _standard_normal(condition, generator)

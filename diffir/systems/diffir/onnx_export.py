@@ -76,6 +76,7 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path, windows: Win
     settings = network.settings
     network = network.eval().requires_grad_(False)
     about = {"scale": settings.scale, "has_mask": settings.has_mask, "settings": settings.to_dict()}
+    about |= {"margin": settings.facts.margin, "multiple_of": settings.multiple_of}
     about["schedule"] = asdict(network.schedule)
     text = json.dumps({**facts, **about, **identity(network, windows)})
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,8 @@ def export(network: DiffIR, facts: Mapping[str, Any], folder: Path, windows: Win
 
     # The graph that restores: sides that are multiples.
     restorer = RestorerGraph(network, windows).eval()
-    inputs = {"lq": estimate(*example)[1], "prior": noise}
+    prior, lq = estimate(*example)
+    inputs = {"lq": lq, "prior": prior}
     if windows is None:
         inputs |= {"sums": torch.zeros(restorer.sums_width), "known": torch.zeros(1)}
     _write(restorer, inputs, ["restored", "own_sums"][: len(inputs) // 2], text, folder / RESTORER)

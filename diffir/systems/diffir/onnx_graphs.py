@@ -23,7 +23,7 @@ _HALVINGS = 14  # of a side of up to 16,384 pixels, down to one
 
 
 class PriorGraph(nn.Module):
-    """Prepares a photo and estimates its prior, from the noise (1, P) that it holds."""
+    """Prepares a photo and estimates its prior, from the noise (1, P) that it holds; without a prior it returns 1."""
 
     noise: Tensor
 
@@ -48,6 +48,8 @@ class PriorGraph(nn.Module):
             lq = torch.cat([filled, holes.float()], dim=1)
         for axis in (2, 3):
             lq = _mirrored(lq, axis, settings.multiple_of, repeats_edge=settings.has_mask)
+        if not settings.prior_width:
+            return torch.ones(1, 1), lq
         seen = lq if not settings.thumbnail else _thumbnail(lq, settings.thumbnail)
         condition = self.network.cpen(F.pixel_unshuffle(seen, settings.prior_unshuffle))
         return self.network.denoise_prior(self.noise, condition)[-1], lq

@@ -1,8 +1,10 @@
 """Restore a photo with the graphs prior.onnx and restorer.onnx beside this file; ``diffir export`` wrote all three.
 
 python restore.py IN.png OUT.png [MASK.png]    the mask is white where something is missing; files need Pillow, too
+Networks with the setting tone_side restore the photo itself here, not a small copy of it as in ``diffir restore``.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -19,9 +21,14 @@ def restore(image: np.ndarray, *mask: np.ndarray) -> np.ndarray:
     if len(names) != 1 + len(mask):
         raise SystemExit(f"this network takes {' and '.join(names)}")
     vector, lq = prior.run(["prior", "lq"], dict(zip(names, (image, *mask), strict=True)))
+    about = json.loads(prior.get_modelmeta().custom_metadata_map["diffir"])
+    if margin := about["margin"]:  # networks whose prior sees the whole photo restore mirrored pixels around it, too
+        beyond = [(margin, margin + -(side + 2 * margin) % about["multiple_of"]) for side in image.shape[:2]]
+        (lq,) = prior.run(["lq"], {"image": np.pad(image, [*beyond, (0, 0)], mode="reflect")})
     (result,) = restorer.run(["restored"], {"lq": lq, "prior": vector})
-    height, width = (side * (result.shape[2] // lq.shape[2]) for side in image.shape[:2])
-    result = result[0].transpose(1, 2, 0)[:height, :width].clip(0, 1)
+    scale = result.shape[2] // lq.shape[2]
+    rows, columns = (slice(scale * margin, scale * (margin + side)) for side in image.shape[:2])
+    result = result[0].transpose(1, 2, 0)[rows, columns].clip(0, 1)
     return np.where(mask[0][..., None] > 0, result, image) if mask else result
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from diffir.errors import WeightsError
 from diffir.systems.diffir.dirformer import DIRformer
+from diffir.systems.diffir.layers import MODULATION_STD
 from diffir.systems.diffir.tail import OneConvTail, Tail
 
 
@@ -14,7 +15,8 @@ from diffir.systems.diffir.tail import OneConvTail, Tail
 def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
     """Copy the tensors of another DIRformer that have the same name and shape; the others keep their values.
 
-    Blocks beyond those of the donor change nothing at first.
+    Blocks beyond those of the donor change nothing at first. If the donor has no prior, its gains and shifts become
+    those of a prior of ones.
 
     If the network takes RGB and a mask and the donor takes RGB alone, the first convolution copies the RGB filters, and
     the filters of the mask channel start at zero. Output layers that upsample fit their form with one convolution.
@@ -30,6 +32,8 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
     fitting = [name for name in ours if name in given and given[name].shape == ours[name].shape]
     for name in fitting:
         ours[name].copy_(given[name])
+    if network.settings.prior_width and not donor.settings.prior_width:
+        fitting += _spread_modulations(ours, given)
     if isinstance(network.output, OneConvTail) and isinstance(donor.output, Tail):
         fitting += _take_tail(network.output, donor.output)
 
@@ -45,6 +49,19 @@ def take_what_fits(network: DIRformer, donor: DIRformer) -> None:
         fitting.append(first)
     if not fitting:
         raise WeightsError("no part of these weights fits the network")
+
+
+def _spread_modulations(ours: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+    """Share the constants of a donor without a prior among all numbers of the prior; return the names of what was set.
+
+    Small random weights stay, so that the prior has an effect from the first step.
+    """
+    names = [name for name in ours if name.endswith("modulation.linear.weight") and name in given]
+    names = [name for name in names if len(ours[name]) == len(given[name])]
+    for name in names:
+        width = ours[name].shape[1]
+        ours[name].copy_(torch.randn_like(ours[name]) * MODULATION_STD + given[name] / width)
+    return names
 
 
 def _take_tail(output: OneConvTail, tail: Tail) -> list[str]:

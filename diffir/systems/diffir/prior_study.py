@@ -50,10 +50,12 @@ def engine_of(restorer: Restorer) -> DiffIREngine:
     """The DiffIR engine of a restorer.
 
     Raises:
-        UsageError: the restorer belongs to another system, which has no such prior.
+        UsageError: the network has no prior, or belongs to another system.
     """
     if not isinstance(restorer.engine, DiffIREngine):
         raise UsageError(f"{restorer.name} is not a DiffIR network: --prior compares priors of DiffIR")
+    if not restorer.engine.has_prior:
+        raise UsageError(f"{restorer.name} has no prior: --prior compares priors")
     return restorer.engine
 
 

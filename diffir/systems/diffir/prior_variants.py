@@ -30,14 +30,6 @@ class RegressedPrior(StageTwo):
         return last_layer(self.network.cpen.mlp)
 
 
-class NoPrior(StageOne):
-    """Stage 1 with one learnt prior for all photos, because the input of CPEN is black."""
-
-    def prior(self, network: DiffIR, lq: Tensor, gt: Tensor, noise: Tensor) -> Tensor:
-        """The learnt prior (B, P); all rows are equal."""
-        return network.oracle_prior(torch.zeros_like(lq), torch.zeros_like(gt))
-
-
 def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
     """Make a builder of a stage 2 of class ``kind`` whose teacher is the stage-1 network in a file.
 
@@ -56,23 +48,17 @@ def stage_two_of(teacher_file: Path, kind: type[StageTwo]) -> BuildStage:
     return build
 
 
-def without_prior(name: str, start: StageStart) -> NoPrior:
-    """Build a ``NoPrior`` stage from given weights of the prior; its prior starts as the mean of the old ones."""
+def without_stage_one(name: str, start: StageStart) -> Stage:
+    """Build a ``RegressedPrior`` stage from given weights; its prior starts as the mean of their priors.
+
+    The regressed prior and DIRformer then learn jointly, without a stage 1 that was trained before.
+    """
     weights = given(start.config, PRIOR)
     if weights is None:
         raise ConfigError("path.start: name weights for prior to start from")
     torch.manual_seed(start.config.manual_seed)
-    stage = NoPrior(arch_of(start), start.config.stages[PRIOR])
-    stage.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples().lq)
-    return stage
-
-
-def without_stage_one(name: str, start: StageStart) -> Stage:
-    """Build a ``RegressedPrior`` stage that starts like ``without_prior``.
-
-    The regressed prior and DIRformer then learn jointly, without a stage 1 that was trained before.
-    """
-    begun = without_prior(PRIOR, start).network
-    stage = RegressedPrior(begun, start.config.stages[DIFFUSION])
-    stage.network.cpen.mlp[-1].load_state_dict(begun.cpen.mlp[-1].state_dict())
+    begun = StageOne(arch_of(start), start.config.stages[PRIOR])
+    begun.take_over(load_diffir(start, weights, DIFFUSION), start.first_samples().lq)
+    stage = RegressedPrior(begun.network, start.config.stages[DIFFUSION])
+    stage.network.cpen.mlp[-1].load_state_dict(begun.network.cpen.mlp[-1].state_dict())
     return stage

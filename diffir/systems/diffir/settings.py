@@ -50,9 +50,11 @@ class ArchSettings:
     cpen_blocks: int = 5
     """Number of residual blocks in CPEN."""
     prior_width: int = 256
-    """Length P of the prior vector (IPR); the first layer of CPEN has a quarter as many channels."""
+    """Length P of the prior vector (IPR); the first layer of CPEN has a quarter as many channels. 0 means no prior:
+    gain and shift of every channel are then learnt numbers, and there are neither CPEN nor denoiser."""
     prior_view: PriorView = "patch"
-    """What CPEN looks at: the image that is restored, in training a patch, or a thumbnail of the whole photo."""
+    """What CPEN looks at: the image that is restored, in training a patch, or a thumbnail of the whole photo. ``whole``
+    also means that training patches are cut from views of whole photos, which holds without a prior, too."""
     prior_thumbnail: int = 64
     """Side of that thumbnail in pixels of lq."""
     tone_side: int = 0
@@ -79,8 +81,8 @@ class ArchSettings:
         # Widths: divisible as the layers need it.
         if len(self.num_blocks) != LEVELS or len(self.heads) != LEVELS:
             raise ConfigError(f"num_blocks and heads need {LEVELS} numbers, got {self.num_blocks} and {self.heads}")
-        if self.prior_width < 4 or self.prior_width % 4:
-            raise ConfigError(f"prior_width must be a multiple of 4, got {self.prior_width}")
+        if self.prior_width < 0 or self.prior_width % 4:
+            raise ConfigError(f"prior_width must be a multiple of 4, or 0 for no prior, got {self.prior_width}")
         if self.dim % 2 or int(self.dim * self.ffn_expansion) < 1:
             raise ConfigError(f"dim must be even, dim x ffn_expansion 1 or more: got {self.dim}, {self.ffn_expansion}")
         for level, heads in enumerate(self.heads):

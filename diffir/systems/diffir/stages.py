@@ -115,22 +115,18 @@ class StageOne(_DiffIRStage):
 
         The new CPEN has not learnt the prior that this DIRformer was trained with. If a stage-2 network of the same
         prior width is given, the last layer of CPEN therefore starts as nearly constant: its output is the mean of the
-        priors that the given network estimates on lq (B, C, H, W).
+        priors that the given network estimates on lq (B, C, H, W). For one without a prior it is 1, which makes the
+        modulation that of the given network.
 
         Raises:
             WeightsError: no tensor of that DIRformer fits.
         """
         take_what_fits(self.network.dirformer, other.dirformer)
-        width = other.settings.prior_width
-        has_channels = other.settings.in_channels <= lq.shape[1]
-        if other.stage == 1 or width != self.network.settings.prior_width or not has_channels:
-            return
-
-        # Average the priors that the given network estimates.
-        known = lq[:, : other.settings.in_channels]
-        mean = other.estimate_prior(known, noise=torch.zeros(len(lq), width)).mean(dim=0)
-
-        set_mean(last_layer(self.network.cpen.mlp), mean)
+        own_width, width = self.network.settings.prior_width, other.settings.prior_width
+        if not width:
+            set_mean(last_layer(self.network.cpen.mlp), torch.ones(own_width))
+        elif other.stage == 2 and width == own_width and other.settings.in_channels <= lq.shape[1]:
+            set_mean(last_layer(self.network.cpen.mlp), mean_prior(other, lq))
 
     def losses(self, batch: Batch, phase: Phase, noise: Noise) -> Iterator[Losses]:
         """Yield the losses of images restored under the oracle prior; the noise is not used."""
@@ -161,7 +157,7 @@ class StageTwo(_DiffIRStage):
 
     Args:
         teacher: stage-1 network whose priors are the targets; None if ``network`` is trained without a loss of the
-            prior, and the diffusion then starts from noise in training, too.
+            prior, and the diffusion then starts from noise in training, too. A network without a prior has none.
         network: stage-2 network to continue; None for a new one with the teacher's DIRformer.
     """
 
@@ -187,7 +183,9 @@ class StageTwo(_DiffIRStage):
         self.network = network
         self.choose_engine(self.own.engine)
         self.criterion = Criterion(config, has_mask=network.settings.has_mask)
-        estimator = [*self.network.cpen.parameters(), *self.network.denoiser.parameters()]
+        estimator: list[nn.Parameter] = []
+        if network.settings.prior_width:
+            estimator = [*network.cpen.parameters(), *network.denoiser.parameters()]
         self.phases = _phases(config, estimator, self.network.parameters(), self.criterion)
 
     @torch.no_grad()
@@ -292,6 +290,13 @@ class StageTwo(_DiffIRStage):
 def seen_by_cpen(batch: Batch) -> tuple[Tensor, Tensor]:
     """The images of a batch that CPEN looks at: thumbnails of whole photos if there are any, else lq and gt."""
     return (batch.lq_thumbnail, batch.gt_thumbnail) if isinstance(batch, ThumbnailPair) else (batch.lq, batch.gt)
+
+
+@torch.no_grad()
+def mean_prior(network: DiffIR, lq: Tensor) -> Tensor:
+    """The mean (P) of the priors that a stage-2 network estimates on lq (B, C, H, W), from noise of zeros."""
+    known = lq[:, : network.settings.in_channels]
+    return network.estimate_prior(known, noise=torch.zeros(len(lq), network.settings.prior_width)).mean(dim=0)
 
 
 def last_layer(layers: nn.ModuleList) -> nn.Linear:

@@ -49,6 +49,9 @@ class DiffIRSystem(System):
 
         return DiffIRTraining
 
+    def stages_for(self, network: "NetworkConfig") -> tuple[str, ...]:
+        return self.usual_stages if self.row(network).settings["prior_width"] else (DIFFUSION,)
+
     def row(self, network: "NetworkConfig") -> NetworkRow:
         from diffir.systems.diffir.settings import ArchSettings
         from diffir.systems.diffir.tasks import get_task
@@ -123,6 +126,20 @@ class DiffIRSystem(System):
         from diffir.systems.diffir.finetune import plan_run
 
         return plan_run(request)
+
+    def fold_prior(self, network: "nn.Module", prior: "Tensor") -> "tuple[nn.Module, Mapping[str, Any]]":
+        from diffir.systems.diffir.folded_prior import fold_prior
+        from diffir.systems.diffir.network import DiffIR
+
+        if not isinstance(network, DiffIR) or network.stage != NETWORK_STAGE[DIFFUSION]:
+            raise UsageError("only a stage-2 network estimates a prior from the photo alone")
+        if not network.settings.prior_width or prior.shape != (1, network.settings.prior_width):
+            width = network.settings.prior_width
+            raise UsageError(
+                f"a prior of {prior.shape[1]} numbers is given, and the network has one of {width or 'none'}"
+            )
+        folded = fold_prior(network, prior)
+        return folded, folded.settings.to_dict()
 
     def export_onnx(
         self, network: "nn.Module", facts: Mapping[str, Any], folder: Path, options: DiffIROptions

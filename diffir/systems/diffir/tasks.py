@@ -63,15 +63,17 @@ _SMALL = ArchSettings(
     num_refinement_blocks=2,
     ffn_expansion=2.0,
     cpen_blocks=2,
-    prior_width=128,
+    prior_width=0,
 )
-# Darkness, haze and fading are one unknown of the whole photo, which a patch does not show.
-_SMALL_WHOLE = replace(_SMALL, prior_view="whole")
+# Measured priors were the same for every photo (docs/what-diffusion-buys.md), except for the veil of rain, and for
+# darkness, haze and fading, which are one unknown of the whole photo and which a patch does not show.
+_SMALL_PRIOR = replace(_SMALL, prior_width=128)
+_SMALL_WHOLE = replace(_SMALL_PRIOR, prior_view="whole")
 # A network that enlarges computes at the resolution of lq, so its cost per pixel of the output is low already.
 _SMALL_SR = replace(_SMALL, unshuffle=1, upsample=4, global_skip="nearest")
 # Holes are filled smoothly instead of with zeros: this alone already exceeds OpenCV's inpainting methods in PSNR.
 _SMALL_INPAINT = replace(_SMALL, in_channels=4, hole_fill="membrane")
-_TINY = replace(_SMALL, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
+_TINY = replace(_SMALL_PRIOR, dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, cpen_blocks=1, prior_width=32)
 
 _RGB = Protocol()
 _Y = Protocol(test_y_channel=True)
@@ -103,8 +105,9 @@ TASKS: dict[str, Task] = {
             _RGB,
             needs_whole=True,
         ),
+        _ours("lowlight_small", "dark photos, for CPUs", replace(_SMALL_WHOLE, tone_side=256), _RGB, needs_whole=True),
         _ours("old_small", "old prints: fading, cracks, dust, grain, for CPUs", _SMALL_WHOLE, _RGB, needs_whole=True),
-        _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL, _Y, needs_whole=True),
+        _ours("derain_small", "rain, from a drizzle to a downpour, for CPUs", _SMALL_PRIOR, _Y, needs_whole=True),
         _ours("jpeg_small", "JPEG artefacts of any quality, for CPUs", _SMALL, _RGB),
         _ours("deblur_small", "motion and defocus blur, for CPUs", _SMALL, _RGB, needs_whole=True),
         _ours("inpaint_small", "small holes: scratches, text, for CPUs", _SMALL_INPAINT, _RGB),

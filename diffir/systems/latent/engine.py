@@ -32,6 +32,7 @@ class LatentEngine:
     """A latent diffusion network on its device, ready to restore; see ``diffir.system.Engine``."""
 
     seed_meaning = "seed"
+    has_prior = False
     estimate_prior = check_prior = without_prior
 
     def __init__(self, network: LatentDiffusion, device: torch.device, options: LatentOptions) -> None:

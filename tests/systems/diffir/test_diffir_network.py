@@ -173,7 +173,7 @@ def test_settings_that_make_no_network_are_refused(wrong):
         ArchSettings(**wrong)
 
 
-@pytest.mark.parametrize("task", ["denoise_tiny", "photo_small", "deblur"])
+@pytest.mark.parametrize("task", ["denoise_tiny", "derain_small", "deblur"])
 def test_the_oracle_prior_of_a_new_network_varies_from_image_to_image(task):
     settings = get_task(task).arch
     torch.manual_seed(0)

@@ -37,7 +37,7 @@ def test_both_stages_share_the_steps(tmp_path):
     config = plan(tmp_path, start(), steps=1000)
 
     assert (config.stages["prior"].total_iter, config.stages["diffusion"].total_iter) == (250, 750)
-    assert (config.name, config.manual_seed, config.path.pretrain_network_g) == ("run", 3, "mine")
+    assert (config.name, config.manual_seed, config.path.start) == ("run", 3, {"prior": "mine"})
     assert config.datasets.train.degradation == ({"type": "recipe", "name": "rain"},)
 
 

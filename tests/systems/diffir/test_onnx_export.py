@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,7 @@ def test_a_photo_is_cut_into_tiles_only_where_its_graph_would_not_fit(free: int)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_script_gives_our_result_with_numpy_and_onnxruntime_alone(tmp_path: Path, name: str) -> None:
     ours = load(name, device="cpu", precision="fp32", engine="torch", tile=-1)
+    ours.facts = replace(ours.facts, tone_side=0)  # the script restores the photo itself, not a small copy
     masks = [MASK] if ours.has_mask else []
     for number, array in enumerate([PHOTO, *masks]):
         np.save(tmp_path / f"{number}.npy", array)

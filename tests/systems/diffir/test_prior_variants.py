@@ -5,7 +5,7 @@ import torch
 from diffir.config import TrainConfig
 from diffir.system import Pair
 from diffir.systems.diffir import DiffIR
-from diffir.systems.diffir.prior_variants import NoPrior, RegressedPrior
+from diffir.systems.diffir.prior_variants import RegressedPrior
 from diffir.systems.diffir.tasks import get_task
 
 TINY = get_task("denoise_tiny").arch
@@ -18,13 +18,6 @@ def test_a_regressed_prior_is_cpens_view_whatever_the_noise() -> None:
     prior = stage.prior(stage.network, lq, lq, torch.randn(2, TINY.prior_width))
 
     assert torch.equal(prior, stage.network.condition(lq))
-
-
-def test_without_a_prior_all_photos_get_the_same_vector() -> None:
-    stage = NoPrior(TINY, TrainConfig(total_iter=1))
-    one, other = torch.rand(2, 1, 3, 32, 32)
-
-    assert torch.equal(stage.prior(stage.network, one, one, one), stage.prior(stage.network, other, other, one))
 
 
 def test_a_regressed_prior_is_what_the_losses_train() -> None:
