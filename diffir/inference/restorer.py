@@ -313,8 +313,8 @@ class Restorer:
 
     def _prior_of_whole(self, source: Source, prior: Tensor | None) -> Tensor | None:
         """The given prior, or that of whole photos for networks that look at a thumbnail; None if the engine
-        estimates it."""
-        if prior is not None or not self.facts.thumbnail:
+        estimates it, or if there is none."""
+        if prior is not None or not self.facts.thumbnail or not self.engine.has_prior:
             return prior
         return self._runner.estimate_prior(source, self.options.seed)
 

@@ -64,6 +64,16 @@ def test_strips_and_compiled_kernels_restore_as_the_network_does(engine):
     torch.testing.assert_close(restored, network(photo), atol=1e-4, rtol=0)
 
 
+def test_a_network_that_was_trained_on_whole_views_keeps_its_margin_and_its_small_copy():
+    whole = fold_prior(network_of(replace(TINY, prior_view="whole", tone_side=32)), torch.ones(1, TINY.prior_width))
+    how = DIFFIR.engine(whole, CPU, "fp32", DiffIROptions(stats="global"))
+
+    restored = Restorer(how, "fp32", RestoreOptions(), name="alone").restore_tensor(torch.rand(1, 3, 48, 64))
+
+    assert (how.facts.margin > 0, how.facts.tone_side) == (True, 32)
+    assert restored.isfinite().all()
+
+
 def test_what_needs_a_prior_is_refused():
     how = DIFFIR.engine(network_of(ALONE), CPU, "fp32", DiffIROptions(stats="global"))
     restorer, photo = Restorer(how, "fp32", RestoreOptions(), name="alone"), torch.rand(1, 3, 32, 32)
