@@ -15,7 +15,7 @@ RUNS = {
     "pairs": f"-n input,denoise,photo,derain,deblur,enhance -d {PAIRS} --metrics psnr,ssim,lpips",
     "light": "-n input,enhance,photo -d kodak24 --recipe enhance --metrics psnr,ssim,lpips",
     "dark": "-n input,lowlight,enhance -d kodak24 --recipe low_light --metrics psnr,ssim,lpips",
-    "dark_pairs": "-n input,lowlight,enhance -d lol --metrics psnr,ssim,lpips",
+    "dark_pairs": "-n lowlight -d lol --metrics psnr,ssim,lpips",
     "old_prints": "-n input,old,photo -d kodak24 --recipe old_print --metrics psnr,ssim,lpips",
     "real_photos": "-n input,photo,denoise,derain,jpeg,deblur -d real_photos --metrics niqe",
     "inpainting": "-n input,telea,navier_stokes,membrane,inpaint -d kodak24 --mask thin,medium,wide",
