@@ -110,12 +110,12 @@ def uncovered(
 
 
 def _lacking(results: Sequence[Result], weights: str) -> list[ComparisonKey]:
-    """Find what was measured, but not with weights of this fingerprint and the prior of the diffusion."""
+    """Find what was measured, but not with weights of this fingerprint and their own prior, if any."""
     # Other priors, such as those of an ablation, do not count as the network that ships.
     seen = {
         comparison_key(result)
         for result in results
-        if result.network.get("fingerprint") == weights and result.network.get("prior") in (None, "diffusion")
+        if result.network.get("fingerprint") == weights and result.network.get("prior") in (None, "none", "diffusion")
     }
     return [key for key in dict.fromkeys(map(comparison_key, results)) if key not in seen]
 
