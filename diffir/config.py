@@ -243,10 +243,10 @@ class PathConfig:
     """BasicSR's key for ``start: {prior: ...}``: stage-1 weights for a run that starts at stage 2; for stage 1, weights
     of either stage to start from."""
     strict_load_g: bool = True
-    """False: stage 1 may differ in settings from ``pretrain_network_g``, and loads the DIRformer tensors that fit."""
+    """False: the first stage may differ in settings from the weights it starts from, and takes the tensors that fit."""
     pretrain_network_s2: str | None = None
     """Key of earlier versions for ``start: {diffusion: ...}``: stage-2 weights to continue from in stage 2, or in
-    stage 3 on its own; if not given, stage 2 starts from the stage-1 weights."""
+    stage 3 on its own; if not given, stage 2 starts from the stage-1 weights, or anew for a network without a prior."""
 
 
 @dataclass(frozen=True)

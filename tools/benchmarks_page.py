@@ -29,9 +29,9 @@ HEAD = """# Benchmarks
 Scores of the shipped networks and the baselines, measured with `diffir eval --json`: see [its files](benchmarks). The
 interval behind a number is the 95 % interval of the mean over photos (bootstrap). The best number of a column is bold.
 Published numbers have separate tables, since they were not measured here and are not ranked with measured ones. Seconds
-were taken on a machine that did other work at the same time, so they are upper bounds. Those of `enhance`, `lowlight` and
-the networks without a prior are of a CPU with AVX2 (Zen 3), as are all of the recipes `deblur` and `low_light`, and the
-others of one with AVX-512.
+were taken on a machine that did other work at the same time, so they are upper bounds. Those of `enhance`, `lowlight`
+and the networks without a prior are of a CPU with AVX2 (Zen 3), as are all of the recipes `deblur` and `low_light`, and
+the others of one with AVX-512.
 
 ```bash
 python tools/benchmarks_page.py   # writes this page; a test fails if it is out of date

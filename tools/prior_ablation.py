@@ -33,7 +33,7 @@ VARIANTS: dict[str, tuple[type[StageTwo], list[str]]] = {
     "separate": (StageTwo, ["stage2.encoder_iter=TOTAL"]),
     "T = 1": (
         StageTwo,
-        ["network_g.settings={num_timesteps: 1, linear_start: 0.99}"],
+        ["network_g.settings.num_timesteps=1", "network_g.settings.linear_start=0.99"],
     ),  # otherwise the only beta would be 0.1
     "T = 8": (StageTwo, ["network_g.settings.num_timesteps=8"]),
     "T = 2": (StageTwo, ["network_g.settings.num_timesteps=2"]),
@@ -77,13 +77,16 @@ def scores_of(
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield each variant and its PSNR by photo, stage 1 with the oracle prior first if a variant starts from it."""
     base = load_config(options, overrides)
+    start = given(base, PRIOR)
+    if start is None:
+        raise SystemExit("path.start: name weights for prior, from which all variants start")
     prior, diffusion = (base.stages[name] for name in ("prior", "diffusion"))
     alone = sum(steps for steps, size in zip(diffusion.iters, diffusion.gt_sizes, strict=True) if size == 0)
     joint = diffusion.total_iter - alone
 
     def config_of(name: str, changes: Sequence[str], steps: int) -> RunConfig:
         slug = "".join(letter for letter in name if letter.isalnum())
-        words = {"TOTAL": str(steps), "JOINT": str(joint), "START": str(given(base, PRIOR))}
+        words = {"TOTAL": str(steps), "JOINT": str(joint), "START": start}
         own = [re.sub("TOTAL|JOINT|START", lambda word: words[word[0]], change) for change in changes]
         return load_config(options, [*overrides, f"name={base.name}_{slug}", *own])
 

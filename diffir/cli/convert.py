@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.fold_prior:
         network, settings = system.fold_prior(network, _mean_prior(args.fold_prior, card.name))
-        card = replace(card, settings=dict(settings))
+        folded = f"{card.name} with a fixed prior, the mean of {len(args.fold_prior)}, folded into its weights"
+        card = replace(card, settings=dict(settings), scores=(), headline="", notes=folded)
 
     # Complete the card, and write it with the weights.
     tasks = system.matching_rows(card.settings, card.part)

@@ -83,8 +83,9 @@ def _resumed(args: argparse.Namespace, config: RunConfig, source: str) -> RunCon
     from diffir.errors import TrainingError
 
     teacher = config.datasets.train.teacher
+    begun_from = next(iter(config.path.start.values()), config.path.pretrain_network_g)  # the latter in older runs
     compared = {
-        "weights": (config.path.pretrain_network_g, source),
+        "weights": (begun_from, source),
         "--recipe": (config.datasets.train.degradation[0].get("name"), args.recipe),
         "--seed": (config.manual_seed, args.seed),
         "--teacher": (teacher and teacher.file, args.teacher),

@@ -107,7 +107,7 @@ def _prepared(args: argparse.Namespace, group: Group) -> tuple[list[Restorer], S
     if restorer.has_mask != (args.mask is not None):
         needs = "fills holes and needs --mask" if restorer.has_mask else "takes no --mask"
         raise UsageError(f"{restorer.name} {needs}")
-    _refuse_priors_of_chain(args, restorer)
+    _refuse_missing_priors(args, restorer)
     seeds_of(restorer, args.samples)
     return restorers, settings_of(args, _given_prior(args, restorer))
 
@@ -179,12 +179,18 @@ def _own_options(args: argparse.Namespace, systems: Sequence[System]) -> tuple[d
     return own, strength
 
 
-def _refuse_priors_of_chain(args: argparse.Namespace, restorer: Restorer) -> None:
-    if len(restorer.members) == 1:
+def _refuse_missing_priors(args: argparse.Namespace, restorer: Restorer) -> None:
+    is_chain = len(restorer.members) > 1
+    if not is_chain and restorer.members[0].engine.has_prior:
         return
+    lack = (
+        "needs one network, and {} is a chain, which has no single prior"
+        if is_chain
+        else "is for networks with a prior, and {} has none"
+    )
     for flag in ("prior", "save_prior", "share_prior"):
         if getattr(args, flag):
-            raise UsageError(f"--{flag} needs one network, and {restorer.name} is a chain, which has no single prior")
+            raise UsageError(f"--{flag} {lack.format(restorer.name)}")
 
 
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:

@@ -58,6 +58,7 @@ def test_a_folder_and_a_recipe_become_weights_that_restore_better(photos, weight
     assert "continue with --auto_resume" in capsys.readouterr().err
     assert main([*command, "--steps", "100", "--auto_resume", "--seed", "5"]) == 1
     assert "was started with --seed 0, not 5" in capsys.readouterr().err
+    assert main([*command, "--steps", "100", "--auto_resume"]) == 0  # nothing is left to do
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import torch
 from diffir.api import load_network
 from diffir.cli.main import main
 from diffir.config import NetworkConfig
+from diffir.inference.prior_file import save_prior
 from diffir.systems import SYSTEMS
 from diffir.systems.diffir import ArchSettings, DiffIR
 from diffir.systems.diffir.tasks import TASKS
@@ -133,6 +134,25 @@ def test_models_needs_no_torch():
 def test_an_unknown_model_is_wrong_usage(capsys):
     assert main(["models", "official_deblurr"]) == 2
     assert "did you mean official_deblur" in capsys.readouterr().err
+
+
+def test_a_saved_prior_is_folded_into_the_weights(published, tmp_path, capsys):
+    network = load_network(published)[0]
+    priors = torch.rand(2, 32)
+    for number, prior in enumerate(priors):
+        save_prior(tmp_path / f"{number}.safetensors", prior[None], "mine")
+    files = [str(tmp_path / f"{number}.safetensors") for number in range(2)]
+
+    assert main(["convert", str(published), str(tmp_path / "fast.safetensors"), "--fp32", "--fold_prior", *files]) == 0
+
+    folded, card = load_network(tmp_path / "fast.safetensors")
+    lq = torch.rand(1, 3, 32, 32)
+    assert (card.settings["prior_width"], card.scores) == (0, ())
+    assert "a fixed prior, the mean of 2" in card.notes
+    torch.testing.assert_close(folded(lq), network.restore(lq, priors.mean(dim=0)[None]), atol=1e-4, rtol=0)
+    again = ["convert", str(tmp_path / "fast.safetensors"), str(tmp_path / "b.safetensors"), "--fold_prior", files[0]]
+    assert main(again) == 2
+    assert "is a prior of mine, not of fast" in capsys.readouterr().err
 
 
 def test_convert_says_what_it_wrote_in_one_line(published, tmp_path, capsys):

@@ -346,3 +346,12 @@ def test_the_map_of_several_results_is_named_in_json(
     (done,) = (event for event in events if event["event"] == "done")
     assert (done["target"], done["deviation"]) == (str(tmp_path / "out.png"), str(tmp_path / "out_std.png"))
     assert {path.name for path in tmp_path.glob("out*")} == {"out.png", "out_std.png"}
+
+
+@pytest.mark.parametrize("flags", [["--share_prior"], ["--save_prior", "p.safetensors"]])
+def test_flags_of_the_prior_are_refused_for_a_network_without_one(tmp_path, capsys, flags):
+    write_image(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
+
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags]) == 2
+
+    assert f"{flags[0]} is for networks with a prior, and photo has none" in capsys.readouterr().err

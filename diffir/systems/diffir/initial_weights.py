@@ -19,7 +19,7 @@ from diffir.systems.diffir.folded_prior import fold_prior
 from diffir.systems.diffir.network import DiffIR
 from diffir.systems.diffir.partial_load import take_what_fits
 from diffir.systems.diffir.settings import ArchSettings
-from diffir.systems.diffir.stages import StageOne, StageTwo, mean_prior, own_options
+from diffir.systems.diffir.stages import StageOne, StageTwo, mean_prior, own_options, seen_by_cpen
 from diffir.systems.diffir.system import DIFFIR, DIFFUSION, GAN, PRIOR
 
 FROM_WHAT_FITS = "training starts from the tensors that fit"
@@ -102,7 +102,10 @@ def _without_prior(name: str, start: StageStart) -> StageTwo:
     if before is not None:
         donor = _pretrained(start, _found(start, before, DIFFUSION), DIFFUSION, strict=config.path.strict_load_g)
         if donor.settings.prior_width:
-            donor = fold_prior(donor, mean_prior(donor, start.first_samples().lq)[None])
+            seen = seen_by_cpen(start.first_samples())[0] if donor.settings.thumbnail else start.first_samples().lq
+            if donor.settings.in_channels > seen.shape[1]:
+                raise ConfigError(f"{before} estimates its prior from a mask, which network_g does not take")
+            donor = fold_prior(donor, mean_prior(donor, seen)[None])
         take_what_fits(network.dirformer, donor.dirformer)
     return StageTwo(None, options, network=network, name=name, strip_pixels=config.val.strip_pixels)
 
