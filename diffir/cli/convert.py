@@ -13,8 +13,6 @@ from diffir.cli.terminal import say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from diffir.system import System
     from diffir.weights.card import WeightsCard
 
@@ -56,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from diffir.api import load_network, system_of_card
+    from diffir.inference.prior_file import load_priors_of
     from diffir.weights.published import save_published
 
     # Read the weights.
@@ -67,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
     network, card = load_network(args.source)
     system = system_of_card(card, args.source)
 
+    # Fold a prior into them. What the card says of the network that estimates its prior is then no longer true.
     if args.fold_prior:
-        network, settings = system.fold_prior(network, _mean_prior(args.fold_prior, card.name))
+        network, settings = system.fold_prior(network, load_priors_of(card.name, args.fold_prior))
         folded = f"{card.name} with a fixed prior, the mean of {len(args.fold_prior)}, folded into its weights"
         card = replace(card, settings=dict(settings), scores=(), headline="", notes=folded)
 
@@ -84,19 +84,6 @@ def run(args: argparse.Namespace) -> int:
     parameters = sum(tensor.numel() for tensor in network.parameters())
     say(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
     return 0
-
-
-def _mean_prior(files: Sequence[Path], name: str) -> "Tensor":
-    """The mean (1, P) of priors that were saved with the weights of this name."""
-    from diffir.inference.prior_file import load_prior, mix_priors
-
-    priors = []
-    for path in files:
-        prior, owner = load_prior(path)
-        if owner != name:
-            raise UsageError(f"{path} is a prior of {owner}, not of {name}")
-        priors.append(prior)
-    return mix_priors(priors)
 
 
 def _write_folder(args: argparse.Namespace) -> int:

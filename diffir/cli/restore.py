@@ -196,15 +196,9 @@ def _refuse_missing_priors(args: argparse.Namespace, restorer: Restorer) -> None
 def _given_prior(args: argparse.Namespace, restorer: Restorer) -> Tensor | None:
     if args.prior is None:
         return None
-    from diffir.inference.prior_file import load_prior, mix_priors
+    from diffir.inference.prior_file import load_priors_of
 
-    priors = []
-    for path in args.prior:
-        prior, name = load_prior(path)
-        if name != restorer.name:
-            raise UsageError(f"{path} is a prior of {name}, which {restorer.name} cannot use")
-        priors.append(prior)
-    return mix_priors(priors, args.prior_mix)
+    return load_priors_of(restorer.name, args.prior, args.prior_mix)
 
 
 def settings_of(args: argparse.Namespace, prior: Tensor | None) -> Settings:

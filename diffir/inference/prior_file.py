@@ -57,6 +57,21 @@ def load_prior(path: str | Path) -> tuple[Tensor, str]:
     return prior, name
 
 
+def load_priors_of(weights_name: str, paths: Sequence[Path], shares: Sequence[float] | None = None) -> Tensor:
+    """The mean (1, P) of priors that were saved with the weights of this name; ``shares`` as in ``mix_priors``.
+
+    Raises:
+        UsageError: a prior belongs to other weights; also the errors of ``load_prior`` and ``mix_priors``.
+    """
+    priors = []
+    for path in paths:
+        prior, name = load_prior(path)
+        if name != weights_name:
+            raise UsageError(f"{path} is a prior of {name}, which {weights_name} cannot use")
+        priors.append(prior)
+    return mix_priors(priors, shares)
+
+
 def mix_priors(priors: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
     """The weighted mean of priors (1, P).
 

@@ -55,7 +55,7 @@ class Region(Protocol):
 
 def without_prior(engine: object, *arguments: object, **options: object) -> NoReturn:
     """Implement ``estimate_prior`` and ``check_prior`` for engines whose networks have no prior: raise UsageError."""
-    raise UsageError("this network has no prior; enhance, derain and old have one, for example")
+    raise UsageError("this network has no prior")
 
 
 class Session(Protocol):

@@ -152,7 +152,7 @@ def test_a_saved_prior_is_folded_into_the_weights(published, tmp_path, capsys):
     torch.testing.assert_close(folded(lq), network.restore(lq, priors.mean(dim=0)[None]), atol=1e-4, rtol=0)
     again = ["convert", str(tmp_path / "fast.safetensors"), str(tmp_path / "b.safetensors"), "--fold_prior", files[0]]
     assert main(again) == 2
-    assert "is a prior of mine, not of fast" in capsys.readouterr().err
+    assert "is a prior of mine, which fast cannot use" in capsys.readouterr().err
 
 
 def test_convert_says_what_it_wrote_in_one_line(published, tmp_path, capsys):

@@ -110,6 +110,7 @@ def _stage_options(network: DiffIR, steps: int) -> TrainConfig:
     """The options of one stage of so many steps."""
     is_small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
     lr = LR_OF_SMALL if is_small else LR_OF_LARGE
+    alone = round(PRIOR_SHARE * steps) if network.settings.prior_width else 0
     return TrainConfig(
         total_iter=steps,
         optim_g=OptimConfig(lr=lr, weight_decay=1e-4),
@@ -120,12 +121,8 @@ def _stage_options(network: DiffIR, steps: int) -> TrainConfig:
         collapse_margin=COLLAPSE_DB,
         patience=PATIENCE,
         publish="best",
-        own=_of_prior(steps, lr) if network.settings.prior_width else DiffIRTraining(),
+        own=DiffIRTraining(encoder_iter=alone, encoder_lr=min(2 * lr, 1e-3) if alone else None),
     )
-
-
-def _of_prior(steps: int, lr: float) -> DiffIRTraining:
-    return DiffIRTraining(encoder_iter=round(PRIOR_SHARE * steps), encoder_lr=min(2 * lr, 1e-3))
 
 
 def _patch(settings: ArchSettings, trained: int | None, largest: int) -> int:

@@ -71,9 +71,7 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
     if not arch_of(start).prior_width:
         return _without_prior(name, start)
     # Continue from stage-2 weights if there are any; stage 3 always does.
-    before: str | Path | None = given(config, DIFFUSION)
-    if name == GAN and (DIFFUSION in config.run_stages or before is None):
-        before = start.weights(DIFFUSION)
+    before = _before(name, start)
     network = None if before is None else _needed(start, before, DIFFUSION, strict=config.path.strict_load_g)
 
     # The teacher is stage 1 of this run, or the weights that the options name.
@@ -88,6 +86,14 @@ def _stage_two(name: str, start: StageStart) -> StageTwo:
     return stage
 
 
+def _before(name: str, start: StageStart) -> str | Path | None:
+    """The stage-2 weights that a stage continues, if there are any; stage 3 always has some."""
+    before = given(start.config, DIFFUSION)
+    if name == GAN and (DIFFUSION in start.config.run_stages or before is None):
+        return start.weights(DIFFUSION)
+    return before
+
+
 def _without_prior(name: str, start: StageStart) -> StageTwo:
     """Stage 2 or 3 of a network without a prior."""
     config, options = start.config, start.config.stages[name]
@@ -95,9 +101,7 @@ def _without_prior(name: str, start: StageStart) -> StageTwo:
         raise ConfigError("path: a network without a prior has stage 2 alone: name weights in start: {diffusion: FILE}")
     if own_options(options).encoder_iter:
         raise ConfigError("encoder_iter is for networks with a prior, and network_g has none (prior_width: 0)")
-    before: str | Path | None = given(config, DIFFUSION)
-    if name == GAN and (DIFFUSION in config.run_stages or before is None):
-        before = start.weights(DIFFUSION)
+    before = _before(name, start)
     network = DiffIR(arch_of(start), stage=2)
     if before is not None:
         donor = _pretrained(start, _found(start, before, DIFFUSION), DIFFUSION, strict=config.path.strict_load_g)
