@@ -34,8 +34,8 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
         name_or_path: a name that ``diffir models`` lists, a file of weights, or ``hf:OWNER/NAME`` on the Hugging Face
             Hub; or several joined by commas, such as "photo,realsr_x4", which restore one after the other. Options
             then apply to each network that has them.
-        options: fields of ``RestoreOptions`` (device, precision, tile, tile_overlap, tta, strength, seed) and of the
-            system's own options; DiffIR has ``engine`` and ``stats``.
+        options: fields of ``RestoreOptions`` (device, precision, tile, tile_overlap, tta, strength, seed and others)
+            and of the system's own options; DiffIR has ``engine`` and ``stats``.
     Raises:
         UsageError: the name, file, device, precision or option does not exist.
         WeightsError: the file does not hold a network that restores.
@@ -43,7 +43,7 @@ def load(name_or_path: str | Path | None = None, **options: Any) -> Restorer:
     names = members_of(name_or_path)
     if len(names) > 1:
         return _load_chain(names, options)
-    network, card = load_network(names[0], restores=True)
+    network, card = load_network(names[0], restores=True, denoise_strength=options.get("denoise_strength"))
     return restorer_of_card(network, card, **options)
 
 
@@ -71,8 +71,15 @@ def _exists(text: str) -> bool:
 
 
 def _load_chain(names: Sequence[str | Path], options: dict[str, Any]) -> Chain:
-    """A chain of the named networks; each gets the options that its system has."""
-    loaded = [load_network(name, restores=True) for name in names]
+    """A chain of the named networks; each gets the options that it has a use for."""
+    given = options.get("denoise_strength")
+    with_twin = [given is not None and card_of_source(name).denoise_strength is not None for name in names]
+    if given is not None and not any(with_twin):
+        raise UsageError("denoise_strength mixes two networks in one file, and no file of this chain has two: drop it")
+    loaded = [
+        load_network(name, restores=True, denoise_strength=given if has_twin else None)
+        for name, has_twin in zip(names, with_twin, strict=True)
+    ]
     own = {name: {field.name for field in fields(system.restore_options)} for name, system in SYSTEMS.items()}
     known = set().union(*(own[card.system] for _, card in loaded))
     members = []
@@ -84,9 +91,12 @@ def _load_chain(names: Sequence[str | Path], options: dict[str, Any]) -> Chain:
 
 
 def restorer_of_card(network: nn.Module, card: WeightsCard, **options: Any) -> Restorer:
-    """A restorer with a network that was loaded with its card; options as ``load`` takes them."""
+    """A restorer with a network that was loaded with its card; options as ``load`` takes them.
+
+    Weights with a weaker twin were mixed when they were loaded, so ``denoise_strength`` is that of the card.
+    """
     system = SYSTEMS[card.system]
-    shared, own = _typed_options(system, options)
+    shared, own = _typed_options(system, {**options, "denoise_strength": card.denoise_strength})
     own = system.suited_options(own, card.task, card.settings, card.gt_patch)
     return _restorer(system, network, shared, own, card.name, card.task)
 
@@ -106,22 +116,24 @@ def restorer_of(
     return _restorer(SYSTEMS[system], network, *_typed_options(SYSTEMS[system], options), name, task)
 
 
-def system_of_source(name_or_path: str | Path | None) -> System:
-    """The system of the weights of that name or in that file; where only the tensors can tell, they are read."""
+def card_of_source(name_or_path: str | Path | None) -> WeightsCard:
+    """The card of the weights of that name or in that file, of a known system; without one, the tensors are read."""
     path = locate(default_name() if name_or_path is None else name_or_path)
     if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
-        return system_of(WeightsCard.from_metadata(read_header(path).metadata, str(path)), SYSTEMS, str(path))
-    return SYSTEMS[load_network(path)[1].system]
+        card = WeightsCard.from_metadata(read_header(path).metadata, str(path))
+        system_of(card, SYSTEMS, str(path))
+        return card
+    return load_network(path)[1]
 
 
 def load_network(
-    source: str | Path, part: str | None = None, *, restores: bool = False
+    source: str | Path, part: str | None = None, *, restores: bool = False, denoise_strength: float | None = None
 ) -> tuple[nn.Module, WeightsCard]:
     """Load a network by name or from a file, in eval mode on the CPU, and its card.
 
     Arguments and errors are those of ``diffir.weights.load.load_network``.
     """
-    return weights_load.load_network(source, SYSTEMS, part=part, restores=restores)
+    return weights_load.load_network(source, SYSTEMS, part=part, restores=restores, denoise_strength=denoise_strength)
 
 
 def locate(source: str | Path) -> Path:

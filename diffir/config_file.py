@@ -92,6 +92,7 @@ def typed_config(values: dict[str, Any], system: System, where: str) -> RunConfi
         if chosen is None:
             config = replace(config, run_stages=system.stages_for(config.network_g))
         _check_start(config, system)
+        system.check_run(config)
         _check_patches(config, system)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error

@@ -46,7 +46,7 @@ OWN_STAGE_ONE: dict[str, tuple[BuildStage | None, list[str]]] = {
         [
             *("network_g.settings.prior_width=0", "path.strict_load_g=false"),
             *("path.start={diffusion: START}", "path.pretrain_network_g=null", "stages=[2]"),
-            *("stage2.total_iter=TOTAL", "stage2.encoder_iter=0", *_NO_LEGS),
+            *("stage2.total_iter=TOTAL", "stage2.encoder_iter=0", "stage2.encoder_lr=null", *_NO_LEGS),
         ],
     ),
     "regressed, no stage 1": (

@@ -4,7 +4,7 @@
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from diffir.cli.terminal import say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from diffir.system import System
     from diffir.weights.card import WeightsCard
 
@@ -40,6 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="build the mean of these priors (restore --save_prior) into the weights: smaller and faster, and as good "
         "where each photo has nearly the same prior (eval --prior mean)",
     )
+    parser.add_argument(
+        "--weak_twin",
+        metavar="FILE",
+        type=Path,
+        help="weights of the same network that denoise less, trained from IN or with it: OUT holds both, and "
+        "restore -dn mixes them",
+    )
+    parser.add_argument(
+        "-dn",
+        "--denoise_strength",
+        type=float,
+        metavar="0-1",
+        help="with a weaker twin: the mix that restore uses without -dn (default: 1, the network itself)",
+    )
     storage = parser.add_mutually_exclusive_group()
     storage.add_argument(
         "--precision", choices=tuple(PRECISIONS), default="fp16", help="stored dtype (default: %(default)s)"
@@ -66,9 +82,18 @@ def run(args: argparse.Namespace) -> int:
     network, card = load_network(args.source)
     system = system_of_card(card, args.source)
 
+    state: Mapping[str, Tensor] = network.state_dict()
+    if args.weak_twin or card.denoise_strength is not None:
+        state, card = _with_twin(args, card)
+    elif args.denoise_strength is not None:
+        raise UsageError("--denoise_strength is for weights with a weaker twin: give its file with --weak_twin")
+
     # Fold a prior into them. What the card says of the network that estimates its prior is then no longer true.
     if args.fold_prior:
+        if card.denoise_strength is not None:
+            raise UsageError("--fold_prior is for one network: fold both first, then join them with --weak_twin")
         network, settings = system.fold_prior(network, load_priors_of(card.name, args.fold_prior))
+        state = network.state_dict()
         folded = f"{card.name} with a fixed prior, the mean of {len(args.fold_prior)}, folded into its weights"
         card = replace(card, settings=dict(settings), scores=(), headline="", notes=folded)
 
@@ -80,10 +105,25 @@ def run(args: argparse.Namespace) -> int:
         task=_chosen_task(args.task, tasks, system) if args.task else card.task,
         licence=card.licence if args.licence is None else args.licence,
     )
-    save_published(target, network.state_dict(), card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
+    save_published(target, state, card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
     say(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
     return 0
+
+
+def _with_twin(args: argparse.Namespace, card: "WeightsCard") -> "tuple[Mapping[str, Tensor], WeightsCard]":
+    """The tensors of a network and its weaker twin, and a card that says so."""
+    from diffir.api import load_network
+    from diffir.inference.options import RestoreOptions
+    from diffir.weights.twins import joined
+
+    usual = RestoreOptions(denoise_strength=args.denoise_strength).denoise_strength  # which checks the value
+    both = [1.0, 0.0] if args.weak_twin is None else [None, None]
+    sources = [args.source, args.weak_twin or args.source]
+    strong, weak = (load_network(one, denoise_strength=end)[0] for one, end in zip(sources, both, strict=True))
+    if usual is None:
+        usual = 1.0 if args.weak_twin else card.denoise_strength
+    return joined(strong.state_dict(), weak.state_dict()), replace(card, denoise_strength=usual)
 
 
 def _write_folder(args: argparse.Namespace) -> int:
@@ -92,8 +132,11 @@ def _write_folder(args: argparse.Namespace) -> int:
 
     from diffir.api import load_network, system_of_card
 
-    if args.fold_prior:
-        raise UsageError("the layout of diffusers has no DiffIR networks: drop --fold_prior")
+    for flag in ("fold_prior", "weak_twin", "denoise_strength"):
+        if getattr(args, flag) is not None:
+            raise UsageError(
+                f"--{flag} writes a file of diffir, and a folder of diffusers has no place for it: drop it"
+            )
     for flag in ("name", "task", "licence"):
         if getattr(args, flag) is not None:
             raise UsageError(f"--{flag} is for diffir's card, which a folder of diffusers does not have: drop it")

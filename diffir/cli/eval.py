@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffir.cli.restore_flags import add_denoise_strength
 from diffir.cli.scores import (
     add_metric_arguments,
     check_target,
@@ -125,6 +126,7 @@ def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "fp32", "bf16", "fp16"],
         help="default: fp32 on every device, unlike diffir restore, so that scores can be compared",
     )
+    add_denoise_strength(group)
     group.add_argument("-t", "--tile", type=int, default=0, help="side of tiles in pixels; 0: by memory, -1: none")
     group.add_argument(
         "-x", "--tta", action="store_true", help="self-ensemble: mean over the eight flips and rotations"

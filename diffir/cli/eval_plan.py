@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from diffir.api import load, load_network, locate, members_of, restorer_of_card, system_of_source
+from diffir.api import card_of_source, load, load_network, locate, members_of, restorer_of_card
 from diffir.baselines.baseline_table import BASELINES
 from diffir.cli.eval_refusals import refuse_idle_flags, refuse_what_cannot_be_measured
 from diffir.cli.eval_setup import Entrant, EvalPlan
@@ -179,7 +179,7 @@ def _entrant(
     if len(members) > 1:
         return _chain(name, members, paths, args, kinds)
     path = paths[0]
-    net, card = load_network(path, restores=True)
+    net, card = load_network(path, restores=True, denoise_strength=args.denoise_strength)
     own = given_options(args, SYSTEMS[card.system])
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
     restorer = restorer_of_card(net, card, **how, **own)
@@ -201,9 +201,9 @@ def _chain(
     """Load networks that restore one after the other."""
     if list(kinds) != ["diffusion"] or args.prior_samples > 1:
         raise UsageError(f"{name} is a chain, which has no single prior: leave out --prior and --prior_samples")
-    systems = [system_of_source(member) for member in members]
+    systems = [SYSTEMS[card_of_source(member).system] for member in members]
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
-    restorer = load(name, **how, **given_options(args, *systems))
+    restorer = load(name, **how, denoise_strength=args.denoise_strength, **given_options(args, *systems))
     method = chain(restorer, paths)
     return Entrant(method.name, lambda degradation: [method], method.scale, method.has_mask, restorer)
 

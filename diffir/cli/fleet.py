@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _work(args: argparse.Namespace) -> Work:
     """What the workers do, checked here so that a mistake in a flag is found before Ray starts."""
-    from diffir.api import members_of, system_of_source
+    from diffir.api import card_of_source, members_of
     from diffir.cli.restore import load_options, settings_of
     from diffir.fleet.stores import Store
     from diffir.fleet.worker import Work
@@ -84,7 +84,7 @@ def _work(args: argparse.Namespace) -> Work:
     if network == "auto":
         raise UsageError("-n auto looks at each photo, which diffir restore does; name a network")
     try:
-        options = load_options(args, [system_of_source(member) for member in members_of(network)])
+        options = load_options(args, [card_of_source(member) for member in members_of(network)])
     except WeightsError as error:  # the file that a flag names is at fault
         raise UsageError(str(error)) from error
     inputs, outputs = Store.at(args.input), Store.at(args.output)

@@ -78,6 +78,7 @@ def _details(entry: Any) -> list[tuple[str, str]]:
             ("notes", card.notes),
             ("made by", f"diffir {card.diffir_version}"),
             ("sides", f"multiples of {entry.facts.multiple_of} (others are padded)"),
+            ("weaker twin", _twin_words(card.denoise_strength)),
             ("settings", ", ".join(f"{key} {value}" for key, value in card.settings.items())),
         ]
     # Scores and training take several lines.
@@ -85,6 +86,10 @@ def _details(entry: Any) -> list[tuple[str, str]]:
     if entry.card:
         lines += [("" if index else "training", line) for index, line in enumerate(_flat(entry.card.training))]
     return [(label, text) for label, text in lines if text]
+
+
+def _twin_words(usual: float | None) -> str:
+    return "" if usual is None else f"keeps grain; restore -dn mixes both, from 0 (the twin) to 1 (usual: {usual:g})"
 
 
 def _flat(values: Any, path: str = "") -> list[str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from diffir.batch.claims import Claims
     from diffir.batch.events import Event, Settings
     from diffir.inference.restorer import Restorer
-    from diffir.system import System
+    from diffir.weights.card import WeightsCard
 
 
 def run(args: argparse.Namespace) -> int:
@@ -130,53 +130,47 @@ def _check_samples(args: argparse.Namespace, *, writes_one: bool) -> None:
 
 def _load(args: argparse.Namespace, source: str | Path | None) -> list[Restorer]:
     """A restorer for each device; it is a chain if several networks are named."""
-    from diffir.api import load, members_of, system_of_source
+    from diffir.api import card_of_source, load, members_of
 
     devices = [args.device] if args.gpu_id is None else [f"cuda:{number}" for number in args.gpu_id]
     try:
-        systems = [system_of_source(member) for member in members_of(source)]
-        options = load_options(args, systems)
+        options = load_options(args, [card_of_source(member) for member in members_of(source)])
         return [load(source, device=device, mask_grow=args.mask_grow, **options) for device in devices]
     except WeightsError as error:  # the file that a flag names is at fault
         raise UsageError(str(error)) from error
 
 
-def load_options(args: argparse.Namespace, systems: Sequence[System]) -> dict[str, Any]:
-    """The keyword arguments of ``diffir.load`` for networks of these systems, without device and mask.
+def load_options(args: argparse.Namespace, cards: Sequence[WeightsCard]) -> dict[str, Any]:
+    """The keyword arguments of ``diffir.load`` for networks with these cards, without device and mask.
+
+    ``-dn`` means ``--strength`` where no network has a weaker twin.
 
     Raises:
-        UsageError: an option was given that no network of these systems has.
+        UsageError: an option was given that none of these networks has.
     """
-    own, strength = _own_options(args, systems)
+    from diffir.systems import SYSTEMS
+
+    systems = [SYSTEMS[card.system] for card in cards]
+    strength, denoise_strength = args.strength, args.denoise_strength
+    if denoise_strength is not None and all(card.denoise_strength is None for card in cards):
+        if strength != 1:
+            raise UsageError(f"-dn is --strength for {cards[0].name}, and both are given: drop one of them")
+        strength, denoise_strength = denoise_strength, None
+    if args.model_name != AUTO:  # which has checked them against all networks that it chooses from
+        names = " and ".join(dict.fromkeys(system.name for system in systems))
+        for option in foreign_options(args, systems):
+            raise UsageError(f"--{option} is no option of {names} networks: drop it")
     return {
         "precision": args.precision,
         "tile": args.tile,
         "tile_overlap": args.tile_overlap,
         "tta": args.tta,
         "strength": strength,
+        "denoise_strength": denoise_strength,
         "seed": args.seed,
         "seamless": args.seamless,
-        **own,
+        **given_options(args, *systems),
     }
-
-
-def _own_options(args: argparse.Namespace, systems: Sequence[System]) -> tuple[dict[str, Any], float]:
-    """The given options that only some systems have, and the strength.
-
-    ``-dn`` means ``--strength`` where no network has a strength of denoising of its own.
-    """
-    own, strength = given_options(args, *systems), args.strength
-    foreign = set(foreign_options(args, systems))
-    if "denoise_strength" in foreign:
-        if strength != 1:
-            raise UsageError(f"-dn is --strength for {systems[0].name} networks, and both are given: drop one of them")
-        strength = args.denoise_strength
-        foreign.remove("denoise_strength")
-    names = " and ".join(dict.fromkeys(system.name for system in systems))
-    if args.model_name != AUTO:  # which has checked them against all networks that it chooses from
-        for option in sorted(foreign):
-            raise UsageError(f"--{option} is no option of {names} networks: drop it")
-    return own, strength
 
 
 def _refuse_missing_priors(args: argparse.Namespace, restorer: Restorer) -> None:

@@ -155,9 +155,21 @@ def add_network_flags(network: argparse._ArgumentGroup) -> None:
         metavar="0-1",
         help="0: the input, 1: restored (default), or a mix of both",
     )
+    add_denoise_strength(network)
     network.add_argument("--seamless", action="store_true", help="for textures that are tiled: opposite edges meet")
     network.add_argument("-x", "--tta", action="store_true", help="mean of 8 turned and mirrored runs: 8 x the time")
     network.add_argument("--seed", type=int, default=0, help="determines every random number (default: 0)")
+
+
+def add_denoise_strength(network: argparse._ArgumentGroup) -> None:
+    """Add the flag that mixes a network and its weaker twin; it has the name that Real-ESRGAN's program gave it."""
+    network.add_argument(
+        "-dn",
+        "--denoise_strength",
+        type=float,
+        metavar="0-1",
+        help="0 keeps the grain, 1 removes noise and grain, for networks with a weaker twin (diffir models NAME)",
+    )
 
 
 def _add_sample_flags(network: argparse._ArgumentGroup) -> None:

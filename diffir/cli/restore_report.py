@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 JSON_FIELDS = """\
 start (with -n auto one for each network): model, scale, devices, files, precision, tile, tile_overlap, tta, strength,
-seamless, mask_grow, seed, engine, stats (the last two are options of DiffIR; a chain also has members, a list of the
-options in which its networks differ); progress: file, fraction;
+seamless, mask_grow, seed, engine, stats (options of DiffIR; weights with a weaker twin also have denoise_strength, and
+a chain has members, a list of the options in which its networks differ); progress: file, fraction;
 done, planned (in a dry run; with -n auto also network, null for a photo that is left as it is, and why): source,
 target, deviation (the map of --uncertainty, or null), width, height, seconds, tile (null: whole), notes, losses;
 skipped: source, target; failed: source, error;
@@ -217,10 +217,11 @@ def headline(restorers: Sequence[Restorer]) -> str:
     statistics = f", statistics {used['stats']}" if "stats" in used else ""
     enlarged = f" x{first.scale}" if first.scale > 1 else ""
     line = f"model {first.name}{enlarged}, device {devices}, precision {used['precision']}{engine}"
-    line += f", tile {tile}{statistics}, seed {used['seed']}"
+    line += f", tile {tile}{statistics}" + (f", seed {used['seed']}" if first.draws_at_random else "")
     line += ", self-ensemble of 8" if used["tta"] else ""
     line += ", seamless" if used["seamless"] else ""
     line += f", mask grown by {used['mask_grow']}" if used["mask_grow"] else ""
+    line += f", denoise strength {used['denoise_strength']:g}" if "denoise_strength" in used else ""
     return line + (f", strength {used['strength']:g}" if used["strength"] < 1 else "")
 
 

@@ -66,7 +66,7 @@ class Contestant:
 def baseline(name: str, sigma: float | None) -> Contestant:
     """Make the contestant of a baseline; ``sigma`` is the noise level in 1/255, or None if it is not known."""
     row, method = BASELINES[name], get_baseline(name, sigma)
-    knowledge = ", told the true sigma" if sigma is not None else ", sigma estimated from each image"
+    knowledge = ", given the true sigma" if sigma is not None else ", sigma estimated from each image"
     return Contestant(
         name,
         "baseline",

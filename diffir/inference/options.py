@@ -4,8 +4,10 @@ The values are checked once, here; the object is passed on whole and written who
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from diffir.errors import UsageError
+from diffir.field_ranges import Within, check_fields
 from diffir.inference.mask_seam import LARGEST_GROWTH
 
 AUTO = 0  # value of ``tile``: cut photos into tiles only if memory requires it
@@ -31,12 +33,16 @@ class RestoreOptions:
     """1 gives the restored photo, 0 the input (enlarged bicubically); values in between blend the two."""
     seamless: bool = False
     """For textures that are tiled: beyond each edge the network sees the opposite side, so that edges meet."""
+    denoise_strength: Annotated[float | None, Within(0, 1)] = None
+    """For weights with a weaker twin: 1 removes most noise, 0 keeps the grain, values in between mix both networks.
+    None takes what the weights say."""
     mask_grow: int = 0
     """Inpainting: also restore so many pixels around the mask, and blend them into the photo."""
     seed: int = 0
     """Determines every random number of a restoration."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.tile < WHOLE:
             raise UsageError(f"tile must be {AUTO} (by memory), {WHOLE} (whole) or a number of pixels, got {self.tile}")
         if self.tile_overlap < 0:

@@ -117,8 +117,9 @@ class Restorer:
     def in_use(self) -> dict[str, Any]:
         """All options, shared and the system's, with the values that take effect now; "auto" is resolved."""
         precision = self._runner.precision
+        shared = {name: value for name, value in asdict(self.options).items() if value is not None}
         resolved = {"device": str(self.engine.device), "precision": precision}
-        return asdict(self.options) | resolved | self.engine.in_use(precision)
+        return shared | resolved | self.engine.in_use(precision)
 
     def take_notes(self) -> list[str]:
         """Take the messages about necessary changes since the last call, such as smaller tiles or more precision."""

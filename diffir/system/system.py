@@ -128,6 +128,10 @@ class System(Protocol):
         """Raise ConfigError if a stage of this name cannot be trained with this section of an option file."""
         return None
 
+    def check_run(self, config: "RunConfig") -> None:
+        """Raise ConfigError if the network of an option file cannot be trained by the stages and options in it."""
+        return None
+
     def shortened(self, own: Any, steps: int) -> Any:
         """A copy of a stage's ``training_options`` for a rehearsal in which no phase lasts longer than ``steps``."""
         return own

@@ -19,8 +19,8 @@ Kind = Literal["choice", "switch", "slider", "number", "text"]
 # These say how the machine works, not what becomes of a photo: who starts the page decides, or diffir by itself.
 _OF_THE_MACHINE = frozenset({"device", "precision", "tile", "tile_overlap", "engine", "graphs"})
 _ALONE = frozenset({"strength"})  # has a place of its own on the page
-SOMETIMES = ("mask_grow", "seed")
-"""Options of all systems that only networks with a mask, or only networks that draw at random, have a use for."""
+SOMETIMES = ("denoise_strength", "mask_grow", "seed")
+"""Options that only networks with a weaker twin, with a mask, or that draw at random have a use for."""
 
 
 @dataclass(frozen=True)

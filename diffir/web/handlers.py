@@ -107,7 +107,7 @@ class Handlers:
             self._canvas(visitor, network),
             self._views(visitor, network)[0],
             *(gr.update(visible=choice.system == name) for name in self.networks.systems),
-            *(gr.update(visible=has_use) for has_use in (choice.has_mask, restorer.draws_at_random)),
+            *(gr.update(visible=it) for it in (choice.has_twin, choice.has_mask, restorer.draws_at_random)),
         ]
 
     def take_mask(self, file: str | None, request: gr.Request) -> list[Any]:
@@ -171,11 +171,11 @@ class Handlers:
         self, network: str, controls: Sequence[Control], values: Sequence[Any], strength: float
     ) -> dict[str, Any]:
         """The changed options that the chosen network has; controls of other systems may have been changed before."""
-        chosen = self.networks.choices[network].system
+        choice = self.networks.choices[network]
         own = {
             name: {field.name for field in fields(one.restore_options)} for name, one in self.networks.systems.items()
         }
-        foreign = set().union(*own.values()) - own[chosen]
+        foreign = set().union(*own.values()) - own[choice.system] | (set() if choice.has_twin else {"denoise_strength"})
         kept = {name: value for name, value in changed(controls, values).items() if name not in foreign}
         return kept | ({"strength": strength} if strength != 1 else {})
 

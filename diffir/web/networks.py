@@ -51,6 +51,8 @@ class Choice:
     system: str
     scale: int
     has_mask: bool
+    has_twin: bool
+    """True if ``denoise_strength`` says how much noise is removed."""
     picture: Path | None
     """A part of a photo, before on the left and after on the right; None for networks of other packages."""
     headline: str
@@ -71,6 +73,7 @@ class Choice:
             system=card.system,
             scale=entry.facts.scale,
             has_mask=entry.facts.has_mask,
+            has_twin=card.denoise_strength is not None,
             picture=picture if picture.is_file() else None,
             headline=str(card.headline_score or ""),
             notes=card.notes,

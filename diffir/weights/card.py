@@ -64,6 +64,9 @@ class WeightsCard:
     scores: tuple[Score, ...] = ()
     headline: str = ""
     """Set and condition of the score that stands for the weights, such as "cbsd68 sigma 25"; see ``headline_score``."""
+    denoise_strength: float | None = None
+    """For a file with a weaker twin (``weights.twins``): the share of the network that denoises most, from 0 to 1, that
+    is used where no other is asked for. None for a file with one network."""
     licence: str = ""
     notes: str = ""
     """Origin and known weaknesses of the weights."""
@@ -107,6 +110,8 @@ class WeightsCard:
     def to_description(self) -> bytes:
         """Return the fields that decide a result as JSON, for programs that see tensors and no metadata."""
         facts = {name: getattr(self, name) for name in ("system", "part", "task", "settings", "gt_patch")}
+        if self.denoise_strength is not None:
+            facts["denoise_strength"] = self.denoise_strength
         return json.dumps(facts, sort_keys=True).encode()
 
     @classmethod

@@ -93,7 +93,7 @@ def _shipped_entry(path: Path, systems: Mapping[str, System]) -> CatalogueEntry:
         task=card.task,
         facts=system_of(card, systems, str(path)).facts(card.settings),
         summary=card.summary,
-        parameters=header.parameters,
+        parameters=header.parameters // (1 if card.denoise_strength is None else 2),  # of one network
         licence=card.licence,
         scores=card.scores,
         path=path,

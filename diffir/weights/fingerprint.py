@@ -37,6 +37,7 @@ def fingerprint(path: Path) -> str:
             patch = None if card.gt_patch is None else card.gt_patch // scale
             part = {"prior": 1, "diffusion": 2}.get(card.part, card.part)
             facts = [settings, part, patch, header.shapes, header.dtypes]
+            facts += [card.denoise_strength] * (card.denoise_strength is not None)
             digest.update(json.dumps(facts, sort_keys=True).encode())
             # Hash the tensors, without the one that repeats these facts.
             before, after = (header.data_start + place for place in header.description)

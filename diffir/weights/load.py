@@ -6,6 +6,7 @@ mode, float32, on the CPU, and its card.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,22 +19,31 @@ from diffir.system import Released, System
 from diffir.weights.card import METADATA_KEY, WeightsCard, system_of
 from diffir.weights.catalogue import PRETRAINED, CatalogueEntry, catalogue, find_entry
 from diffir.weights.checkpoint_file import read_checkpoint
-from diffir.weights.fit import empty_network, filled_network
+from diffir.weights.fit import check_fit, empty_network, filled_network
 from diffir.weights.header import DESCRIPTION, is_safetensors, read_header
 from diffir.weights.hub import fetch, is_hub_name
 from diffir.weights.published import read_published
+from diffir.weights.twins import mixed, parted
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
 def load_network(
-    source: str | Path, systems: Mapping[str, System], *, part: str | None = None, restores: bool = False
+    source: str | Path,
+    systems: Mapping[str, System],
+    *,
+    part: str | None = None,
+    restores: bool = False,
+    denoise_strength: float | None = None,
 ) -> tuple[nn.Module, WeightsCard]:
     """Load the network with a name or from a file, and its card.
 
     Args:
         part: name of the part of the system that is needed; None accepts any part.
         restores: require the part that restores photos without the ground truth.
+        denoise_strength: for a file with a weaker twin: 1 loads the network that denoises most, 0 its twin, and values
+            in between mix their weights. None takes the value of the card, and the card that is returned has the value
+            that was taken.
     Raises:
         UsageError: there is no such name or file, the operating system cannot read it, or this process was forked
             from one that has computed (``diffir.fork_guard``).
@@ -42,9 +52,11 @@ def load_network(
     refuse_forked_process(torch.device("cpu"))  # copying weights takes threads already
     path = locate(source, systems)
     try:
-        network, card = _read(path, systems)
+        network, card = _read(path, systems, denoise_strength)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if denoise_strength is not None and card.denoise_strength is None:
+        raise UsageError(f"denoise_strength mixes two networks, and {path} holds one: drop it")
     # A network of another part would load, but could not do what the caller needs.
     system = system_of(card, systems, str(path))
     needed = system.restoring_part if restores else part
@@ -96,7 +108,7 @@ def _shipped_path(entry: CatalogueEntry) -> Path:
     return entry.path
 
 
-def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, WeightsCard]:
+def _read(path: Path, systems: Mapping[str, System], denoise_strength: float | None) -> tuple[nn.Module, WeightsCard]:
     if is_safetensors(path) and METADATA_KEY in read_header(path).metadata:
         state, card = read_published(path)
     else:
@@ -109,6 +121,13 @@ def _read(path: Path, systems: Mapping[str, System]) -> tuple[nn.Module, Weights
             if released.network is not None:
                 return released.network, card
     empty = empty_network(system_of(card, systems, str(path)), card.settings, card.part, str(path))
+    if card.denoise_strength is not None:
+        if denoise_strength is not None:
+            card = replace(card, denoise_strength=denoise_strength)
+        strong, weak = parted(state)
+        check_fit(weak, empty, card.part, f"the weaker twin in {path}")
+        check_fit(strong, empty, card.part, str(path))
+        state = mixed(strong, weak, card.denoise_strength or 0.0)
     return filled_network(state, empty, card.part, str(path)), card
 
 

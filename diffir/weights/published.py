@@ -18,6 +18,7 @@ from diffir.weights.card import WeightsCard
 from diffir.weights.checkpoint_file import read_tensors
 from diffir.weights.fit import check_fit, empty_network
 from diffir.weights.header import DESCRIPTION, read_header, with_sorted_metadata
+from diffir.weights.twins import WEAK, parted
 
 
 def save_published(
@@ -33,7 +34,8 @@ def save_published(
     Equal tensors and cards make equal bytes, so that the sum of a file can be noted down and compared.
 
     Args:
-        state: tensors with the names and shapes of ``system.build(card.settings, card.part)``, any device and dtype.
+        state: tensors with the names and shapes of ``system.build(card.settings, card.part)``, any device and dtype;
+            with those of a weaker twin, as ``weights.twins.joined`` returns them, if the card has a denoise_strength.
         system: the system of the card.
         dtype: dtype in which the tensors are stored.
     Raises:
@@ -43,8 +45,11 @@ def save_published(
     path = Path(path)
     source = f"the state to be saved as {path.name}"
     network = empty_network(system, card.settings, card.part, source)
-    check_fit(state, network, card.part, source)
-    parameters = {name for name, _ in network.named_parameters()}
+    strong, weak = parted(state) if card.denoise_strength is not None else (state, None)
+    for one in (strong, weak):
+        if one is not None:
+            check_fit(one, network, card.part, source)
+    parameters = {prefix + name for name, _ in network.named_parameters() for prefix in ("", WEAK)}
     # Only parameters may lose precision: a noise schedule or a running mean in a buffer would not survive it.
     stored = {name: _stored(name, state[name], dtype if name in parameters else state[name].dtype) for name in state}
     stored[DESCRIPTION] = torch.frombuffer(bytearray(card.to_description()), dtype=torch.uint8)

@@ -34,7 +34,7 @@ def test_a_matrix_product_is_counted_by_hand() -> None:
 
 
 def test_a_baseline_is_told_sigma_only_if_it_asks_for_it() -> None:
-    assert "told the true sigma" in baseline("nlm", 25).summary
+    assert "given the true sigma" in baseline("nlm", 25).summary
     assert "estimated from each image" in baseline("nlm", None).summary
     assert baseline("input", 25).settings == {"baseline": "input", "sigma": None}
 

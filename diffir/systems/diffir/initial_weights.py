@@ -97,10 +97,6 @@ def _before(name: str, start: StageStart) -> str | Path | None:
 def _without_prior(name: str, start: StageStart) -> StageTwo:
     """Stage 2 or 3 of a network without a prior."""
     config, options = start.config, start.config.stages[name]
-    if given(config, PRIOR) is not None:
-        raise ConfigError("path: a network without a prior has stage 2 alone: name weights in start: {diffusion: FILE}")
-    if own_options(options).encoder_iter:
-        raise ConfigError("encoder_iter is for networks with a prior, and network_g has none (prior_width: 0)")
     before = _before(name, start)
     network = DiffIR(arch_of(start), stage=2)
     if before is not None:

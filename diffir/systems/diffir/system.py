@@ -119,6 +119,20 @@ class DiffIRSystem(System):
         if stage.own.encoder_iter > stage.total_iter:
             raise ConfigError(f"encoder_iter {stage.own.encoder_iter} exceeds total_iter {stage.total_iter}")
 
+    def check_run(self, config: "RunConfig") -> None:
+        from diffir.systems.diffir.training_options import options_of_the_prior
+
+        if self.row(config.network_g).settings["prior_width"]:
+            return
+        needs = "for networks with a prior, and network_g has none (prior_width: 0)"
+        if PRIOR in config.run_stages:
+            raise ConfigError(f"stage 1 is {needs}: train stage 2 alone, with stages: [2]")
+        if PRIOR in config.path.start or config.path.pretrain_network_g is not None:
+            raise ConfigError(f"path: weights of stage 1 are {needs}: name weights in start: {{diffusion: FILE}}")
+        for name in config.run_stages:
+            for option in options_of_the_prior(config.stages[name].own):
+                raise ConfigError(f"stage {config.number(name)}: {option} is {needs}: leave it out")
+
     def shortened(self, own: Any, steps: int) -> Any:
         return replace(own, encoder_iter=min(own.encoder_iter, steps))
 

@@ -1,6 +1,6 @@
 """The keys of a training stage in an option file that only DiffIR has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 from diffir.config import SchedulerConfig
@@ -24,3 +24,8 @@ class DiffIRTraining:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+def options_of_the_prior(own: DiffIRTraining) -> list[str]:
+    """The options that a network without a prior has no use for and that differ from their defaults."""
+    return [one.name for one in fields(own) if one.name != "engine" and getattr(own, one.name) != one.default]

@@ -6,7 +6,6 @@ parameters have the names of its checkpoints.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -20,31 +19,20 @@ COLOURS = 3
 
 
 class CompactNetwork(nn.Module):
-    """One network, or two of one shape whose weights may be mixed: maps (B, 3, h, w) to (B, 3, scale*h, scale*w)."""
+    """Maps (B, 3, h, w) to (B, 3, scale*h, scale*w)."""
 
     def __init__(self, settings: CompactSettings) -> None:
         super().__init__()
         self.settings = settings
         self.body = _layers(settings)
-        if settings.has_weak_twin:
-            self.weak = nn.Module()
-            self.weak.body = _layers(settings)
 
     def forward(self, lq: Tensor) -> Tensor:
-        """Restore lq (B, 3, h, w) in [0, 1] with the network that denoises most; the result is not clamped."""
+        """Restore lq (B, 3, h, w) in [0, 1]; the result is not clamped."""
         x = lq
         for layer in self.body:
             x = layer(x)
         details = F.pixel_shuffle(x, self.settings.scale)
         return F.interpolate(lq, scale_factor=self.settings.scale, mode="nearest") + details
-
-
-def mixed(network: CompactNetwork, denoise_strength: float) -> CompactNetwork:
-    """A single network with weights between those of the twins: 1 denoises most, 0 keeps the grain."""
-    single = CompactNetwork(replace(network.settings, has_weak_twin=False))
-    strong, weak = network.state_dict(), network.weak.state_dict()
-    single.load_state_dict({name: weak[name].lerp(strong[name], denoise_strength) for name in weak})
-    return single
 
 
 def settings_of(state: Mapping[str, Tensor]) -> CompactSettings | None:

@@ -19,8 +19,6 @@ class CompactSettings:
     """Number of 3x3 convolutions between the first and the last one."""
     scale: Annotated[int, Within(1, 16)] = 4
     """Side of the output divided by the side of the input."""
-    has_weak_twin: bool = False
-    """True for two networks of these settings, of which the second one removes less noise and keeps more grain."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -7,9 +7,8 @@ ICCVW 2021. Methods import torch only where they need it.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from diffir.errors import ConfigError, UsageError
-from diffir.system import Facts, Precision, Released, System
-from diffir.systems.realesrgan.restore_options import USUAL, RealESRGANOptions
+from diffir.errors import ConfigError
+from diffir.system import Facts, NoOptions, Precision, Released, System
 from diffir.systems.realesrgan.settings import CompactSettings
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ class RealESRGANSystem(System):
 
     name = "realesrgan"
     restoring_part = NETWORK
-    restore_options = RealESRGANOptions
 
     def facts(self, settings: Mapping[str, Any]) -> Facts:
         return CompactSettings.from_dict(settings).facts
@@ -40,19 +38,14 @@ class RealESRGANSystem(System):
         return CompactNetwork(CompactSettings.from_dict(settings))
 
     def engine(
-        self, network: "nn.Module", device: "torch.device", precision: Precision, options: RealESRGANOptions
+        self, network: "nn.Module", device: "torch.device", precision: Precision, options: NoOptions
     ) -> "PlainEngine":
         from diffir.inference.plain_engine import PlainEngine
-        from diffir.systems.realesrgan.network import CompactNetwork, mixed
+        from diffir.systems.realesrgan.network import CompactNetwork
 
         assert isinstance(network, CompactNetwork)
-        settings, used = network.settings, {}
-        if settings.has_weak_twin:
-            used = {"denoise_strength": USUAL if options.denoise_strength is None else options.denoise_strength}
-            network = mixed(network, used["denoise_strength"])
-        elif options.denoise_strength is not None:
-            raise UsageError("denoise_strength mixes two networks, and these weights are one: drop it")
-        return PlainEngine(network, device, settings.facts, kind=KIND, reach=settings.reach, options=used)
+        settings = network.settings
+        return PlainEngine(network, device, settings.facts, kind=KIND, reach=settings.reach)
 
     def read_released(self, state: Mapping[str, "Tensor"], source: str) -> Released | None:
         from diffir.systems.realesrgan.network import settings_of

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from diffir.api import load_config
 from diffir.config import TrainConfig
 from diffir.errors import ConfigError, UsageError
 from diffir.inference.options import RestoreOptions
 from diffir.inference.restorer import Restorer
+from diffir.shipped_files import option_file
 from diffir.system import Pair
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.folded_prior import fold_prior
@@ -90,6 +92,25 @@ def test_what_needs_a_prior_is_refused():
 def test_there_is_no_stage_one():
     with pytest.raises(ConfigError, match="no stage 1"):
         StageOne(ALONE, TrainConfig(total_iter=1))
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("stages=[1, 2]", "stage 1 is for networks with a prior"),
+        ("path.start={prior: photo}", "weights of stage 1 are for networks with a prior"),
+        ("stage2.encoder_iter=1", "stage 2: encoder_iter is for networks with a prior"),
+        ("stage2.encoder_lr=0.001", "stage 2: encoder_lr is for networks with a prior"),
+        ("train.prior_weight=0.5", "stage 2: prior_weight is for networks with a prior"),
+    ],
+)
+def test_options_of_the_prior_are_refused_when_the_file_is_read(override, complaint):
+    file, alone = option_file("debug/tiny"), ["network_g.settings.prior_width=0", "stage2.encoder_iter=0"]
+    assert list(load_config(file, alone).run_stages) == ["diffusion"]
+    load_config(file, [override])
+
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(file, [*alone, override])
 
 
 def test_training_changes_gains_and_shifts_by_the_loss_of_the_image_alone():

@@ -1,4 +1,4 @@
-"""Real-ESRGAN's compact networks: our code gives what theirs gives, and -dn mixes the twins."""
+"""Real-ESRGAN's compact networks: our code gives what theirs gives."""
 
 from pathlib import Path
 
@@ -10,25 +10,12 @@ from torch import Tensor
 
 from diffir.api import load
 from diffir.cli.main import main
-from diffir.errors import UsageError
 from diffir.systems.realesrgan.network import settings_of
 from diffir.systems.realesrgan.settings import CompactSettings
-from diffir.systems.realesrgan.system import REALESRGAN
-from diffir.weights.card import WeightsCard
-from diffir.weights.published import save_published
 from tests.foreign_networks import compact, needs_spandrel
 
 PHOTO = np.random.default_rng(0).random((20, 30, 3), np.float32)
 SHIPPED = "realesrgan_general_x4"
-
-
-@pytest.fixture
-def twins(tmp_path: Path) -> Path:
-    settings = CompactSettings(features=8, convolutions=2, scale=2, has_weak_twin=True)
-    state = compact() | {f"weak.{name}": tensor for name, tensor in compact(seed=1).items()}
-    card = WeightsCard("twins", settings.to_dict(), "network", "realesrgan")
-    save_published(tmp_path / "twins.safetensors", state, card, REALESRGAN, dtype=torch.float32)
-    return tmp_path / "twins.safetensors"
 
 
 def result(path: Path, **options: float) -> np.ndarray:
@@ -38,25 +25,6 @@ def result(path: Path, **options: float) -> np.ndarray:
 def saved(path: Path, state: dict[str, Tensor]) -> Path:
     save_file(state, path)
     return path
-
-
-def test_minus_dn_goes_from_the_twin_to_the_network(twins: Path, tmp_path: Path) -> None:
-    half = {name: (tensor + compact(seed=1)[name]) / 2 for name, tensor in compact().items()}
-
-    assert result(twins, denoise_strength=1) == pytest.approx(result(saved(tmp_path / "a.safetensors", compact())))
-    assert result(twins, denoise_strength=0) == pytest.approx(
-        result(saved(tmp_path / "b.safetensors", compact(seed=1)))
-    )
-    assert result(twins) == pytest.approx(result(saved(tmp_path / "c.safetensors", half)), abs=1e-6)
-
-
-def test_a_file_with_one_network_refuses_minus_dn(tmp_path: Path, capsys) -> None:
-    path = saved(tmp_path / "one.safetensors", compact())
-
-    with pytest.raises(UsageError, match="denoise_strength mixes two networks"):
-        load(path, denoise_strength=0.5)
-    assert main(["restore", str(path), "--model_path", str(path), "-dn", "2"]) == 2
-    assert "denoise_strength must lie in [0, 1]" in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_recognised_by_its_shapes_alone() -> None:
