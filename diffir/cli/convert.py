@@ -45,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weak_twin",
         metavar="FILE",
-        type=Path,
-        help="weights of the same network that denoise less, trained from IN or with it: OUT holds both, and "
-        "restore -dn mixes them",
+        help="weights (file or name) of the same network that denoise less, trained from IN or with it: OUT holds "
+        "both, and restore -dn mixes them",
     )
     parser.add_argument(
         "-dn",
@@ -107,7 +106,9 @@ def run(args: argparse.Namespace) -> int:
     )
     save_published(target, state, card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
-    say(f"{target}: {_task_words(card, tasks, system)}, {parameters:,} parameters, {_size(target)} {args.precision}")
+    twin = "" if card.denoise_strength is None else f", with a weaker twin (-dn {card.denoise_strength:g} by default)"
+    what = f"{_task_words(card, tasks, system)}, {parameters:,} parameters{twin}"
+    say(f"{target}: {what}, {_size(target)} {args.precision}")
     return 0
 
 
@@ -120,7 +121,11 @@ def _with_twin(args: argparse.Namespace, card: "WeightsCard") -> "tuple[Mapping[
     usual = RestoreOptions(denoise_strength=args.denoise_strength).denoise_strength  # which checks the value
     both = [1.0, 0.0] if args.weak_twin is None else [None, None]
     sources = [args.source, args.weak_twin or args.source]
-    strong, weak = (load_network(one, denoise_strength=end)[0] for one, end in zip(sources, both, strict=True))
+    (strong, _), (weak, of_weak) = (
+        load_network(one, card.part, denoise_strength=end) for one, end in zip(sources, both, strict=True)
+    )
+    if (of_weak.system, of_weak.settings) != (card.system, card.settings):
+        raise UsageError(f"{args.weak_twin} is another network than {args.source}: their settings differ")
     if usual is None:
         usual = 1.0 if args.weak_twin else card.denoise_strength
     return joined(strong.state_dict(), weak.state_dict()), replace(card, denoise_strength=usual)

@@ -151,13 +151,18 @@ def test_convert_refuses_what_makes_no_sense_for_twins(make, twins: Path, tmp_pa
 
     for words, complaint in (
         (["-dn", "0.5"], "--denoise_strength is for weights with a weaker twin"),
-        (["--weak_twin", str(other)], "does not fit"),
+        (["--weak_twin", str(other)], f"and the part {CARDS[make].part} is needed"),
         (["--weak_twin", str(alone), "-dn", "nan"], "denoise_strength must lie in [0, 1]"),
     ):
         assert main(["convert", str(alone), target, *words]) in (1, 2)
         error = capsys.readouterr().err
         assert complaint in error and error.count("\n") == 1
     assert not Path(target).exists()
+
+
+def test_a_twin_has_the_settings_of_the_network(tmp_path: Path, capsys) -> None:
+    assert main(["convert", "photo", str(tmp_path / "out.safetensors"), "--weak_twin", "lowlight"]) == 2
+    assert "lowlight is another network than photo: their settings differ" in capsys.readouterr().err
 
 
 def test_a_twin_that_lacks_a_tensor_is_named(make, twins: Path) -> None:
