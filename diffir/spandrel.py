@@ -13,8 +13,8 @@ from diffir._spandrel import load_spandrel
 from diffir.api import restorer_of_card, system_of_card
 from diffir.photo_restorer import Restorer
 from diffir.weights.card import WeightsCard
-from diffir.weights.fit import empty_network, filled_network
 from diffir.weights.header import DESCRIPTION
+from diffir.weights.load import network_of
 
 spandrel = load_spandrel("diffir.spandrel")
 NAME = "diffir"
@@ -35,7 +35,8 @@ class DiffIRArchitecture(spandrel.Architecture):  # type: ignore[name-defined]
         tensors = dict(state)
         card = WeightsCard.from_description(tensors.pop(DESCRIPTION).cpu().numpy().tobytes(), NAME)
         system = system_of_card(card, "a file of weights")
-        network = filled_network(tensors, empty_network(system, card.settings, card.part, NAME), card.part, NAME)
+        network, card = network_of(tensors, card, system, NAME)
+        weights = network.state_dict()  # the descriptor loads them again; a file with a weaker twin has more
         facts = system.facts(card.settings)
         shared = {
             "architecture": self,
@@ -50,9 +51,9 @@ class DiffIRArchitecture(spandrel.Architecture):  # type: ignore[name-defined]
             "call_fn": _Restore(card),
         }
         if facts.has_mask:
-            return spandrel.MaskedImageModelDescriptor(network, tensors, purpose="Inpainting", **shared)
+            return spandrel.MaskedImageModelDescriptor(network, weights, purpose="Inpainting", **shared)
         purpose = "SR" if facts.scale > 1 else "Restoration"
-        return spandrel.ImageModelDescriptor(network, tensors, purpose=purpose, scale=facts.scale, **shared)
+        return spandrel.ImageModelDescriptor(network, weights, purpose=purpose, scale=facts.scale, **shared)
 
 
 def install() -> None:

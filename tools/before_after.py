@@ -1,8 +1,8 @@
 """Make a picture of README.md or docs/networks.md: low-quality, restored and original photos side by side in a JPEG.
 
-    python tools/before_after.py LOW_QUALITY RESTORED ORIGINAL OUT.jpg
+    python tools/before_after.py LOW_QUALITY RESTORED... ORIGINAL OUT.jpg
 
-The three folders have the same file names. Smaller photos are enlarged by repeating pixels.
+The folders have the same file names, and each makes a column. Smaller photos are enlarged by repeating pixels.
 """
 
 import sys
@@ -28,7 +28,7 @@ def middle(path: Path, height: int) -> np.ndarray:
 
 def main() -> None:
     """Write the picture, with a row for each photo and a column for each folder."""
-    *folders, out = (Path(argument) for argument in sys.argv[1:5])
+    *folders, out = (Path(argument) for argument in sys.argv[1:])
     names = [path.name for path in list_images(folders[0])][-SHOWN:][::-1]
     rows = []
     for name in names:

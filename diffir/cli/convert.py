@@ -13,7 +13,7 @@ from diffir.cli.terminal import say
 from diffir.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from diffir.system import System
     from diffir.weights.card import WeightsCard
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     state: Mapping[str, Tensor] = network.state_dict()
     if args.weak_twin or card.denoise_strength is not None:
-        state, card = _with_twin(args, card)
+        state, card = _with_twin(args, network, card)
     elif args.denoise_strength is not None:
         raise UsageError("--denoise_strength is for weights with a weaker twin: give its file with --weak_twin")
 
@@ -112,23 +112,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_twin(args: argparse.Namespace, card: "WeightsCard") -> "tuple[Mapping[str, Tensor], WeightsCard]":
-    """The tensors of a network and its weaker twin, and a card that says so."""
+def _with_twin(
+    args: argparse.Namespace, network: "nn.Module", card: "WeightsCard"
+) -> "tuple[Mapping[str, Tensor], WeightsCard]":
+    """The tensors of a network, which was loaded with its card, and of its weaker twin, and a card that says so."""
     from diffir.api import load_network
     from diffir.inference.options import RestoreOptions
     from diffir.weights.twins import joined
 
     usual = RestoreOptions(denoise_strength=args.denoise_strength).denoise_strength  # which checks the value
-    both = [1.0, 0.0] if args.weak_twin is None else [None, None]
-    sources = [args.source, args.weak_twin or args.source]
-    (strong, _), (weak, of_weak) = (
-        load_network(one, card.part, denoise_strength=end) for one, end in zip(sources, both, strict=True)
-    )
-    if (of_weak.system, of_weak.settings) != (card.system, card.settings):
-        raise UsageError(f"{args.weak_twin} is another network than {args.source}: their settings differ")
-    if usual is None:
-        usual = 1.0 if args.weak_twin else card.denoise_strength
-    return joined(strong.state_dict(), weak.state_dict()), replace(card, denoise_strength=usual)
+    if args.weak_twin is None:
+        measured = card.denoise_strength
+        strong, weak = (load_network(args.source, denoise_strength=end)[0] for end in (1.0, 0.0))
+    else:
+        measured = 1.0
+        weak, of_weak = load_network(args.weak_twin, card.part)
+        for name, one in ((args.source, card), (args.weak_twin, of_weak)):
+            if one.denoise_strength is not None:
+                raise UsageError(f"{name} holds a network and its weaker twin already: give files of one network")
+        if (of_weak.system, of_weak.settings) != (card.system, card.settings):
+            raise UsageError(f"{args.weak_twin} is another network than {args.source}: their settings differ")
+        strong = network
+    card = replace(card, denoise_strength=measured if usual is None else usual)
+    if card.denoise_strength != measured:  # the scores are those of another mix
+        card = replace(card, scores=(), headline="")
+    return joined(strong.state_dict(), weak.state_dict()), card
 
 
 def _write_folder(args: argparse.Namespace) -> int:

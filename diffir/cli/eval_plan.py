@@ -179,7 +179,8 @@ def _entrant(
     if len(members) > 1:
         return _chain(name, members, paths, args, kinds)
     path = paths[0]
-    net, card = load_network(path, restores=True, denoise_strength=args.denoise_strength)
+    has_twin = card_of_source(path).denoise_strength is not None
+    net, card = load_network(path, restores=True, denoise_strength=args.denoise_strength if has_twin else None)
     own = given_options(args, SYSTEMS[card.system])
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
     restorer = restorer_of_card(net, card, **how, **own)
@@ -201,9 +202,11 @@ def _chain(
     """Load networks that restore one after the other."""
     if list(kinds) != ["diffusion"] or args.prior_samples > 1:
         raise UsageError(f"{name} is a chain, which has no single prior: leave out --prior and --prior_samples")
-    systems = [SYSTEMS[card_of_source(member).system] for member in members]
+    cards = [card_of_source(member) for member in members]
+    has_twin = any(card.denoise_strength is not None for card in cards)
+    own = given_options(args, *(SYSTEMS[card.system] for card in cards))
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
-    restorer = load(name, **how, denoise_strength=args.denoise_strength, **given_options(args, *systems))
+    restorer = load(name, **how, denoise_strength=args.denoise_strength if has_twin else None, **own)
     method = chain(restorer, paths)
     return Entrant(method.name, lambda degradation: [method], method.scale, method.has_mask, restorer)
 

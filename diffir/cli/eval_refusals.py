@@ -14,8 +14,16 @@ from diffir.evaluation import Degradation, NoReference
 from diffir.evaluation.prior_rows import NEED_TEACHER, PriorKind
 from diffir.metrics.table import METRICS
 
-OF_NETWORKS = {"prior": "diffusion", "prior_samples": 1, "stage1": None, "tta": False, "stats": None, "tile": 0}
-"""Flags that only DiffIR networks use -> their defaults."""
+OF_NETWORKS = {
+    "prior": "diffusion",
+    "prior_samples": 1,
+    "stage1": None,
+    "tta": False,
+    "stats": None,
+    "tile": 0,
+    "denoise_strength": None,
+}
+"""Flags that only networks use -> their defaults."""
 
 
 def refuse_idle_flags(
@@ -49,11 +57,15 @@ def refuse_idle_flags(
         if holds:
             raise UsageError(complaint)
 
-    # Flags of DiffIR networks.
-    if not any(entrant.restorer for entrant in entrants):
+    # Flags of networks.
+    restorers = [entrant.restorer for entrant in entrants if entrant.restorer is not None]
+    if not restorers:
         for name, default in OF_NETWORKS.items():
             if getattr(args, name) != default:
                 raise UsageError(f"--{name} is for DiffIR networks: name one with -n")
+    members = [member for restorer in restorers for member in restorer.members]
+    if args.denoise_strength is not None and all(member.options.denoise_strength is None for member in members):
+        raise UsageError("-dn mixes a network and its weaker twin, and none of these networks has one: drop it")
     if args.stage1 and args.prior != "all" and not any(kind in args.prior.split(",") for kind in NEED_TEACHER):
         raise UsageError(f"--stage1 is for --prior {' and '.join(NEED_TEACHER)}")
 

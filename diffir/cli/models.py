@@ -6,6 +6,7 @@ Only the headers of files are read and torch is not imported, so the command is 
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from diffir.cli.terminal import say, say_lines
@@ -15,16 +16,21 @@ MEGA = 1_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``diffir models``."""
-    parser.add_argument("name", nargs="?", help="show the details of these weights, with all scores")
+    parser.add_argument(
+        "name", nargs="?", help="show the details of these weights (a name, or a file of diffir), with all scores"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list or the details, as text or as JSON."""
     from diffir.systems import SYSTEMS
-    from diffir.weights.catalogue import catalogue, find_entry
+    from diffir.weights.catalogue import catalogue, entry_of_file, find_entry
 
-    entries = [find_entry(args.name, SYSTEMS)] if args.name else list(catalogue(SYSTEMS).values())
+    if args.name and Path(args.name).suffix == ".safetensors":
+        entries = [entry_of_file(Path(args.name), SYSTEMS)]
+    else:
+        entries = [find_entry(args.name, SYSTEMS)] if args.name else list(catalogue(SYSTEMS).values())
     if args.json:
         rows = [_plain(entry) for entry in entries]
         say_lines(json.dumps(rows[0] if args.name else rows, indent=2).splitlines())

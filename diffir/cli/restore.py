@@ -166,9 +166,9 @@ def load_options(args: argparse.Namespace, cards: Sequence[WeightsCard]) -> dict
         "tile_overlap": args.tile_overlap,
         "tta": args.tta,
         "strength": strength,
-        "denoise_strength": denoise_strength,
         "seed": args.seed,
         "seamless": args.seamless,
+        **({} if denoise_strength is None else {"denoise_strength": denoise_strength}),
         **given_options(args, *systems),
     }
 

@@ -88,6 +88,10 @@ def _refuse(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
     for flag in _ONE_NETWORK:
         if getattr(args, flag):
             raise UsageError(f"--{flag} needs a network that you name: -n auto chooses one for each photo")
+    if args.denoise_strength is not None:
+        raise UsageError(
+            "-dn needs a network that you name: --strength blends the result of any network with the input"
+        )
     if args.samples > 1:
         raise UsageError("--samples needs a network that you name: -n auto chooses one for each photo")
     video = next((job.source for job in jobs if job.is_video), None)

@@ -161,7 +161,7 @@ def add_network_flags(network: argparse._ArgumentGroup) -> None:
     network.add_argument("--seed", type=int, default=0, help="determines every random number (default: 0)")
 
 
-def add_denoise_strength(network: argparse._ArgumentGroup) -> None:
+def add_denoise_strength(network: argparse._ActionsContainer) -> None:
     """Add the flag that mixes a network and its weaker twin; it has the name that Real-ESRGAN's program gave it."""
     network.add_argument(
         "-dn",

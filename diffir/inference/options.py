@@ -3,7 +3,7 @@
 The values are checked once, here; the object is passed on whole and written whole into records of results.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from diffir.errors import UsageError
@@ -33,9 +33,11 @@ class RestoreOptions:
     """1 gives the restored photo, 0 the input (enlarged bicubically); values in between blend the two."""
     seamless: bool = False
     """For textures that are tiled: beyond each edge the network sees the opposite side, so that edges meet."""
-    denoise_strength: Annotated[float | None, Within(0, 1)] = None
-    """For weights with a weaker twin: 1 removes most noise, 0 keeps the grain, values in between mix both networks.
-    None takes what the weights say."""
+    denoise_strength: Annotated[float | None, Within(0, 1)] = field(
+        default=None, metadata={"help": "0 keeps the grain, 1 removes the most noise; empty: as the network recommends"}
+    )
+    """For weights with a weaker twin (``diffir.weights.twins``): 1 is the network that removes the most noise, 0 its
+    twin, which keeps the grain, and values in between mix their weights. None takes the mix of the card."""
     mask_grow: int = 0
     """Inpainting: also restore so many pixels around the mask, and blend them into the photo."""
     seed: int = 0

@@ -7,10 +7,11 @@ key "diffir"). This module does not import torch, so ``diffir models`` starts qu
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 from diffir._version import __version__
 from diffir.errors import ConfigError, WeightsError
+from diffir.field_ranges import Within, check_fields
 from diffir.near_names import meant
 from diffir.system import System
 from diffir.typed_mapping import build
@@ -64,13 +65,16 @@ class WeightsCard:
     scores: tuple[Score, ...] = ()
     headline: str = ""
     """Set and condition of the score that stands for the weights, such as "cbsd68 sigma 25"; see ``headline_score``."""
-    denoise_strength: float | None = None
+    denoise_strength: Annotated[float | None, Within(0, 1)] = None
     """For a file with a weaker twin (``weights.twins``): the share of the network that denoises most, from 0 to 1, that
     is used where no other is asked for. None for a file with one network."""
     licence: str = ""
     notes: str = ""
     """Origin and known weaknesses of the weights."""
     diffir_version: str = __version__
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def headline_score(self) -> Score | None:

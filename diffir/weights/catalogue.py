@@ -52,7 +52,7 @@ def catalogue(systems: Mapping[str, System], folder: Path = PRETRAINED) -> dict[
     Raises:
         WeightsError: a shipped file is damaged, or ``systems`` does not contain its system.
     """
-    entries = [_shipped_entry(path, systems) for path in sorted(folder.glob("*.safetensors"))]
+    entries = [entry_of_file(path, systems) for path in sorted(folder.glob("*.safetensors"))]
     entries += [_released_entry(row) for system in systems.values() for row in system.released_rows()]
     return {entry.name: entry for entry in entries}
 
@@ -84,8 +84,12 @@ def default_name(folder: Path = PRETRAINED) -> str:
     raise UsageError("this installation contains no weights: give a file with --model_path")
 
 
-def _shipped_entry(path: Path, systems: Mapping[str, System]) -> CatalogueEntry:
-    # The header suffices; the tensors are not read.
+def entry_of_file(path: Path, systems: Mapping[str, System]) -> CatalogueEntry:
+    """The entry of published weights; only the header is read.
+
+    Raises:
+        WeightsError: the file has no card, or one that this version cannot read.
+    """
     header = read_header(path)
     card = WeightsCard.from_metadata(header.metadata, str(path))
     return CatalogueEntry(

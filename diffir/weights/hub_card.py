@@ -44,6 +44,9 @@ def model_card(card: WeightsCard, repository: str, *, has_mask: bool) -> str:
         f'```python\nimport diffir\n\nrestorer = diffir.load("hf:{repository}")\n'
         f'restorer.restore_file("photo.png", "restored.png"{argument})\n```',
     ]
+    if card.denoise_strength is not None:
+        usual = f"the usual mix is {card.denoise_strength:g}"
+        lines += [f"`-dn` goes from 0 (the grain is kept) to 1 (the most noise is removed); {usual}."]
     if card.notes:
         lines += ["## What it does and does not", card.notes]
     if card.scores:

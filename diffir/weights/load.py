@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diffir.errors import UsageError, WeightsError
+from diffir.field_ranges import Within
 from diffir.files import why_refused
 from diffir.fork_guard import refuse_forked_process
 from diffir.system import Released, System
@@ -49,6 +50,8 @@ def load_network(
             from one that has computed (``diffir.fork_guard``).
         WeightsError: the file is damaged, or holds weights of no system in ``systems`` or of another part.
     """
+    if denoise_strength is not None:
+        Within(0, 1).check("denoise_strength", denoise_strength)
     refuse_forked_process(torch.device("cpu"))  # copying weights takes threads already
     path = locate(source, systems)
     try:
@@ -63,6 +66,24 @@ def load_network(
     if needed is not None and card.part != needed:
         raise WeightsError(f"{path} is {_wrong_part(system, card.part, needed)}")
     return network, card
+
+
+def network_of(
+    state: Mapping[str, Tensor], card: WeightsCard, system: System, source: str, denoise_strength: float | None = None
+) -> tuple[nn.Module, WeightsCard]:
+    """The network with the tensors of a file and its card, which names the mix if the file has a weaker twin.
+
+    Raises:
+        WeightsError: the tensors do not fit the card; the message names ``source``.
+    """
+    empty = empty_network(system, card.settings, card.part, source)
+    if card.denoise_strength is not None:
+        strong, weak = parted(state)
+        check_fit(weak, empty, card.part, f"the weaker twin in {source}")
+        check_fit(strong, empty, card.part, source)
+        share = card.denoise_strength if denoise_strength is None else denoise_strength
+        state, card = mixed(strong, weak, share), replace(card, denoise_strength=share)
+    return filled_network(state, empty, card.part, source), card
 
 
 def locate(source: str | Path, systems: Mapping[str, System]) -> Path:
@@ -120,15 +141,7 @@ def _read(path: Path, systems: Mapping[str, System], denoise_strength: float | N
             state, card = released.state, _card_of(released, path, system)
             if released.network is not None:
                 return released.network, card
-    empty = empty_network(system_of(card, systems, str(path)), card.settings, card.part, str(path))
-    if card.denoise_strength is not None:
-        if denoise_strength is not None:
-            card = replace(card, denoise_strength=denoise_strength)
-        strong, weak = parted(state)
-        check_fit(weak, empty, card.part, f"the weaker twin in {path}")
-        check_fit(strong, empty, card.part, str(path))
-        state = mixed(strong, weak, card.denoise_strength or 0.0)
-    return filled_network(state, empty, card.part, str(path)), card
+    return network_of(state, card, system_of(card, systems, str(path)), str(path), denoise_strength)
 
 
 def _read_released(state: dict[str, Tensor], path: Path, systems: Mapping[str, System]) -> tuple[Released, System]:

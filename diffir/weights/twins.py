@@ -7,6 +7,7 @@ Effect Transition", CVPR 2019: it works if one network was trained from the othe
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 WEAK = "weak."
@@ -27,9 +28,12 @@ def joined(strong: Mapping[str, Tensor], weak: Mapping[str, Tensor]) -> dict[str
 def mixed(strong: Mapping[str, Tensor], weak: Mapping[str, Tensor], denoise_strength: float) -> dict[str, Tensor]:
     """Tensors between those of two networks that have the same names: 1 gives ``strong``, 0 gives ``weak``.
 
-    What is no parameter (whole numbers) is taken from ``strong``.
+    They are computed in float32 or more, also where files hold half precision. What is no parameter (whole numbers) is
+    taken from ``strong``.
     """
-    return {
-        name: weak[name].lerp(tensor, denoise_strength) if tensor.is_floating_point() else tensor
-        for name, tensor in strong.items()
-    }
+    result = dict(strong)
+    for name, tensor in strong.items():
+        if tensor.is_floating_point():
+            dtype = torch.promote_types(tensor.dtype, torch.float32)
+            result[name] = weak[name].to(dtype).lerp(tensor.to(dtype), denoise_strength)
+    return result

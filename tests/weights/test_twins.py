@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 import diffir
+from diffir.api import card_of_source
 from diffir.cli.main import main
-from diffir.errors import UsageError, WeightsError
+from diffir.cli.parser import make_parser, parse
+from diffir.cli.restore import load_options
+from diffir.errors import ConfigError, UsageError, WeightsError
 from diffir.image_io import read_image, write_image
 from diffir.systems import SYSTEMS
 from diffir.systems.diffir import DiffIR
 from diffir.systems.diffir.tasks import get_task
 from diffir.systems.realesrgan.settings import CompactSettings
-from diffir.weights.card import WeightsCard
+from diffir.weights.card import Score, WeightsCard
 from diffir.weights.catalogue import catalogue
 from diffir.weights.fingerprint import fingerprint
 from diffir.weights.published import read_published, save_published
@@ -27,7 +30,7 @@ from tests.diffir_objects import card_of
 from tests.foreign_networks import compact
 
 PHOTO = np.random.default_rng(0).random((20, 30, 3), np.float32)
-WITH_TWINS = ("realesrgan_general_x4",)
+WITH_TWINS = ("realesrgan_general_x4", "realsr_x4")
 
 
 def of_diffir(seed: int) -> dict[str, Tensor]:
@@ -158,6 +161,53 @@ def test_convert_refuses_what_makes_no_sense_for_twins(make, twins: Path, tmp_pa
         error = capsys.readouterr().err
         assert complaint in error and error.count("\n") == 1
     assert not Path(target).exists()
+
+
+def test_scores_of_another_mix_are_not_kept(make, twins: Path, tmp_path: Path) -> None:
+    score = Score("set5", "psnr", 30.0)
+    state, card = read_published(twins)
+    measured = saved(tmp_path / "measured.safetensors", state, replace(card, scores=(score,), headline="set5"))
+    same, other = tmp_path / "same.safetensors", tmp_path / "other.safetensors"
+
+    assert main(["convert", str(measured), str(same)]) == 0
+    assert main(["convert", str(measured), str(other), "-dn", "0.5"]) == 0
+
+    assert read_published(same)[1].scores == (score,)
+    assert (read_published(other)[1].scores, read_published(other)[1].headline) == ((), "")
+
+
+def test_joining_twins_again_would_lose_one_of_them(twins: Path, tmp_path: Path, capsys) -> None:
+    assert main(["convert", str(twins), str(tmp_path / "out.safetensors"), "--weak_twin", str(twins)]) == 2
+    assert "holds a network and its weaker twin already" in capsys.readouterr().err
+
+
+def test_a_network_for_each_photo_and_a_mix_exclude_each_other(capsys) -> None:
+    assert main(["restore", "datasets/samples/clean", "-n", "auto", "-dn", "0", "--dry_run"]) == 2
+    assert "-dn needs a network that you name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["input", "denoise", "denoise+photo"])
+def test_eval_refuses_a_mix_that_no_method_has(method: str, capsys) -> None:
+    assert main(["eval", "-n", method, "-d", "datasets/samples/clean", "--sigma", "25", "-dn", "0.5"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and ("denoise_strength is for" in error or "-dn mixes" in error)
+
+
+def test_a_file_of_ones_own_says_that_it_has_a_twin(twins: Path, capsys) -> None:
+    assert main(["models", str(twins)]) == 0
+    assert "from 0 (the twin) to 1 (usual: 0.25)" in capsys.readouterr().out
+
+
+def test_a_card_with_a_strength_that_cannot_be_meant_is_refused(make) -> None:
+    with pytest.raises(ConfigError, match=r"denoise_strength must lie in \[0, 1\]"):
+        replace(CARDS[make], denoise_strength=7.0)
+
+
+def test_a_run_without_the_flag_has_the_options_that_it_had_before_there_were_twins() -> None:
+    arguments = ["restore", "a.png", "-n", "denoise"]
+    args = parse(make_parser({"restore": "restore"}, arguments), arguments)
+
+    assert "denoise_strength" not in load_options(args, [card_of_source("denoise")])  # ledgers of fleets compare them
 
 
 def test_a_twin_has_the_settings_of_the_network(tmp_path: Path, capsys) -> None:
