@@ -19,10 +19,12 @@ class Claims:
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._held: dict[int, tuple[Path, int]] = {}
-        self._before: dict[str, tuple[int, int]] = {}
+        self._before: dict[Path, tuple[int, int]] = {}
         for folder in {job.target.parent for job in jobs}:
             with suppress(OSError), os.scandir(folder) as entries:
-                self._before.update((entry.path, _signature(entry.stat())) for entry in entries if entry.is_file())
+                self._before.update(
+                    (folder / entry.name, _signature(entry.stat())) for entry in entries if entry.is_file()
+                )
 
     def is_new(self, target: Path) -> bool:
         """Return whether the target was written since the run began, which only another process can have done."""
@@ -30,7 +32,7 @@ class Claims:
             now = _signature(target.stat())
         except OSError:
             return False
-        return now[1] > 0 and self._before.get(str(target)) != now
+        return now[1] > 0 and self._before.get(target) != now
 
     def take(self, index: int, target: Path) -> bool:
         """Claim the target of a job; False if another process has claimed it.

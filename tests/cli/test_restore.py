@@ -258,6 +258,18 @@ def test_what_is_there_is_not_restored_again(
     assert lines[2].startswith("1 restored, 1 skipped, 0 failed, ")
 
 
+@pytest.mark.parametrize("out", ["out.png", "./out.png", "new/out.png"])
+def test_a_second_call_replaces_the_result_in_the_current_folder(
+    tmp_path: Path, photos: Path, weights: str, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = ["restore", str(photos / "one.png"), "-o", out, "--model_path", weights]
+
+    for strength in ("1", "0"):
+        assert main([*call, "--strength", strength]) == 0
+    assert np.array_equal(read_image(Path(out)).pixels, read_image(photos / "one.png").pixels)
+
+
 def test_strength_0_gives_the_photo_back(tmp_path: Path, photos: Path, weights: str) -> None:
     call = ["restore", str(photos / "one.png"), "-o", str(tmp_path / "out.png"), "--model_path", weights]
 
