@@ -24,7 +24,8 @@ from diffir.video.clip import probe_clip
 from diffir.video.encode import plan_encoding
 from diffir.video.ffmpeg import require_programs
 
-_SIDES = (128, 320)  # pixels of the two pictures whose times are taken
+_SMALL, _LARGE = 128, 320  # pixels a side of the two pictures whose times are taken
+_SLOW = 2.0  # seconds for the small picture, above which it is the only one: the large one would take a minute
 
 
 def dry_run(restorer: Restorer, jobs: Sequence[Job], settings: Settings) -> Iterator[Event]:
@@ -49,18 +50,24 @@ class _Speed:
         if self._parts is None:
             # A run restores in a thread of its own, where OpenMP waits in another way than in the main thread.
             with ThreadPoolExecutor(1) as thread:
-                small, large = thread.map(self._time, _SIDES)
-            each_pixel = max(large - small, 0) / (_SIDES[1] ** 2 - _SIDES[0] ** 2)
-            self._parts = max(small - each_pixel * _SIDES[0] ** 2, 0), each_pixel
+                self._parts = thread.submit(self._measured).result()
         return self._parts[0] * pictures + self._parts[1] * pixels
+
+    def _measured(self) -> tuple[float, float]:
+        """Seconds for each picture, and for each pixel."""
+        small = self._time(_SMALL)  # the first run also warms up
+        if small > _SLOW:
+            return 0.0, small / _SMALL**2
+        small, _, large = self._time(_SMALL), self._time(_LARGE), self._time(_LARGE)
+        each_pixel = max(large - small, 0) / (_LARGE**2 - _SMALL**2)
+        return max(small - each_pixel * _SMALL**2, 0), each_pixel
 
     def _time(self, side: int) -> float:
         noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
         mask = np.zeros((side, side), np.uint8) if self._restorer.has_mask else None
-        for _ in range(2):  # the first run only warms up
-            start = time.perf_counter()
-            self._restorer.restore(noise, mask)
-            taken = time.perf_counter() - start
+        start = time.perf_counter()
+        self._restorer.restore(noise, mask)
+        taken = time.perf_counter() - start
         self._restorer.take_notes()
         return taken
 

@@ -285,7 +285,9 @@ def _check_targets(jobs: Sequence[Job], read: set[Path]) -> None:
                 continue
             target, is_prior = real_path(path), path is job.prior_target
             if target in read:
-                raise UsageError(f"{path} is an input and would be overwritten; choose another output or a suffix")
+                is_own = target == real_path(job.source)
+                advice = "choose another output" if is_own else "leave it out, or continue with --skip_existing"
+                raise UsageError(f"{path} is an input and would be overwritten; {advice}")
             other, was_prior = taken.setdefault(os.path.normcase(target), (job.source, is_prior))
             if other != job.source:
                 advice = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -88,6 +89,8 @@ def _run(
     # Name the network, or let each photo have its own; then restore, and report on the terminal or as JSON.
     claims = Claims(jobs)
     groups = [Group(args.model_path or args.model_name, jobs)]
+    if args.model_name != AUTO and AUTO in re.split(r"[,+]", args.model_name or ""):
+        raise UsageError(f"-n {args.model_name}: auto chooses a network for each photo and cannot be part of a chain")
     if args.model_name == AUTO:
         groups = choose_groups(args, jobs)
     return _tell(args, groups, report) if args.dry_run else _restore_all(args, groups, claims, report)

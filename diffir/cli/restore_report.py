@@ -221,7 +221,8 @@ def headline(restorers: Sequence[Restorer]) -> str:
     line += ", self-ensemble of 8" if used["tta"] else ""
     line += ", seamless" if used["seamless"] else ""
     line += f", mask grown by {used['mask_grow']}" if used["mask_grow"] else ""
-    line += f", denoise strength {used['denoise_strength']:g}" if "denoise_strength" in used else ""
+    mixes = [one["denoise_strength"] for one in used.get("members", [used]) if "denoise_strength" in one]
+    line += f", denoise strength {mixes[0]:g}" if mixes else ""
     return line + (f", strength {used['strength']:g}" if used["strength"] < 1 else "")
 
 

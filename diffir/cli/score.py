@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from diffir.evaluation import evaluate
     from diffir.evaluation.document import conventions, document_of, document_to_json
     from diffir.metrics.protocol import Protocol
+    from diffir.report.sections import left_out_images
 
     # Match the files and load the metrics.
     names = metrics_from(args, "niqe" if args.gt is None else "psnr,ssim")
@@ -66,10 +67,11 @@ def run(args: argparse.Namespace) -> int:
     line = "; ".join([f"mean over {number} {against}, as stored", *conventions(protocol, list(evaluation.scores))])
     say_lines(scores_table("images", [(args.restored.name, evaluation)]))
     say_paragraph(f"protocol: {line}")
-    for skipped in skipped_lines(evaluation.skipped):
-        say_paragraph(skipped)
+    result = _result(args, pairs, evaluation, line)
+    for sentence in (*skipped_lines(evaluation.skipped), *left_out_images(result)):
+        say_paragraph(sentence)
     if args.json:
-        write_json(args.json, document_to_json(document_of([_result(args, pairs, evaluation, line)])))
+        write_json(args.json, document_to_json(document_of([result])))
     return 0
 
 

@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         from diffir.cli.suggest_preview import draw_sheet
 
         draw_sheet(args.preview, rows)
+        if not args.json:
+            say(f"preview {args.preview}")
     return 1 if failed else 0
 
 

@@ -86,7 +86,7 @@ class Limits:
             ImageError: no pixels at all, more than ``max_pixels``, or an animation where only stills are allowed.
         """
         if frames > 1 and not self.animations:
-            raise ImageError(f"an animation of {frames} frames; only still images can be restored")
+            raise ImageError(f"an animation of {frames} frames; only still images are read here")
         if width < 1 or height < 1:
             raise ImageError(f"damaged: its header says {width} x {height} pixels")
         if width * height * frames > self.max_pixels:

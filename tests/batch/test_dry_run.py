@@ -57,3 +57,16 @@ def test_a_mask_of_another_size_is_found(make_restorer, tmp_path) -> None:
     (event,) = dry_run(make_restorer({"in_channels": 4}), jobs, Settings())
 
     assert event.error.endswith("the mask is 30 x 9 but the image is 30 x 20; both must have the same size")
+
+
+@pytest.mark.parametrize(("slow", "sides"), [(0.0, [128]), (60.0, [128, 128, 320, 320])])
+def test_a_slow_network_is_timed_on_the_small_picture_alone(make_restorer, folder, monkeypatch, slow, sides) -> None:
+    restorer, seen = make_restorer(), []
+    restore = restorer.restore
+    monkeypatch.setattr("diffir.batch.dry_run._SLOW", slow)
+    monkeypatch.setattr(restorer, "restore", lambda image, mask: seen.append(len(image)) or restore(image, mask))
+
+    (event,) = dry_run(restorer, plan_jobs([str(folder / "in/a.png")], folder / "new"), Settings())
+
+    assert seen == sides
+    assert event.seconds > 0

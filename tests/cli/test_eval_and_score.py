@@ -418,3 +418,9 @@ def test_score_refuses_images_of_different_size(photos: Path, capsys: pytest.Cap
     assert main(["score", str(photos / "b.PNG"), str(photos / "a.png")]) == 1
 
     assert "sizes differ" in capsys.readouterr().err
+
+
+def test_images_that_a_metric_cannot_score_are_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(photos)]) == 0
+
+    assert "niqe leaves out 2 of 2 images, too small for it: a, b" in capsys.readouterr().out

@@ -258,6 +258,11 @@ def test_what_is_there_is_not_restored_again(
     assert lines[2].startswith("1 restored, 1 skipped, 0 failed, ")
 
 
+def test_auto_cannot_be_part_of_a_chain(photos: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["restore", str(photos), "-n", "photo,auto"]) == 2
+    assert "auto chooses a network for each photo and cannot be part of a chain" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("out", ["out.png", "./out.png", "new/out.png"])
 def test_a_second_call_replaces_the_result_in_the_current_folder(
     tmp_path: Path, photos: Path, weights: str, out: str, monkeypatch: pytest.MonkeyPatch
