@@ -61,7 +61,7 @@ def _row(faults: str, networks: str, reason: str, **more: Any) -> Row:
 ROWS = (
     _row("dark", "lowlight", "two stops too dark: 12.9 -> 26.4 dB"),
     _row("dark", "enhance", "two stops too dark: 12.9 -> 24.4 dB; ahead on the very dark photos of LOL"),
-    _row("hazy", "enhance", "recipe haze: 13.9 -> 21.7 dB; dense haze becomes dark"),
+    _row("hazy", "enhance", "recipe haze: 13.9 -> 21.7 dB; dense haze becomes dark: add --strength 0.5"),
     _row("faded", "old", "fading: 19.9 -> 25.3 dB; removes grain, dust and fine cracks of prints, too"),
     _row("faded", "enhance", "fading: 19.9 -> 24.0 dB; keeps grain"),
     _row("noise + JPEG", "photo", "treats both at once; noise and JPEG of quality 60: 27.3 -> 30.4 dB"),
