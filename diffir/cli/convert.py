@@ -107,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
     save_published(target, state, card, system, dtype=getattr(torch, PRECISIONS[args.precision]))
     parameters = sum(tensor.numel() for tensor in network.parameters())
     twin = "" if card.denoise_strength is None else f", with a weaker twin (-dn {card.denoise_strength:g} by default)"
-    what = f"{_task_words(card, tasks, system)}, {parameters:,} parameters{twin}"
+    is_sure = bool(card.training)  # weights that diffir trained name their task; a released file may fit several
+    what = f"{_task_words(card, () if is_sure else tasks, system)}, {parameters:,} parameters{twin}"
     say(f"{target}: {what}, {_size(target)} {args.precision}")
     return 0
 

@@ -203,3 +203,10 @@ def test_a_full_size_checkpoint_converts_and_names_the_rows_it_fits(tmp_path, ca
     assert main(["convert", str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")]) == 0
 
     assert "task sr_x4 (or realsr_x4: choose with --task), stage 2, 24,971,206" in capsys.readouterr().out
+
+
+def test_weights_that_diffir_trained_name_their_task_and_no_other(tmp_path, capsys):
+    assert main(["convert", "photo", str(tmp_path / "photo.safetensors")]) == 0
+
+    said = capsys.readouterr().out
+    assert "task photo_small, stage 2" in said and "choose with --task" not in said
