@@ -58,7 +58,9 @@ class _Speed:
         small = self._time(_SMALL)  # the first run also warms up
         if small > _SLOW:
             return 0.0, small / _SMALL**2
-        small, _, large = self._time(_SMALL), self._time(_LARGE), self._time(_LARGE)
+        small = self._time(_SMALL)
+        self._time(_LARGE)  # warms up the larger size
+        large = self._time(_LARGE)
         each_pixel = max(large - small, 0) / (_LARGE**2 - _SMALL**2)
         return max(small - each_pixel * _SMALL**2, 0), each_pixel
 

@@ -179,8 +179,7 @@ def _entrant(
     if len(members) > 1:
         return _chain(name, members, paths, args, kinds)
     path = paths[0]
-    has_twin = card_of_source(path).denoise_strength is not None
-    net, card = load_network(path, restores=True, denoise_strength=args.denoise_strength if has_twin else None)
+    net, card = load_network(path, restores=True, denoise_strength=_mix_for([path], args))
     own = given_options(args, SYSTEMS[card.system])
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
     restorer = restorer_of_card(net, card, **how, **own)
@@ -202,13 +201,19 @@ def _chain(
     """Load networks that restore one after the other."""
     if list(kinds) != ["diffusion"] or args.prior_samples > 1:
         raise UsageError(f"{name} is a chain, which has no single prior: leave out --prior and --prior_samples")
-    cards = [card_of_source(member) for member in members]
-    has_twin = any(card.denoise_strength is not None for card in cards)
-    own = given_options(args, *(SYSTEMS[card.system] for card in cards))
+    own = given_options(args, *(SYSTEMS[card_of_source(member).system] for member in members))
     how = {"device": args.device, "precision": args.precision, "tile": args.tile, "tta": args.tta}
-    restorer = load(name, **how, denoise_strength=args.denoise_strength if has_twin else None, **own)
+    restorer = load(name, **how, denoise_strength=_mix_for(members, args), **own)
     method = chain(restorer, paths)
     return Entrant(method.name, lambda degradation: [method], method.scale, method.has_mask, restorer)
+
+
+def _mix_for(members: Sequence[str | Path], args: argparse.Namespace) -> float | None:
+    """The strength of denoising that was asked for, if one of these networks has a weaker twin."""
+    asked: float | None = args.denoise_strength
+    if asked is None or all(card_of_source(member).denoise_strength is None for member in members):
+        return None
+    return asked
 
 
 def _sigma(degradation: Degradation) -> float | None:

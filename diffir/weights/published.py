@@ -45,10 +45,8 @@ def save_published(
     path = Path(path)
     source = f"the state to be saved as {path.name}"
     network = empty_network(system, card.settings, card.part, source)
-    strong, weak = parted(state) if card.denoise_strength is not None else (state, None)
-    for one in (strong, weak):
-        if one is not None:
-            check_fit(one, network, card.part, source)
+    for one in (state,) if card.denoise_strength is None else parted(state):
+        check_fit(one, network, card.part, source)
     parameters = {prefix + name for name, _ in network.named_parameters() for prefix in ("", WEAK)}
     # Only parameters may lose precision: a noise schedule or a running mean in a buffer would not survive it.
     stored = {name: _stored(name, state[name], dtype if name in parameters else state[name].dtype) for name in state}
